@@ -1,0 +1,188 @@
+"""Files that are whole or absent: atomic writes, folders that appear at once, and manifests checked at load."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+STAGED, REPLACED = ".staged-", ".replaced-"
+
+
+class CorruptFileError(ValueError):
+    """A file exists but is not what was written: truncated, altered or half of a pair."""
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary sibling of `path`; on success it is synced and renamed onto `path`, else it is deleted."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(STAGED + path.name)
+    try:
+        yield staged
+        _sync(staged)
+        os.replace(staged, path)
+        _sync(path.parent)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield an empty temporary folder that takes the place of `path` on success, with a manifest of its files.
+
+    A crash at any moment leaves the old folder or the new one; `open_folder` finds whichever it is.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    recover_folder(path)
+    staged, replaced = path.with_name(STAGED + path.name), path.with_name(REPLACED + path.name)
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir()
+    try:
+        yield staged
+        write_manifest(staged)
+        for file in staged.rglob("*"):
+            _sync(file)
+        _sync(staged)
+        if path.exists():
+            os.rename(path, replaced)
+        os.rename(staged, path)
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def recover_folder(path: str | Path) -> None:
+    """Finish or undo a folder replacement that a crash interrupted; a folder that is in place is left alone."""
+    path = Path(path)
+    replaced = path.with_name(REPLACED + path.name)
+    if not replaced.exists():
+        return
+    if path.exists():
+        shutil.rmtree(replaced, ignore_errors=True)
+    else:
+        os.rename(replaced, path)
+
+
+def open_folder(path: str | Path, kind: str, required: str) -> Path:
+    """Return `path` after checking that it is a folder of the given kind and that its manifest holds.
+
+    Args:
+        path: The folder.
+        kind: What it should be, for the message: "run" or "index".
+        required: A file that every folder of this kind has.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: The folder is something else.
+        CorruptFileError: A file is missing or differs from the manifest.
+    """
+    path = Path(path)
+    recover_folder(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {kind} at {path}")
+    if not path.is_dir():
+        raise ValueError(f"{path} is a file, not {_article(kind)} folder")
+    if not (path / required).exists() and not (path / MANIFEST).exists():
+        raise ValueError(f"{path} is not {_article(kind)} folder: it has no {required}")
+    check_manifest(path)
+    return path
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(folder: str | Path, names: list[str] | None = None) -> None:
+    """Record the SHA-256 of the named files (default: every file) of a folder in its manifest."""
+    folder = Path(folder)
+    names = names or [str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file() and f.name != MANIFEST]
+    _write_digests(folder, {name: [sha256(folder / name)] for name in sorted(names)})
+
+
+def check_manifest(folder: str | Path) -> None:
+    """Compare every file of a manifest with its SHA-256; a folder without a manifest passes (it is not ours).
+
+    Raises:
+        CorruptFileError: Naming the first file that is missing or differs.
+    """
+    folder = Path(folder)
+    for name, accepted in _read_digests(folder).items():
+        file = folder / name
+        if not file.is_file():
+            raise CorruptFileError(f"{file} is missing although {MANIFEST} lists it: restore it or write the folder anew")
+        if sha256(file) not in accepted:
+            raise CorruptFileError(f"{file} does not match its checksum: it was truncated or altered; restore it from a copy")
+
+
+@contextmanager
+def atomic_replacement(folder: str | Path, name: str) -> Iterator[Path]:
+    """Yield a temporary path for a new version of one file of a manifested folder, then put it in place.
+
+    The manifest accepts the old and the new digest while the file changes hands, so a crash leaves a folder that loads.
+    """
+    folder = Path(folder)
+    digests = _read_digests(folder)
+    with atomic_path(folder / name) as staged:
+        yield staged
+        new = sha256(staged)
+        _write_digests(folder, digests | {name: [*digests.get(name, []), new]})
+    _write_digests(folder, digests | {name: [new]})
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        CorruptFileError: The file is not a JSON object.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CorruptFileError(f"{path} is not valid JSON ({error}): restore it from a copy") from error
+    if not isinstance(content, dict):
+        raise CorruptFileError(f"{path} holds a {type(content).__name__}, not a JSON object")
+    return content
+
+
+def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object atomically."""
+    with atomic_path(path) as staged:
+        staged.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _read_digests(folder: Path) -> dict[str, list[str]]:
+    manifest = folder / MANIFEST
+    if not manifest.exists():
+        return {}
+    digests = read_json(manifest)
+    if not all(isinstance(value, list) for value in digests.values()):
+        raise CorruptFileError(f"{manifest} is not a manifest: restore it from a copy")
+    return digests
+
+
+def _write_digests(folder: Path, digests: dict[str, list[str]]) -> None:
+    write_json(folder / MANIFEST, digests)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"

@@ -1,0 +1,157 @@
+"""Decoders: how a latent conditions an autoregressive language model, and generate() for all of them."""
+
+# B sentences, T tokens, V vocabulary, H hidden, D latent dimensions, K prefix vectors
+from __future__ import annotations
+
+import inspect
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from ..configuration import GRUDecoderConfig, TextVAEConfig
+
+
+class LatentDecoder(PreTrainedModel, GenerationMixin):
+    """An autoregressive p(x|z). A row of `input_ids` is BOS ... EOS, and position t predicts token t + 1.
+
+    There is no attention mask: rows are padded on the right, and no decoder looks to its right.
+    """
+
+    config_class = PreTrainedConfig
+    main_input_name = "input_ids"
+    base_model_prefix = "lm"
+
+    @abstractmethod
+    def forward(
+        self,
+        input_ids: Tensor,
+        latents: Tensor,
+        past_key_values: Any = None,
+        use_cache: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> CausalLMOutputWithPast:
+        """Return logits (B, T, V) for input ids (B, T) given latents (B, D), and the cache for the next call."""
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: Tensor,
+        next_sequence_length: int | None = None,
+        past_key_values: Any = None,
+        is_first_iteration: bool | None = False,
+        latents: Tensor | None = None,
+        use_cache: bool | None = None,
+    ) -> dict[str, Any]:
+        """Hand the latents on at each step; with a cache only the newest token is read."""
+        if past_key_values is not None and not is_first_iteration and use_cache:
+            input_ids = input_ids[:, -1:]
+        return {
+            "input_ids": input_ids,
+            "latents": latents,
+            "past_key_values": past_key_values,
+            "use_cache": use_cache,
+        }
+
+
+class CausalLMDecoder(LatentDecoder):
+    """Any causal language model, conditioned by K prefix vectors and by z added to every token embedding.
+
+    Optimus calls the two "memory" and "embedding" (Li et al. 2020, sec. 3.2) and finds both better than either.
+    """
+
+    def __init__(self, config: PreTrainedConfig, latent_dim: int, prefix_length: int, lm: PreTrainedModel | None = None):
+        super().__init__(config)
+        self.lm = lm if lm is not None else AutoModelForCausalLM.from_config(config)
+        hidden = self.lm.get_input_embeddings().embedding_dim
+        self.prefix_length = prefix_length
+        self.prefix = nn.Linear(latent_dim, prefix_length * hidden) if prefix_length else None
+        self.addition = nn.Linear(latent_dim, hidden)
+        self.keeps_logits = "logits_to_keep" in inspect.signature(self.lm.forward).parameters
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the token embeddings."""
+        return self.lm.get_input_embeddings()
+
+    def forward(self, input_ids, latents, past_key_values=None, use_cache=None, return_dict=None):  # noqa: D102
+        embeddings_BTH = self.lm.get_input_embeddings()(input_ids)
+        embeddings_BTH = embeddings_BTH + self.addition(latents).unsqueeze(1)
+        if self.prefix is not None and (past_key_values is None or past_key_values.get_seq_length() == 0):
+            prefix_BKH = self.prefix(latents).unflatten(-1, (self.prefix_length, -1))
+            embeddings_BTH = torch.cat([prefix_BKH.to(embeddings_BTH.dtype), embeddings_BTH], 1)
+        tokens = input_ids.shape[1]
+        output = self.lm(
+            inputs_embeds=embeddings_BTH,
+            past_key_values=past_key_values,
+            use_cache=bool(use_cache),
+            **({"logits_to_keep": tokens} if self.keeps_logits else {}),
+        )
+        return CausalLMOutputWithPast(logits=output.logits[:, -tokens:], past_key_values=output.past_key_values)
+
+
+class GRUState:
+    """The recurrent state between two calls, in the shape of a transformers cache."""
+
+    def __init__(self, hidden: Tensor, length: int):
+        self.hidden = hidden  # (layers, B, H)
+        self.length = length
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Return the number of tokens read so far."""
+        return self.length
+
+    def reorder_cache(self, beam_idx: Tensor) -> None:
+        """Keep the states of the chosen beams."""
+        self.hidden = self.hidden.index_select(1, beam_idx)
+
+
+class GRUDecoder(LatentDecoder):
+    """A GRU whose initial state is set by z and whose every input is concatenated with z (Bowman et al. 2016)."""
+
+    config_class = GRUDecoderConfig
+    _tied_weights_keys = {"output.weight": "embedding.weight"}
+
+    def __init__(self, config: GRUDecoderConfig, latent_dim: int):
+        super().__init__(config)
+        self.embedding = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.initial = nn.Linear(latent_dim, config.num_hidden_layers * config.gru_hidden_size)
+        self.gru = nn.GRU(
+            config.hidden_size + latent_dim, config.gru_hidden_size, config.num_hidden_layers, batch_first=True
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.projection = nn.Linear(config.gru_hidden_size, config.hidden_size)
+        self.output = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.post_init()
+
+    @classmethod
+    def _supports_default_dynamic_cache(cls) -> bool:
+        return False  # generate() then takes the cache that forward returns
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the token embeddings."""
+        return self.embedding
+
+    def forward(self, input_ids, latents, past_key_values=None, use_cache=None, return_dict=None):  # noqa: D102
+        tokens = input_ids.shape[1]
+        latents_BTD = latents.unsqueeze(1).expand(-1, tokens, -1)
+        inputs_BTI = torch.cat([self.dropout(self.embedding(input_ids)), latents_BTD], -1)
+        if past_key_values is None:
+            start = torch.tanh(self.initial(latents)).float()
+            state = start.unflatten(-1, (self.config.num_hidden_layers, -1)).transpose(0, 1).contiguous()
+            length = 0
+        else:
+            state, length = past_key_values.hidden, past_key_values.length
+        states_BTG, state = self.gru(inputs_BTI, state)
+        logits_BTV = self.output(self.projection(self.dropout(states_BTG)))
+        cache = GRUState(state, length + tokens) if use_cache else None
+        return CausalLMOutputWithPast(logits=logits_BTV, past_key_values=cache)
+
+
+def build_decoder(config: TextVAEConfig, lm: PreTrainedModel | None = None) -> LatentDecoder:
+    """Return the decoder that a config describes; `lm` are pretrained weights for it."""
+    if isinstance(config.decoder, GRUDecoderConfig):
+        return GRUDecoder(config.decoder, config.latent_dim)
+    return CausalLMDecoder(config.decoder, config.latent_dim, config.prefix_length, lm)

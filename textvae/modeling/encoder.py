@@ -1,0 +1,77 @@
+"""The encoder: any transformers AutoModel, masked pooling, and two heads that give the posterior."""
+
+# B sentences, T tokens, H hidden, Q pooling queries, W pooling width, D latent dimensions
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, PreTrainedModel
+
+from ..configuration import TextVAEConfig
+from ..gaussian import DiagonalGaussian
+
+MIN_LOG_STD, MAX_LOG_STD = -7.0, 3.0
+INITIAL_LOG_STD = -2.0  # starts nearly deterministic, so that the decoder sees a signal from the first step
+
+
+class LatentEncoder(nn.Module):
+    """Map token ids to the posterior q(z|x) = N(mu, diag sigma^2)."""
+
+    def __init__(self, config: TextVAEConfig, backbone: PreTrainedModel | None = None):
+        super().__init__()
+        self.backbone = backbone if backbone is not None else build_backbone(config)
+        hidden = config.encoder.hidden_size
+        if config.pooling == "attention":
+            self.pooling: nn.Module = AttentionPooling(hidden, config.pooling_queries, config.pooling_width)
+            hidden = config.pooling_queries * config.pooling_width
+        else:
+            self.pooling = MeanPooling()
+        self.mean = nn.Linear(hidden, config.latent_dim)
+        self.log_std = nn.Linear(hidden, config.latent_dim)
+        self.gamma = config.batch_norm_gamma
+        if self.gamma is not None:
+            self.batch_norm = nn.BatchNorm1d(config.latent_dim, affine=False)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> DiagonalGaussian:
+        """Return the posterior of each row: mean and log_std of shape (B, D), float32."""
+        states_BTH = self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        pooled_BP = self.pooling(states_BTH, attention_mask)
+        mean_BD = self.mean(pooled_BP).float()
+        if self.gamma is not None:
+            mean_BD = self.gamma * self.batch_norm(mean_BD)  # Zhu et al. 2020, eq. 6
+        log_std_BD = (self.log_std(pooled_BP).float() + INITIAL_LOG_STD).clamp(MIN_LOG_STD, MAX_LOG_STD)
+        return DiagonalGaussian(mean_BD, log_std_BD)
+
+
+class MeanPooling(nn.Module):
+    """Average states over the tokens that are not padding."""
+
+    def forward(self, states_BTH: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the mean state of each row, shape (B, H)."""
+        mask_BT1 = attention_mask.unsqueeze(-1).to(states_BTH.dtype)
+        return (states_BTH * mask_BT1).sum(1) / mask_BT1.sum(1)
+
+
+class AttentionPooling(nn.Module):
+    """Read the states with learnt queries and concatenate what each one reads (Lin et al. 2017, sec. 2.1)."""
+
+    def __init__(self, hidden: int, queries: int, width: int):
+        super().__init__()
+        self.queries = queries
+        self.score = nn.Linear(hidden, queries)
+        self.value = nn.Linear(hidden, queries * width)
+
+    def forward(self, states_BTH: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the concatenated readings of each row, shape (B, Q * W)."""
+        scores_BTQ = self.score(states_BTH).float()
+        scores_BTQ = scores_BTQ.masked_fill(~attention_mask.bool().unsqueeze(-1), float("-inf"))
+        weights_BTQ = scores_BTQ.softmax(1).to(states_BTH.dtype)
+        values_BTQW = self.value(states_BTH).unflatten(-1, (self.queries, -1))
+        return torch.einsum("btq,btqw->bqw", weights_BTQ, values_BTQW.to(weights_BTQ.dtype)).flatten(1)
+
+
+def build_backbone(config: TextVAEConfig) -> PreTrainedModel:
+    """Return an untrained encoder from its config, without the pooler that BERT-like models bring."""
+    if config.encoder.model_type == "bert":
+        return AutoModel.from_config(config.encoder, add_pooling_layer=False)
+    return AutoModel.from_config(config.encoder)

@@ -1,0 +1,151 @@
+"""The network as a transformers model: encode, decode, the training forward, and generate."""
+
+# B sentences, T tokens, V vocabulary, D latent dimensions
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, GenerationConfig, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from ..configuration import TextVAEConfig
+from ..gaussian import DiagonalGaussian
+from ..objective import IGNORED, negative_elbo, reconstruction_nats
+from .decoder import GRUDecoder, build_decoder
+from .encoder import LatentEncoder
+
+
+@dataclass
+class TextVAEOutput(ModelOutput):
+    """What one forward pass returns.
+
+    Attributes:
+        loss: reconstruction + beta * KL, nats per sentence, a scalar.
+        reconstruction: -log p(x|z) in nats, shape (B,).
+        kl: KL(q(z|x) || N(0, I)) in nats, shape (B,).
+        posterior: q(z|x).
+    """
+
+    loss: Tensor | None = None
+    reconstruction: Tensor | None = None
+    kl: Tensor | None = None
+    posterior: DiagonalGaussian | None = None
+
+
+class TextVAEModel(PreTrainedModel):
+    """A variational autoencoder over token ids.
+
+    Example:
+        >>> model = TextVAEModel(TextVAEConfig.preset("tiny", vocab_size=300))
+        >>> model.encode(torch.tensor([[0, 5, 1]])).mean.shape
+        torch.Size([1, 32])
+    """
+
+    config_class = TextVAEConfig
+    base_model_prefix = "textvae"
+    main_input_name = "input_ids"
+    _supports_sdpa = True
+    supports_gradient_checkpointing = False
+
+    def __init__(
+        self, config: TextVAEConfig, backbone: PreTrainedModel | None = None, lm: PreTrainedModel | None = None
+    ):
+        super().__init__(config)
+        self.encoder = LatentEncoder(config, backbone)
+        self.decoder = build_decoder(config, lm)
+        self.post_init()
+        self.generation_config = self.decoder.generation_config = GenerationConfig(
+            bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id
+        )
+
+    def _init_weights(self, module: nn.Module) -> None:
+        # Only the parts of our own: each half initialises itself as its class says.
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+    def encode(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> DiagonalGaussian:
+        """Return the posterior of each row.
+
+        Args:
+            input_ids: The encoder's token ids, shape (B, T).
+            attention_mask: 1 for tokens, 0 for padding, shape (B, T); None where nothing is padded.
+
+        Returns:
+            A Gaussian whose mean and log_std have shape (B, D).
+        """
+        return self.encoder(input_ids, torch.ones_like(input_ids) if attention_mask is None else attention_mask)
+
+    def decode(self, latents: Tensor, input_ids: Tensor) -> Tensor:
+        """Return logits (B, T, V) for the decoder's token ids (B, T) given latents (B, D).
+
+        A row of ids is BOS ... EOS, and position t predicts token t + 1.
+        """
+        return self.decoder(input_ids=input_ids, latents=latents).logits
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        *,
+        beta: float = 1.0,
+        free_bits: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> TextVAEOutput:
+        """Return the loss of a batch in nats per sentence, with its parts.
+
+        Args:
+            input_ids: The encoder's ids, shape (B, T), possibly corrupted by noise.
+            attention_mask: 1 for tokens, 0 for padding, shape (B, T).
+            labels: The decoder's targets BOS ... EOS, shape (B, U), -100 where padded; default: `input_ids` (both
+                halves then share a tokenizer).
+            decoder_input_ids: What the decoder reads, shape (B, U), possibly with dropped words; default: the labels.
+            beta: Weight of the KL.
+            free_bits: Floor of the KL of each dimension, in nats.
+            generator: Source of the noise of z; default: torch's global one.
+        """
+        posterior = self.encode(input_ids, attention_mask)
+        latents_BD = posterior.sample(generator=generator)
+        if labels is None:
+            labels = input_ids if attention_mask is None else input_ids.masked_fill(attention_mask == 0, IGNORED)
+        if decoder_input_ids is None:
+            decoder_input_ids = labels.masked_fill(labels == IGNORED, self.config.pad_token_id)
+        reconstruction_B = reconstruction_nats(self.decode(latents_BD, decoder_input_ids), labels)
+        kl_BD = posterior.kl()
+        loss = negative_elbo(reconstruction_B, kl_BD, beta=beta, floor=free_bits)
+        return TextVAEOutput(loss=loss, reconstruction=reconstruction_B, kl=kl_BD.sum(-1), posterior=posterior)
+
+    @torch.no_grad()
+    def generate(self, latents: Tensor, **generation: Any) -> Tensor:
+        """Write a text from each latent, through transformers' `generate`.
+
+        Args:
+            latents: Latents, shape (B, D).
+            **generation: What `GenerationMixin.generate` takes: do_sample, temperature, top_k, top_p, num_beams,
+                num_return_sequences, max_length, use_cache...
+
+        Returns:
+            Token ids BOS ... EOS, shape (B * num_return_sequences, U), padded on the right.
+        """
+        latents = latents.to(self.device, self.dtype)
+        start = torch.full((len(latents), 1), self.config.bos_token_id, device=self.device)
+        generation.setdefault("max_length", self.config.max_length)
+        return self.decoder.generate(start, latents=latents, **generation)
+
+    def reset_decoder(self, generator_seed: int) -> None:
+        """Draw the decoder's weights anew (Li et al. 2019, sec. 3: the second phase starts from a fresh decoder)."""
+        state = torch.get_rng_state()
+        torch.manual_seed(generator_seed)
+        fresh = build_decoder(self.config)
+        torch.set_rng_state(state)
+        self.decoder.load_state_dict(fresh.state_dict())
+
+
+AutoModel.register(TextVAEConfig, TextVAEModel, exist_ok=True)
+__all__ = ["GRUDecoder", "TextVAEModel", "TextVAEOutput"]

@@ -1,0 +1,68 @@
+"""Token noise: corrupt the encoder's input (denoising) or the decoder's (word dropout)."""
+
+# B sentences, T tokens
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def drop_tokens(input_ids: Tensor, attention_mask: Tensor, rate: float, pad_id: int) -> tuple[Tensor, Tensor]:
+    """Delete each inner token with probability `rate` and close the gap (Shen et al. 2020, DAAE).
+
+    The first and the last token of a row (its BOS and EOS) stay.
+
+    Args:
+        input_ids: Token ids, shape (B, T), padded on the right.
+        attention_mask: 1 for tokens, 0 for padding, shape (B, T).
+        rate: Probability in [0, 1).
+        pad_id: Id written into freed positions.
+
+    Returns:
+        New ids and mask, both (B, T).
+    """
+    if rate <= 0:
+        return input_ids, attention_mask
+    dropped_BT = (torch.rand(input_ids.shape, device=input_ids.device) < rate) & inner_tokens(attention_mask)
+    kept_BT = attention_mask.bool() & ~dropped_BT
+    order_BT = torch.sort((~kept_BT).to(torch.uint8), dim=1, stable=True).indices
+    mask_BT = kept_BT.gather(1, order_BT)
+    ids_BT = input_ids.gather(1, order_BT).masked_fill(~mask_BT, pad_id)
+    return ids_BT, mask_BT.to(attention_mask.dtype)
+
+
+def mask_tokens(input_ids: Tensor, attention_mask: Tensor, rate: float, mask_id: int) -> Tensor:
+    """Replace each inner token by `mask_id` with probability `rate`.
+
+    On decoder inputs this is word dropout (Bowman et al. 2016, sec. 3.1). Shape (B, T).
+    """
+    if rate <= 0:
+        return input_ids
+    hit_BT = (torch.rand(input_ids.shape, device=input_ids.device) < rate) & inner_tokens(attention_mask)
+    return input_ids.masked_fill(hit_BT, mask_id)
+
+
+def shuffle_tokens(input_ids: Tensor, attention_mask: Tensor, distance: float) -> Tensor:
+    """Shuffle inner tokens locally: each moves by less than `distance` places (Lample et al. 2018, sec. 2.3).
+
+    Shape (B, T); BOS, EOS and padding stay where they are.
+    """
+    if distance <= 0:
+        return input_ids
+    B, T = input_ids.shape
+    places_BT = torch.arange(T, device=input_ids.device, dtype=torch.float32).expand(B, T)
+    jitter_BT = torch.rand(B, T, device=input_ids.device) * distance
+    inner_BT = inner_tokens(attention_mask)
+    ends_T = torch.where(inner_BT, places_BT + jitter_BT, places_BT)
+    # Ends keep their place: an inner token may not sort past the EOS that follows it nor before the BOS.
+    last_B1 = attention_mask.sum(1, keepdim=True).float() - 1
+    keys_BT = torch.where(inner_BT, ends_T.clamp(min=0.5).minimum(last_B1 - 0.5), ends_T)
+    return input_ids.gather(1, keys_BT.argsort(dim=1, stable=True))
+
+
+def inner_tokens(attention_mask: Tensor) -> Tensor:
+    """Return booleans (B, T): True for tokens that are neither padding nor the first or last token of their row."""
+    T = attention_mask.shape[1]
+    places_T = torch.arange(T, device=attention_mask.device)
+    last_B1 = attention_mask.sum(1, keepdim=True) - 1
+    return (places_T > 0) & (places_T < last_B1)

@@ -1,0 +1,103 @@
+"""The training objective and the diagnostics that say whether the latent is used. Everything is in nats per sentence."""
+
+# B sentences, T target tokens, V vocabulary, D latent dimensions, K importance samples
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+IGNORED = -100
+ACTIVE_VARIANCE = 0.01
+COLLAPSED_KL = 0.5
+COLLAPSED_ACTIVE_FRACTION = 0.25
+REPEATED_SAMPLES = 0.5
+
+
+def reconstruction_nats(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return -log p(x|z) for each sentence, summed over its tokens.
+
+    Args:
+        logits: Scores where position t predicts token t + 1, shape (B, T, V).
+        labels: The token ids themselves, shape (B, T); -100 marks positions that are not scored.
+
+    Returns:
+        Nats per sentence, shape (B,), float32.
+    """
+    predictions_BTV, targets_BT = logits[:, :-1], labels[:, 1:]
+    nll_BT = F.cross_entropy(
+        predictions_BTV.reshape(-1, predictions_BTV.shape[-1]).float(),
+        targets_BT.reshape(-1),
+        ignore_index=IGNORED,  # masked before the sum: ignored positions cost exactly 0
+        reduction="none",
+    ).view(targets_BT.shape)
+    return nll_BT.sum(-1)
+
+
+def free_bits(kl_BD: Tensor, floor: float) -> Tensor:
+    """Return the KL objective with a floor: sum over dimensions of max(floor, mean over sentences).
+
+    Below the floor a dimension has no KL gradient, so it is free to carry information (Kingma et al. 2016, eq. 16).
+
+    Args:
+        kl_BD: KL per sentence and dimension in nats, shape (B, D).
+        floor: Nats per dimension; 0 gives the plain KL.
+
+    Returns:
+        A scalar in nats per sentence.
+    """
+    return kl_BD.mean(0).clamp(min=floor).sum() if floor > 0 else kl_BD.sum(-1).mean()
+
+
+def negative_elbo(reconstruction_B: Tensor, kl_BD: Tensor, *, beta: float = 1.0, floor: float = 0.0) -> Tensor:
+    """Return reconstruction + beta * KL, the loss in nats per sentence (Higgins et al. 2017, eq. 4; scalar)."""
+    return reconstruction_B.mean() + beta * free_bits(kl_BD, floor)
+
+
+def importance_weighted_bound(
+    log_likelihood_KB: Tensor, log_prior_KB: Tensor, log_posterior_KB: Tensor
+) -> Tensor:
+    """Return log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x) for each sentence (Burda et al. 2016, eq. 8).
+
+    All three inputs have shape (K, B); the result has shape (B,) and tends to log p(x) from below as K grows.
+    """
+    log_weights_KB = log_likelihood_KB + log_prior_KB - log_posterior_KB
+    return torch.logsumexp(log_weights_KB, 0) - math.log(len(log_weights_KB))
+
+
+def active_units(means_BD: Tensor, threshold: float = ACTIVE_VARIANCE) -> Tensor:
+    """Return which dimensions are used, as booleans (D,): variance of the posterior mean above the threshold.
+
+    Burda et al. 2016, sec. 5.2.
+    """
+    return means_BD.float().var(0, correction=0) > threshold
+
+
+def diagnose_collapse(kl: float, active_fraction: float, repeated_fraction: float = 0.0) -> str | None:
+    """Say in plain words that the latent is not used, and what to do; None if it is used.
+
+    Args:
+        kl: Mean KL in nats per sentence.
+        active_fraction: Share of active latent dimensions.
+        repeated_fraction: Share of prior samples that repeat an earlier sample.
+
+    Returns:
+        One line with the symptom and the remedy, or None.
+
+    Example:
+        >>> diagnose_collapse(12.0, 1.0) is None
+        True
+    """
+    remedy = "lengthen --warmup, raise --free-bits, lower --beta, or set --bn-gamma 0.6"
+    if kl < COLLAPSED_KL:
+        return f"posterior collapse: the KL is {kl:.2f} nats, so the decoder ignores the latent; {remedy}"
+    if active_fraction < COLLAPSED_ACTIVE_FRACTION:
+        return f"partial collapse: only {active_fraction:.0%} of the latent dimensions are active; {remedy}"
+    if repeated_fraction > REPEATED_SAMPLES:
+        return (
+            f"{repeated_fraction:.0%} of the prior samples repeat each other, so the decoder barely uses the latent; "
+            f"{remedy}"
+        )
+    return None
