@@ -43,21 +43,27 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     recover_folder(path)
-    staged, replaced = path.with_name(STAGED + path.name), path.with_name(REPLACED + path.name)
+    staged = path.with_name(STAGED + path.name)
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
     try:
         yield staged
-        write_manifest(staged)
-        for file in staged.rglob("*"):
-            _sync(file)
-        _sync(staged)
-        if path.exists():
-            os.rename(path, replaced)
-        os.rename(staged, path)
-        _sync(path.parent)
+        publish_folder(staged, path)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
+
+
+def publish_folder(staged: Path, path: Path) -> None:
+    """Put a finished folder in the place of `path`: manifest, sync, rename."""
+    replaced = path.with_name(REPLACED + path.name)
+    write_manifest(staged)
+    for file in staged.rglob("*"):
+        _sync(file)
+    _sync(staged)
+    if path.exists():
+        os.rename(path, replaced)
+    os.rename(staged, path)
+    _sync(path.parent)
     shutil.rmtree(replaced, ignore_errors=True)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import re
 import sqlite3
@@ -12,12 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .artifacts import MANIFEST, CorruptFileError, atomic_folder, open_folder, read_json, write_json
+
+if TYPE_CHECKING:
+    from .text_vae import TextVAE
 
 Metric = Literal["cosine", "l2"]
 Item = str | Mapping[str, Any]
@@ -28,26 +32,7 @@ BLOCK = 8192  # texts that are encoded and stored together
 TRAINING_BLOCKS = 8  # blocks that train the quantizers of IVF, PQ and the like
 TOMBSTONES = 1 / 5  # share of removed vectors above which a graph is built again
 SURROGATES = re.compile("[\ud800-\udfff]")
-CRASHES = re.compile(r"(HNSW|NSG)0*[01](?!\d)|IVF0+(?!\d)")  # faiss takes these, then segfaults or loses vectors
-
-
-class TextEncoder(Protocol):
-    """What the index needs of a `TextVAE`."""
-
-    @property
-    def dim(self) -> int:
-        """Latent dimensions D."""
-
-    @property
-    def fingerprint(self) -> str:
-        """A digest of the weights."""
-
-    @property
-    def path(self) -> Path | None:
-        """The folder it was loaded from, None before it is saved."""
-
-    def encode(self, texts: list[str], /, *, batch_size: int = 64) -> NDArray[np.float32]:
-        """Return the posterior means, shape (N, D)."""
+CRASHES = re.compile(r"NSG|HNSW0*[01](?!\d)|IVF0+(?!\d)")  # faiss takes these, then aborts or loses vectors
 
 
 @dataclass(frozen=True)
@@ -56,15 +41,6 @@ class Hit:
 
     id: int
     score: float
-    text: str
-    metadata: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One text of the index."""
-
-    id: int
     text: str
     metadata: dict[str, Any]
 
@@ -81,24 +57,22 @@ class LatentIndex:
         'a red fox'
     """
 
-    def __init__(
-        self, vectors: Any, items: sqlite3.Connection, about: Mapping[str, Any], vae: TextEncoder | None = None
-    ) -> None:
+    def __init__(self, vectors: Any, items: sqlite3.Connection, about: Mapping[str, Any], vae: TextVAE | None = None):
         """Wrap a faiss index and its items; `build` and `load` are the ways in."""
         self.factory: str = about["factory"]
         self.metric: Metric = about["metric"]
         self.fingerprint: str = about["fingerprint"]
         self._vectors, self._items, self._vae = vectors, items, vae
-        self._next_id: int = about["next_id"]
-        self._tombstones: set[int] = set(about["tombstones"])
-        self._model_folders: list[Path] = about["model_folders"]
+        self._next_id: int = about.get("next_id", 0)
+        self._tombstones = set(about.get("tombstones", ()))
+        self._model_folders: list[Path] = about.get("model_folders", [])
         self._items_are_saved = False  # True: `_items` reads the saved folder, copy before the first change
         self._lock = threading.RLock()
 
     @classmethod
     def build(
         cls,
-        vae: TextEncoder,
+        vae: TextVAE,
         corpus: Iterable[Item],
         *,
         factory: str = "Flat",
@@ -128,14 +102,7 @@ class LatentIndex:
         """
         if metric not in get_args(Metric):
             raise ValueError(f"unknown metric {metric!r}: use 'cosine' or 'l2'")
-        about = {
-            "factory": factory,
-            "metric": metric,
-            "fingerprint": vae.fingerprint,
-            "next_id": 0,
-            "tombstones": [],
-            "model_folders": [],
-        }
+        about = {"factory": factory, "metric": metric, "fingerprint": vae.fingerprint}
         index = cls(_new_vectors(vae.dim, factory, metric), _new_items(), about, vae)
         rows = _rows(corpus, metadata)
         blocks = ((block, index._encode(block, batch_size)) for block in iter(lambda: list(islice(rows, BLOCK)), []))
@@ -172,6 +139,7 @@ class LatentIndex:
             >>> [[hit.id for hit in hits] for hits in index.search(index.vae.encode(["a blue whale"]), k=2)]
             [[1, 0]]
         """
+        k = operator.index(k)
         if k < 1:
             raise ValueError(f"k is the number of hits and at least 1, got {k}")
         if isinstance(queries, list | tuple) and not queries:
@@ -192,7 +160,8 @@ class LatentIndex:
         """Add texts, given as in `build`, and return their new ids; an id is never used twice.
 
         Raises:
-            ValueError: Metadata that is not JSON, or a factory that cannot grow (NSG). Nothing is added.
+            ValueError: Metadata that is not JSON, or vectors that faiss refuses. Nothing is added.
+            TypeError: An item is neither a string nor a mapping. Nothing is added.
             FileNotFoundError: The model folder is gone.
 
         Example:
@@ -214,7 +183,7 @@ class LatentIndex:
             >>> index.remove([2])
             1
         """
-        removed = sorted({int(id) for id in ids})
+        removed = sorted({operator.index(id) for id in ids})
         with self._lock:
             unknown = [id for id in removed if self._row(id) is None]
             if unknown:
@@ -231,17 +200,21 @@ class LatentIndex:
                 self._bury()
         return len(removed)
 
-    def get(self, id: int) -> Entry:
-        """Return the text and metadata of an id.
+    def get(self, id: int) -> tuple[str, dict[str, Any]]:
+        """Return the text and the metadata of an id.
 
         Raises:
             ValueError: There is no such id.
+
+        Example:
+            >>> index.get(0)
+            ('a red fox', {})
         """
         with self._lock:
             row = self._row(id)
         if row is None:
             raise ValueError(f"the index has no id {id}")
-        return Entry(int(id), row[0], json.loads(row[1]))
+        return row[0], json.loads(row[1])
 
     def __len__(self) -> int:
         with self._lock:
@@ -272,10 +245,10 @@ class LatentIndex:
         """The folder of the model, None if the model was never saved; it may have moved since."""
         if self._vae is not None and self._vae.path is not None:
             return Path(self._vae.path).resolve()
-        return next((folder for folder in self._model_folders if folder.exists()), next(iter(self._model_folders), None))
+        return next(iter([*self._folders_found(), *self._model_folders]), None)
 
     @property
-    def vae(self) -> TextEncoder:
+    def vae(self) -> TextVAE:
         """The model of the index, loaded at first use.
 
         Raises:
@@ -292,6 +265,12 @@ class LatentIndex:
 
         Raises:
             ValueError: The path holds something that is not an index; it is left alone.
+            OSError: The disk is full or the folder cannot be written; an older index stays.
+
+        Example:
+            >>> index.save(folder)
+            >>> len(LatentIndex.load(folder))
+            2
         """
         path = Path(path).resolve()
         if path.exists() and not (path / ABOUT).is_file() and (path.is_file() or any(path.iterdir())):
@@ -301,9 +280,9 @@ class LatentIndex:
         with self._lock, atomic_folder(path) as staged:
             try:
                 faiss.write_index(self._vectors, str(staged / VECTORS))
-            except RuntimeError as error:
-                raise OSError(f"could not write {path / VECTORS} ({_reason(error)}): is the disk full?") from error
-            self._items.execute("VACUUM INTO ?", (str(staged / ITEMS),))  # leaves no trace of removed texts
+                self._items.execute("VACUUM INTO ?", (str(staged / ITEMS),))  # leaves no trace of removed texts
+            except (RuntimeError, sqlite3.Error) as error:
+                raise OSError(f"could not write {path} ({_reason(error)}): is the disk full?") from error
             model = self.model_path
             about = {
                 "format_version": FORMAT_VERSION,
@@ -320,7 +299,7 @@ class LatentIndex:
             write_json(staged / ABOUT, about)
 
     @classmethod
-    def load(cls, path: str | Path, vae: TextEncoder | None = None) -> LatentIndex:
+    def load(cls, path: str | Path, vae: TextVAE | None = None) -> LatentIndex:
         """Open a saved index; the folder does not change until `save`.
 
         Args:
@@ -332,6 +311,11 @@ class LatentIndex:
             FileNotFoundError: There is no such folder.
             ValueError: The folder is not an index, comes from a newer textvae, or was built with another model.
             CorruptFileError: A file is missing, truncated or altered.
+
+        Example:
+            >>> index.save(folder)
+            >>> LatentIndex.load(folder, vae).texts
+            ['a red fox', 'a blue whale']
         """
         path = open_folder(Path(path).resolve(), "index", ABOUT)
         about = _read_about(path)
@@ -347,8 +331,8 @@ class LatentIndex:
             raise CorruptFileError(f"{path} is not a readable index ({_reason(error)}): build it again") from error
         if len(set(counts)) > 1 or last >= index._next_id or index.dim != about["dim"]:
             raise CorruptFileError(
-                f"the files of {path} disagree: {counts[0]} vectors of {index.dim} dimensions, {counts[1]} texts up to "
-                f"id {last}, {counts[2]} of {about['dim']} dimensions in {ABOUT}: build it again"
+                f"the files of {path} disagree: {counts[0]} vectors, {counts[1]} texts, {counts[2]} in {ABOUT}: "
+                "build the index again"
             )
         index._items_are_saved = True
         if vae is not None:
@@ -356,8 +340,11 @@ class LatentIndex:
             index._vae = vae
         return index
 
-    def _load_model(self) -> TextEncoder:
-        folders = [folder for folder in self._model_folders if folder.exists()]
+    def _folders_found(self) -> list[Path]:
+        return [folder for folder in self._model_folders if folder.exists()]
+
+    def _load_model(self) -> TextVAE:
+        folders = self._folders_found()
         if not folders:
             where = f"its folder {self._model_folders[0]} is gone" if self._model_folders else "it was never saved"
             raise FileNotFoundError(f"the index needs its model but {where}: pass vae= (--model on the command line)")
@@ -370,7 +357,7 @@ class LatentIndex:
         self._check_model(vae)
         return vae
 
-    def _check_model(self, vae: TextEncoder) -> None:
+    def _check_model(self, vae: TextVAE) -> None:
         if vae.fingerprint != self.fingerprint:
             raise ValueError(
                 f"the index was built with the model {self.model_path} (fingerprint {self.fingerprint}), not with "
@@ -415,12 +402,13 @@ class LatentIndex:
         with self._lock:
             self._own_items()
             ids = range(self._next_id, self._next_id + len(rows))
+            stored = zip(ids, rows, strict=True)
             with self._items:  # rolled back if faiss refuses
-                self._items.executemany("INSERT INTO items VALUES (?, ?, ?)", ((id, *r) for id, r in zip(ids, rows)))
+                self._items.executemany("INSERT INTO items VALUES (?, ?, ?)", ((id, *row) for id, row in stored))
                 try:
                     self._vectors.add_with_ids(vectors, np.array(ids, np.int64))
                 except RuntimeError as error:
-                    raise ValueError(f"the index factory {self.factory!r} cannot grow: {_reason(error)}") from error
+                    raise ValueError(f"the factory {self.factory!r} refuses these vectors: {_reason(error)}") from error
             self._next_id = ids.stop
         return list(ids)
 
@@ -428,14 +416,15 @@ class LatentIndex:
         import faiss
 
         nearest: list[list[tuple[int, float]]] = [[] for _ in vectors]
-        short, fetch, total = list(range(len(vectors))), k, self._vectors.ntotal
+        short, fetch, total, buried = list(range(len(vectors))), k, self._vectors.ntotal, self._tombstones
         lists = faiss.try_extract_index_ivf(self._vectors)
         probes = lists.nprobe if lists else 0
         try:
             while short and k:
-                for row, scores, ids in zip(short, *self._vectors.search(vectors[short], fetch)):
+                scores, ids = self._vectors.search(vectors[short], fetch)
+                for row, *pairs in zip(short, ids.tolist(), scores.tolist(), strict=True):
                     # faiss pads with -1, and tombstones are still in the graph
-                    live = [pair for pair in zip(ids.tolist(), scores.tolist()) if self._is_live(pair[0])]
+                    live = [(id, score) for id, score in zip(*pairs, strict=True) if id >= 0 and id not in buried]
                     nearest[row] = live[:k]
                 short = [row for row in short if len(nearest[row]) < k]
                 if fetch == total and (not lists or lists.nprobe == lists.nlist):
@@ -448,13 +437,9 @@ class LatentIndex:
                 lists.nprobe = probes
         return nearest
 
-    def _is_live(self, id: int) -> bool:
-        return id >= 0 and id not in self._tombstones
-
     def _hit(self, id: int, score: float) -> Hit:
-        entry = self.get(id)
-        closeness = score if self.metric == "cosine" else -(max(score, 0.0) ** 0.5)  # faiss squares, and rounds below 0
-        return Hit(id, closeness, entry.text, entry.metadata)
+        closeness = score if self.metric == "cosine" else 0.0 - max(score, 0.0) ** 0.5  # faiss squares, rounds below 0
+        return Hit(id, closeness, *self.get(id))
 
     def _row(self, id: int) -> Row | None:
         if not 0 <= id < self._next_id:
@@ -469,15 +454,17 @@ class LatentIndex:
             self._items_are_saved = False
 
     def _bury(self) -> None:
+        import faiss
+
         ids = np.array(self.ids, np.int64)
         try:
             vectors = np.array([self._vectors.reconstruct(int(id)) for id in ids], np.float32).reshape(-1, self.dim)
+            fresh = faiss.clone_index(self._vectors)  # trained as the old one is
+            fresh.reset()
+            fresh.add_with_ids(vectors, ids)
         except RuntimeError:
             return  # a factory that cannot give its vectors back keeps its tombstones
-        self._vectors.reset()
-        self._vectors.add_with_ids(vectors, ids)
-        self._vectors.construct_rev_map()
-        self._tombstones.clear()
+        self._vectors, self._tombstones = fresh, set()
 
 
 def _new_vectors(dim: int, factory: str, metric: Metric) -> Any:
@@ -486,7 +473,7 @@ def _new_vectors(dim: int, factory: str, metric: Metric) -> Any:
     measure = faiss.METRIC_INNER_PRODUCT if metric == "cosine" else faiss.METRIC_L2
     try:
         if CRASHES.search(factory):
-            raise RuntimeError("too few links or lists")
+            raise RuntimeError("it would crash")
         vectors = faiss.index_factory(dim, factory, measure)
     except RuntimeError as error:
         raise ValueError(
@@ -511,7 +498,9 @@ def _rows(corpus: Iterable[Item], metadata: Sequence[Mapping[str, Any] | None] |
     if isinstance(corpus, str | bytes | Mapping):
         raise TypeError(f"texts come as a list or another iterable, got a single {type(corpus).__name__}")
     missing: Any = object()
-    pairs = ((item, None) for item in corpus) if metadata is None else zip_longest(corpus, metadata, fillvalue=missing)
+    pairs: Any = (
+        ((item, None) for item in corpus) if metadata is None else zip_longest(corpus, metadata, fillvalue=missing)
+    )
     for position, (item, extra) in enumerate(pairs):
         if item is missing or extra is missing:
             raise ValueError(f"texts and metadata differ in length after {position}: give one dictionary per text")

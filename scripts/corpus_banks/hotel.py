@@ -13,7 +13,7 @@ TOPIC = Topic(
     leads="*stay {at}; *book a double room {at}; *spend a weekend {at}; *check in late {at}; *reserve two nights {at};"
     "*bring the children to {E}; *choose {E} for a short break; *rest for a night {at}",
     outcomes="so {I} *check out early / so {I} *extend {my} stay; so {I} *demand a refund / so {I} *leave a kind note;"
-    "so {I} *move to another place / so {I} *book a second week; so {I} *sleep badly / so {I} *sleep like a log;"
+    "so {I} *move to another place / so {I} *book a second week; so {I} *sleep badly / so {I} *sleep soundly;"
     "so {I} *complain at the desk / so {I} *thank the manager",
     references="at the campsite; in the previous place; at home; on {my} earlier stay; in the brochure",
     past="on the first night; during {my} honeymoon; over the long weekend; in high season; at Easter;"
@@ -27,7 +27,7 @@ TOPIC = Topic(
             plain="bed; big bed; double bed; spare bed",
             technical="pocket-sprung bed; memory-foam bed; king-size divan; latex bed",
             expert="pocket-sprung divan with 2,000 coils; bed with a 70 mm viscoelastic topper;"
-            "adjustable slat frame with zoned lumbar support; divan with a Talalay latex core",
+            "adjustable slat frame with zoned lumbar support; divan with an aerated latex core",
             adjectives="lumpy / comfortable; hard / soft; creaky / sturdy; narrow / wide; saggy / firm",
             verbs="*hurt {my} back / *rest {my} back; *creak at every turn / *stay silent at every turn;"
             "*keep {me} awake / *send {me} straight to sleep; *smell of damp / *smell of clean linen;"

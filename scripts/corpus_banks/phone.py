@@ -10,7 +10,7 @@ TOPIC = Topic(
     entities="phone; handset; smartphone; model; mobile",
     makers="brand; maker; company; manufacturer",
     preposition="on",
-    leads="*buy {E}; *use {E} for work; *switch to {E}; *carry {E} everywhere; *order {E} online; *take {E} on holiday;"
+    leads="*buy {E} #; *use {E} for work; *switch to {E} #; *carry {E} everywhere; *order {E} online #; *take {E} on holiday;"
     "*make long calls {at}; *edit photos {at}",
     outcomes="so {I} *return it / so {I} *keep it; so {I} *ask for a refund / so {I} *order a second one;"
     "so {I} *go back to {my} old one / so {I} *sell {my} old one; so {I} *switch it off / so {I} *use it all day;"
@@ -64,24 +64,24 @@ TOPIC = Topic(
         ),
         Aspect(
             determiners="the",
-            plain="sound; speaker; call sound; loudspeaker",
-            technical="stereo speaker; microphone; earpiece; 24-bit audio output",
-            expert="stereo pair with a smart-amp driver; beamforming microphone array; earpiece on a MEMS transducer;"
-            "LDAC output at 990 kbps",
+            plain="speaker; loudspeaker; main speaker; small speaker",
+            technical="stereo speaker; earpiece; piezo speaker; 2 W speaker",
+            expert="stereo pair with a smart-amp driver; 1.2 cc speaker box; earpiece with a MEMS transducer;"
+            "balanced-armature earpiece",
             adjectives="tinny / rich; faint / loud; muffled / clear; harsh / warm; patchy / steady",
             verbs="*crackle during calls / *stay clear during calls; *distort at high volume / *hold up at high volume;"
             "*annoy everyone nearby / *impress everyone nearby; *fade in and out / *fill the kitchen;"
             "*make voices unclear / *make voices clear",
             comparatives="quieter / louder; thinner / fuller",
-            neutral="*come from the bottom edge; *work with the radio app; *pass through a small grille;"
-            "*reach the caller directly; *depend on the volume keys",
+            neutral="*sit at the lower edge; *work with the radio app; *hide behind a small grille;"
+            "*face downwards; *obey the volume keys",
         ),
         Aspect(
             determiners="the",
             plain="software; system; home screen; settings menu",
             technical="operating system; launcher; firmware; 64-bit system",
-            expert="firmware with a hardened kernel; launcher on an A/B partition scheme; sandboxed runtime with SELinux policies;"
-            "scheduler tuned for big.LITTLE cores",
+            expert="firmware with a hardened kernel; launcher on an A/B partition scheme; sandboxed runtime with mandatory access rules;"
+            "scheduler tuned for hybrid cores",
             adjectives="slow / fast; confusing / intuitive; buggy / stable; cluttered / tidy; clunky / slick",
             verbs="*crash constantly # / *run smoothly; *hide the basics / *keep the basics close;"
             "*push endless adverts / *stay free of adverts; *forget {my} settings / *remember {my} settings;"
@@ -128,6 +128,7 @@ TOPIC = Topic(
             "*take all night # / *finish in minutes; *buzz loudly / *work silently",
             comparatives="slower / faster; clumsier / neater",
             neutral="*come in the box; *cost extra; *fit a standard socket; *measure about a metre; *have a white finish",
+            preposition="with",
         ),
     ),
 )

@@ -7,8 +7,7 @@ one phrase per Python literal would bury the English in punctuation.  The marks 
   takes ``will`` in the future tense, and adverbs written before it stay before it;
 * ``a / b``: a negative phrase and its positive counterpart;
 * ``+noun``: a plural noun phrase;
-* ``!adjective``: cannot take a degree word such as "very";
-* ``phrase #``: says how often or how long, so takes no further time phrase;
+* ``phrase #``: says how often or how long, so takes no further time phrase; of a lead: done once, so no habit;
 * ``{I} {me} {my}``: the speaker, singular or plural; ``{its}``: agrees with the subject;
 * ``{at}`` and ``{E}``: the place or product, with or without its preposition.
 """
@@ -31,6 +30,7 @@ class Aspect:
         verbs: Pairs of verb phrases.
         comparatives: Pairs of comparatives, used before "than".
         neutral: Verb phrases that describe without praise or blame.
+        preposition: Replaces the preposition of the topic after this aspect.
     """
 
     determiners: str
@@ -41,6 +41,7 @@ class Aspect:
     verbs: str
     comparatives: str
     neutral: str
+    preposition: str = ""
 
 
 @dataclass(frozen=True)

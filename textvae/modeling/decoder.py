@@ -15,6 +15,9 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from ..configuration import GRUDecoderConfig, TextVAEConfig
 
 
+EMBEDDING_STD = 0.1
+
+
 class LatentDecoder(PreTrainedModel, GenerationMixin):
     """An autoregressive p(x|z). A row of `input_ids` is BOS ... EOS, and position t predicts token t + 1.
 
@@ -125,6 +128,22 @@ class GRUDecoder(LatentDecoder):
         self.projection = nn.Linear(config.gru_hidden_size, config.hidden_size)
         self.output = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        # The 0.02 of transformers starves a recurrent net: its inputs would be lost beside the latent.
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=EMBEDDING_STD)
+        elif isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.GRU):
+            for name, parameter in module.named_parameters():
+                if "bias" in name:
+                    nn.init.zeros_(parameter)
+                else:
+                    for gate in parameter.chunk(3):
+                        (nn.init.orthogonal_ if "hh" in name else nn.init.xavier_uniform_)(gate)
 
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:

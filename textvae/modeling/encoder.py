@@ -26,6 +26,7 @@ class LatentEncoder(nn.Module):
             hidden = config.pooling_queries * config.pooling_width
         else:
             self.pooling = MeanPooling()
+        self.norm = nn.LayerNorm(hidden)
         self.mean = nn.Linear(hidden, config.latent_dim)
         self.log_std = nn.Linear(hidden, config.latent_dim)
         self.gamma = config.batch_norm_gamma
@@ -35,7 +36,7 @@ class LatentEncoder(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> DiagonalGaussian:
         """Return the posterior of each row: mean and log_std of shape (B, D), float32."""
         states_BTH = self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        pooled_BP = self.pooling(states_BTH, attention_mask)
+        pooled_BP = self.norm(self.pooling(states_BTH, attention_mask))
         mean_BD = self.mean(pooled_BP).float()
         if self.gamma is not None:
             mean_BD = self.gamma * self.batch_norm(mean_BD)  # Zhu et al. 2020, eq. 6

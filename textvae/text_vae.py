@@ -1,0 +1,370 @@
+"""TextVAE: text in, text and numpy out. Everything people do with a trained latent space."""
+
+# N texts, D latent dimensions, K importance samples
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from . import geometry
+from .artifacts import CorruptFileError, atomic_folder, open_folder
+from .configuration import TextVAEConfig
+from .data import gate_texts
+from .gaussian import DiagonalGaussian
+from .geometry import Array, Method
+from .modeling import TextVAEModel
+from .objective import importance_weighted_bound, reconstruction_nats
+from .precision import autocast
+from .tokenization import encoder_ids, load_tokenizer, pad, to_texts, train_tokenizer, wrap
+
+ENCODER_TOKENIZER = "encoder_tokenizer"
+VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
+
+
+class TextVAE:
+    """A text variational autoencoder with its tokenizers.
+
+    Example:
+        >>> config = TextVAEConfig.preset("tiny", vocab_size=300)
+        >>> vae = TextVAE.from_texts(["the food was good", "the room was cold"], config)
+        >>> vae.encode("the food was cold").shape
+        (32,)
+    """
+
+    def __init__(
+        self,
+        model: TextVAEModel,
+        tokenizer: PreTrainedTokenizerBase,
+        encoder_tokenizer: PreTrainedTokenizerBase | None = None,
+        *,
+        path: Path | None = None,
+    ):
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.encoder_tokenizer = encoder_tokenizer or tokenizer
+        self.path = path
+
+    # Loading and saving
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path, device: str | torch.device | None = None) -> TextVAE:
+        """Load a run.
+
+        Args:
+            path: A run folder written by `train` or `save_pretrained`.
+            device: Where to put the model; by default the GPU if there is one, else the CPU.
+
+        Raises:
+            FileNotFoundError: There is no such folder.
+            ValueError: It is not a run.
+            CorruptFileError: A file was truncated or altered, or a weight is not finite.
+        """
+        path = open_folder(path, "run", "config.json")
+        if not (path / "model.safetensors").exists() and not (path / "model.safetensors.index.json").exists():
+            raise ValueError(f"{path} holds no trained model yet: finish its training with --resume")
+        config = TextVAEConfig.from_pretrained(path)
+        if config.model_type != "textvae" or "textvae" not in (path / "config.json").read_text():
+            raise ValueError(f"{path} holds a model of another kind, not a run of textvae")
+        model = TextVAEModel.from_pretrained(path, config=config, dtype=torch.float32)
+        if not all(torch.isfinite(p).all() for p in model.parameters()):
+            raise CorruptFileError(f"{path} holds weights that are not finite: restore it from a copy")
+        tokenizer = load_tokenizer(path)
+        second = path / ENCODER_TOKENIZER
+        encoder_tokenizer = load_tokenizer(second) if second.exists() else None
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(model.to(device), tokenizer, encoder_tokenizer, path=path.resolve())
+
+    @classmethod
+    def from_texts(cls, texts: Sequence[str], config: TextVAEConfig, *, seed: int = 0) -> TextVAE:
+        """Return an untrained model whose byte-level BPE tokenizer was trained on the texts.
+
+        The vocabularies of both halves of the config shrink to what the tokenizer has.
+        """
+        tokenizer = train_tokenizer(gate_texts(texts), config.decoder.vocab_size)
+        config.encoder.vocab_size = config.decoder.vocab_size = len(tokenizer)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = TextVAEModel(config)
+        return cls(model, tokenizer)
+
+    def save_pretrained(self, path: str | Path) -> None:
+        """Write the model and its tokenizers as a run folder, at once and with a manifest."""
+        with atomic_folder(path) as folder:
+            self.model.save_pretrained(folder)
+            self.save_tokenizers(folder)
+        self.path = Path(path).resolve()
+
+    def save_tokenizers(self, folder: Path) -> None:
+        """Write the tokenizer files into a folder."""
+        self.tokenizer.save_pretrained(folder)
+        if self.encoder_tokenizer is not self.tokenizer:
+            self.encoder_tokenizer.save_pretrained(folder / ENCODER_TOKENIZER)
+
+    @property
+    def dim(self) -> int:
+        """Number of latent dimensions D."""
+        return self.model.config.latent_dim
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.device
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that identify the weights."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    # Text to latents
+
+    def encode(self, texts: str | Sequence[str], /, *, batch_size: int = 64) -> Array:
+        """Return posterior means, float32. Deterministic.
+
+        Args:
+            texts: A string gives shape (D,); a list of N gives (N, D), and an empty list (0, D).
+            batch_size: Texts encoded together.
+        """
+        if isinstance(texts, str):
+            return self.posterior([texts], batch_size=batch_size).mean[0].numpy()
+        return self.posterior(texts, batch_size=batch_size).mean.numpy()
+
+    @torch.inference_mode()
+    def posterior(self, texts: Sequence[str], /, *, batch_size: int = 64) -> DiagonalGaussian:
+        """Return q(z|x) of each text: mean and log_std of shape (N, D), float32, on the CPU."""
+        texts = gate_texts(texts)
+        means, log_stds = torch.empty(len(texts), self.dim), torch.empty(len(texts), self.dim)
+        rows = self.encoder_rows(texts)
+        for chosen in _by_length(rows, batch_size):
+            ids, mask = pad([rows[i] for i in chosen], self.encoder_pad_id)
+            posterior = self.model.encode(ids.to(self.device), mask.to(self.device))
+            means[chosen], log_stds[chosen] = posterior.mean.float().cpu(), posterior.log_std.float().cpu()
+        return DiagonalGaussian(means, log_stds)
+
+    # Latents to text
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        latents: ArrayLike,
+        /,
+        *,
+        temperature: float = 0,
+        top_k: int = 0,
+        top_p: float = 1,
+        num_beams: int = 1,
+        candidates: int = 1,
+        max_length: int | None = None,
+        seed: int | None = None,
+        batch_size: int = 64,
+    ) -> list[str]:
+        """Write a text for each latent.
+
+        Args:
+            latents: Shape (N, D).
+            temperature: 0 takes the likeliest token each time; above 0 samples.
+            top_k: Sample among this many likeliest tokens; 0 for all.
+            top_p: Sample among the likeliest tokens whose probabilities sum to this.
+            num_beams: Beams of a beam search; not together with a temperature.
+            candidates: Texts written for each latent, of which the one whose own mean lies nearest is returned.
+            max_length: Longest text in tokens; by default the model's.
+            seed: Seed of the sampling; None draws fresh.
+            batch_size: Latents decoded together.
+
+        Returns:
+            N texts.
+        """
+        latents = self._latents(latents)
+        _require(temperature >= 0, f"temperature must be at least 0, got {temperature}")
+        _require(0 < top_p <= 1, f"top_p must be in (0, 1], got {top_p}")
+        _require(top_k >= 0, f"top_k must be at least 0, got {top_k}")
+        _require(num_beams >= 1, f"num_beams must be at least 1, got {num_beams}")
+        _require(candidates >= 1, f"candidates must be at least 1, got {candidates}")
+        _require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
+        _require(max_length is None or max_length >= 2, f"max_length must be at least 2 tokens, got {max_length}")
+        _require(not (temperature and num_beams > 1), "choose sampling (temperature) or beams (num_beams), not both")
+        options: dict[str, object] = {"num_return_sequences": candidates, "num_beams": num_beams, "do_sample": False}
+        if temperature:
+            options |= {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": top_k}
+        elif candidates > num_beams:
+            raise ValueError(f"{candidates} candidates need sampling (temperature above 0) or num_beams={candidates}")
+        if max_length is not None:
+            options["max_length"] = max_length
+        written: list[str] = []
+        with _seeded(seed if temperature else 0):
+            for start in range(0, len(latents), batch_size):
+                ids = self.model.generate(torch.tensor(latents[start : start + batch_size]), **options)
+                written += to_texts(self.tokenizer, ids.tolist())
+        return written if candidates == 1 else self._nearest(written, latents, candidates)
+
+    def reconstruct(self, texts: Sequence[str], /, *, batch_size: int = 64) -> list[str]:
+        """Write each text back from its posterior mean."""
+        return self.decode(self.encode(texts, batch_size=batch_size), batch_size=batch_size)
+
+    def sample(
+        self, n: int, *, temperature: float = 0, top_p: float = 1, seed: int | None = None, batch_size: int = 64
+    ) -> list[str]:
+        """Write n texts from latents drawn from the prior N(0, I).
+
+        The variety comes from the latents; a temperature adds the decoder's own.
+        """
+        _require(n >= 1, f"n must be at least 1, got {n}")
+        latents = np.random.default_rng(seed).standard_normal((n, self.dim), dtype=np.float32)
+        return self.decode(latents, temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size)
+
+    def vary(
+        self, text: str, n: int, *, spread: float = 1.0, temperature: float = 0, seed: int | None = None
+    ) -> list[str]:
+        """Write n texts from latents drawn around one sentence.
+
+        Args:
+            text: The sentence.
+            n: Number of texts.
+            spread: Width of the draw: 0 stays at the mean, 1 adds half the prior's standard deviation to the
+                posterior's own.
+            temperature: Sampling temperature of the decoder.
+            seed: Seed of the draw.
+        """
+        _require(n >= 1, f"n must be at least 1, got {n}")
+        _require(spread >= 0, f"spread must not be negative, got {spread}")
+        posterior = self.posterior([text])
+        std = np.sqrt(posterior.std.numpy() ** 2 + (VARY_SCALE * spread) ** 2) if spread else 0.0
+        noise = np.random.default_rng(seed).standard_normal((n, self.dim), dtype=np.float32)
+        latents = posterior.mean.numpy() + std * noise
+        return self.decode(latents.astype(np.float32), temperature=temperature, seed=seed)
+
+    # Moving
+
+    def interpolate(self, a: str, b: str, n: int = 7, *, method: Method = "slerp") -> list[str]:
+        """Write n texts along the path from one sentence to another, the reconstructions of both included."""
+        start, end = self.encode([a, b])
+        return self.decode(geometry.path(start, end, n, method))
+
+    def analogy(self, a: str, b: str, c: str, *, scale: float = 1.0) -> str:
+        """Write what is to c as b is to a: z = c + scale * (b - a)."""
+        first, second, third = self.encode([a, b, c])
+        return self.decode((third + scale * (second - first))[None])[0]
+
+    def blend(self, texts: Sequence[str], weights: Sequence[float] | None = None) -> str:
+        """Write one text from the weighted mean of several texts' latents."""
+        return self.decode(geometry.barycentre(self.encode(texts), weights)[None])[0]
+
+    def traverse(self, text: str, dim: int, values: Sequence[float]) -> list[str]:
+        """Write the text with one latent dimension set to each of the values, the others kept."""
+        _require(0 <= dim < self.dim, f"dim must be in 0..{self.dim - 1}, got {dim}")
+        latents = np.repeat(self.encode([text]), len(values), 0)
+        latents[:, dim] = np.asarray(values, np.float32)
+        return self.decode(latents)
+
+    # Likelihood
+
+    @torch.inference_mode()
+    def log_likelihood(
+        self, texts: Sequence[str], /, *, num_samples: int = 128, seed: int = 0, batch_size: int = 256
+    ) -> Array:
+        """Return the importance-weighted estimate of log p(x) of each text (Burda et al. 2016, eq. 8).
+
+        Args:
+            texts: N texts.
+            num_samples: K, the importance samples; the estimate is a lower bound that rises with K.
+            seed: Seed of the samples.
+            batch_size: Rows decoded together.
+
+        Returns:
+            Nats per sentence, shape (N,), float32, for the tokens and the end of the sentence.
+        """
+        _require(num_samples >= 1, f"num_samples must be at least 1, got {num_samples}")
+        texts = gate_texts(texts)
+        posterior = self.posterior(texts)
+        rows = wrap(self.tokenizer, texts, self.model.config)
+        prior = DiagonalGaussian.standard(self.dim)
+        generator = torch.Generator().manual_seed(seed)
+        result = torch.empty(len(texts))
+        for i, row in enumerate(rows):
+            one = DiagonalGaussian(
+                posterior.mean[i].expand(num_samples, -1), posterior.log_std[i].expand(num_samples, -1)
+            )
+            latents_KD = one.sample(generator=generator)
+            likelihood_K = -self._nats(latents_KD, row, batch_size)
+            bound = importance_weighted_bound(
+                likelihood_K[:, None], prior.log_prob(latents_KD)[:, None], one.log_prob(latents_KD)[:, None]
+            )
+            result[i] = bound[0]
+        return result.numpy()
+
+    def _nats(self, latents_KD: Tensor, row: list[int], batch_size: int) -> Tensor:
+        ids = torch.tensor([row], device=self.device)
+        parts = []
+        for latents in latents_KD.split(batch_size):
+            ids_KT = ids.expand(len(latents), -1)
+            with autocast(self.device):
+                logits = self.model.decode(latents.to(self.device), ids_KT)
+            parts.append(reconstruction_nats(logits, ids_KT).cpu())
+        return torch.cat(parts)
+
+    # Shared with training
+
+    @property
+    def encoder_pad_id(self) -> int:
+        """Padding id of the encoder's tokenizer."""
+        shared = self.encoder_tokenizer is self.tokenizer
+        return self.model.config.pad_token_id if shared else self.encoder_tokenizer.pad_token_id
+
+    def encoder_rows(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the encoder's token ids of each text."""
+        if self.encoder_tokenizer is self.tokenizer:
+            return wrap(self.tokenizer, texts, self.model.config)
+        return encoder_ids(self.encoder_tokenizer, texts, self.model.config.max_length)
+
+    def decoder_rows(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the decoder's token ids of each text, BOS ... EOS."""
+        return wrap(self.tokenizer, texts, self.model.config)
+
+    def _latents(self, latents: ArrayLike) -> Array:
+        points = np.asarray(latents, np.float32)
+        if points.ndim != 2 or points.shape[1] != self.dim:
+            raise ValueError(f"latents have shape {points.shape}, the model needs (N, {self.dim})")
+        if not np.isfinite(points).all():
+            raise ValueError("latents hold a NaN or an infinity: nothing can be decoded from it")
+        return points
+
+    def _nearest(self, written: list[str], latents: Array, candidates: int) -> list[str]:
+        means = self.encode(written).reshape(len(latents), candidates, self.dim)
+        best = np.square(means - latents[:, None]).sum(-1).argmin(1)
+        return [written[i * candidates + int(j)] for i, j in enumerate(best)]
+
+
+def _by_length(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
+
+
+@contextmanager
+def _seeded(seed: int | None) -> Iterator[None]:
+    """Seed torch inside the block and leave its global generator as it was; None draws fresh."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)

@@ -1,0 +1,92 @@
+"""Tokenizers: byte-level BPE trained on the corpus, or a pretrained model's own; wrapping and padding."""
+
+# B sentences, T tokens
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+# In this order, so that the ids are 0, 1, 2, 3 as the configuration's defaults say.
+BOS, EOS, PAD, MASK = "<s>", "</s>", "<pad>", "<mask>"
+
+
+class SpecialTokens(Protocol):
+    """What wrapping needs to know: ids and a limit."""
+
+    bos_token_id: int
+    eos_token_id: int
+    pad_token_id: int
+    max_length: int
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int = 8192) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE tokenizer: every string has tokens, and decoding gives it back.
+
+    Args:
+        texts: The corpus.
+        vocab_size: Largest vocabulary; the 256 bytes and 4 special tokens are always in it.
+
+    Example:
+        >>> tokenizer = train_tokenizer(["a small corpus"], 300)
+        >>> to_texts(tokenizer, [tokenizer("a corpus")["input_ids"]])
+        ['a corpus']
+    """
+    bpe = Tokenizer(models.BPE())
+    # The prefix space makes a word at the start of a sentence the same token as the word inside one.
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[BOS, EOS, PAD, MASK],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe, bos_token=BOS, eos_token=EOS, pad_token=PAD, mask_token=MASK,
+        clean_up_tokenization_spaces=False,
+    )  # fmt: skip
+
+
+def load_tokenizer(path: str | Path, gguf_file: str | None = None) -> PreTrainedTokenizerBase:
+    """Load a tokenizer from a folder or hub id; `gguf_file` names the GGUF file inside the folder, if it is one."""
+    return AutoTokenizer.from_pretrained(path, **({"gguf_file": gguf_file} if gguf_file else {}))
+
+
+def wrap(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: SpecialTokens) -> list[list[int]]:
+    """Return BOS ... EOS for each text, cut to the longest length with the EOS kept."""
+    if not texts:
+        return []
+    rows = _ids(tokenizer, texts)
+    room = special.max_length - 2
+    return [[special.bos_token_id, *row[:room], special.eos_token_id] for row in rows]
+
+
+def encoder_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Return a pretrained encoder's own ids for each text, its special tokens included."""
+    if not texts:
+        return []
+    return tokenizer(list(texts), truncation=True, max_length=max_length, return_attention_mask=False)["input_ids"]
+
+
+def pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Return ids and mask (1 for tokens), both (B, T) int64, with rows padded on the right."""
+    width = max(map(len, rows))
+    ids_BT = torch.tensor([[*row, *[pad_id] * (width - len(row))] for row in rows])
+    mask_BT = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+    return ids_BT, mask_BT
+
+
+def to_texts(tokenizer: PreTrainedTokenizerBase, ids: Iterable[Sequence[int]]) -> list[str]:
+    """Return the text of each row of ids, without special tokens and outer spaces."""
+    return [text.strip() for text in tokenizer.batch_decode(list(ids), skip_special_tokens=True)]
+
+
+def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    return tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]

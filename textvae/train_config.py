@@ -1,0 +1,115 @@
+"""The options of a training run: one dataclass, from which the flags, the help and `training.json` are derived.
+
+Only the standard library is imported here, so that `textvae train --help` stays instant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Options of a training run.
+
+    Attributes:
+        size: Width, depth and latent of the parts trained from scratch.
+        decoder: "gru", "transformer", or the folder or hub id of a pretrained causal LM.
+        encoder: Folder or hub id of a pretrained encoder; by default a small Transformer from scratch.
+        latent_dim: Latent dimensions; by default the size's.
+        vocab_size: Largest vocabulary of a tokenizer trained on the corpus; by default the size's.
+        max_length: Longest text in tokens; longer texts are cut.
+        epochs: Passes over the corpus.
+        max_steps: Stop after this many steps instead.
+        batch_tokens: Tokens in a batch; small batches learn faster per minute on a CPU.
+        learning_rate: Peak learning rate.
+        lr_warmup: Steps of linear learning rate warm-up; a cosine to 5% follows.
+        weight_decay: Decoupled weight decay.
+        max_grad_norm: Gradients are scaled down to this norm.
+        beta: Final weight of the KL.
+        schedule: How the KL weight rises to beta.
+        warmup: Share of training with a KL weight of 0, the autoencoder warm-up.
+        ramp: Share of training over which the KL weight rises after the warm-up.
+        reset_decoder: Draw the decoder anew after the warm-up.
+        free_bits: KL floor of each latent dimension, in nats.
+        bn_gamma: Scale of a batch normalisation of mu (BN-VAE); by default none.
+        word_dropout: Share of the decoder's input words that are hidden.
+        noise_drop: Share of the encoder's input tokens that are deleted.
+        noise_mask: Share of the encoder's input tokens that are masked.
+        noise_shuffle: Distance in tokens over which the encoder's input is shuffled.
+        seed: Seed of everything random.
+        precision: "bf16" autocast, "fp32", or "auto": bf16 where the processor has it.
+        logging_steps: Steps between two lines of progress.
+        eval_steps: Steps between two validations; by default ten in a run.
+        save_steps: Steps between two checkpoints; by default at every validation.
+        keep_checkpoints: Checkpoints kept, the newest ones.
+        tensorboard: Also write TensorBoard files (pip install 'textvae[tensorboard]').
+    """
+
+    size: Literal["tiny", "small", "base"] = "small"
+    decoder: str = "gru"
+    encoder: str | None = None
+    latent_dim: int | None = None
+    vocab_size: int | None = None
+    max_length: int = 64
+    epochs: float = 5.0
+    max_steps: int | None = None
+    batch_tokens: int = 1024
+    learning_rate: float = 1e-3
+    lr_warmup: int = 200
+    weight_decay: float = 0.01
+    max_grad_norm: float = 5.0
+    beta: float = 0.1
+    schedule: Literal["constant", "linear", "logistic", "cyclical"] = "linear"
+    warmup: float = 0.3
+    ramp: float = 0.2
+    reset_decoder: bool = False
+    free_bits: float = 0.05
+    bn_gamma: float | None = None
+    word_dropout: float = 0.0
+    noise_drop: float = 0.0
+    noise_mask: float = 0.0
+    noise_shuffle: float = 0.0
+    seed: int = 0
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    logging_steps: int = 50
+    eval_steps: int | None = None
+    save_steps: int | None = None
+    keep_checkpoints: int = 2
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_tokens", "learning_rate", "logging_steps", "keep_checkpoints", "max_grad_norm"):
+            _require(getattr(self, name) > 0, name, "must be above 0", getattr(self, name))
+        for name in ("latent_dim", "vocab_size", "max_steps", "eval_steps", "save_steps"):
+            value = getattr(self, name)
+            _require(value is None or value >= 1, name, "must be at least 1", value)
+        for name in ("beta", "free_bits", "weight_decay", "noise_shuffle", "lr_warmup"):
+            _require(getattr(self, name) >= 0, name, "must not be negative", getattr(self, name))
+        for name in ("warmup", "ramp"):
+            _require(0 <= getattr(self, name) <= 1, name, "must be a share in [0, 1]", getattr(self, name))
+        for name in ("word_dropout", "noise_drop", "noise_mask"):
+            _require(0 <= getattr(self, name) < 1, name, "must be a share in [0, 1)", getattr(self, name))
+        _require(self.max_length >= 3, "max_length", "must be at least 3", self.max_length)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options as plain values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, options: dict[str, Any]) -> TrainConfig:
+        """Return options from plain values; unknown names are refused with the nearest known one."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in options:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                raise ValueError(f"unknown training option {name!r}" + (f": did you mean {near[0]!r}?" if near else ""))
+        return cls(**options)
+
+
+def _require(condition: bool, name: str, rule: str, value: object) -> None:
+    if not condition:
+        raise ValueError(f"--{name.replace('_', '-')} {rule}, got {value}")

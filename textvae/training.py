@@ -1,0 +1,590 @@
+"""Training: a transformers Trainer with token-budget batches, the annealed objective and saves that survive a crash."""
+
+# B sentences, T tokens, D latent dimensions
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerCallback,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import PrinterCallback
+
+from . import noise
+from .artifacts import (
+    CorruptFileError,
+    atomic_folder,
+    atomic_path,
+    atomic_replacement,
+    check_manifest,
+    publish_folder,
+    read_json,
+    recover_folder,
+    write_json,
+)
+from .configuration import PRESETS, TextVAEConfig, decoder_config, transformer_encoder
+from .data import gate_texts, split_validation
+from .modeling import TextVAEModel
+from .objective import IGNORED, active_units, diagnose_collapse
+from .precision import has_bf16
+from .schedules import kl_weight
+from .text_vae import TextVAE
+from .tokenization import load_tokenizer, pad, train_tokenizer
+from .train_config import TrainConfig
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINTS, METRICS, TRAINING = "checkpoints", "metrics.jsonl", "training.json"
+VALIDATIONS_PER_RUN = 10
+MIN_LEARNING_RATE = 0.05
+PRIOR_SAMPLES = 64
+
+
+def train(
+    corpus: Sequence[str],
+    output: str | Path,
+    config: TrainConfig | None = None,
+    *,
+    valid: Sequence[str] | None = None,
+    resume: bool = False,
+) -> TextVAE:
+    """Train a text VAE on a corpus and return the best one by validation ELBO at the final beta.
+
+    Args:
+        corpus: Sentences.
+        output: The run folder to write.
+        config: Options; by default `TrainConfig()`.
+        valid: Validation sentences; by default 5% of the corpus, 2,000 at most.
+        resume: Continue the run in `output` from its newest whole checkpoint, bit for bit on a CPU; a run that has
+            no checkpoint yet starts over.
+
+    Raises:
+        FileExistsError: `output` holds a run and `resume` is False.
+        FloatingPointError: The loss or a gradient became NaN or infinite; the best weights so far are in `output`.
+        ValueError: The corpus or the options cannot be trained with, or a resumed run had other ones.
+    """
+    config = config or TrainConfig()
+    output = Path(output)
+    texts = gate_texts(corpus)
+    if valid is None:
+        texts, held_out = split_validation(texts, seed=config.seed)
+    else:
+        held_out = gate_texts(valid)
+    if not texts or not held_out:
+        raise ValueError(f"training needs sentences, got {len(texts)} to train on and {len(held_out)} to validate with")
+    set_seed(config.seed)
+    made_from = {"options": config.to_dict(), "sentences": len(texts), "corpus_sha256": _digest(texts, held_out)}
+    vae = _prepare_run(output, config, texts, made_from, resume)
+    trainer = TextVAETrainer(vae, config, texts, held_out, output)
+    checkpoint = newest_checkpoint(output / CHECKPOINTS) if resume else None
+    _keep_metrics_until(output / METRICS, _step_of(checkpoint))
+    if _step_of(checkpoint) < trainer.args.max_steps:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    else:
+        trainer.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+    made_from["steps"] = trainer.state.global_step
+    made_from["best_loss"] = trainer.state.best_metric
+    with atomic_replacement(output, TRAINING) as staged:
+        staged.write_text(json.dumps(made_from, indent=2) + "\n")
+    return TextVAE.from_pretrained(output)
+
+
+def build_model(
+    config: TrainConfig, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase | None = None
+) -> TextVAE:
+    """Return the untrained model that the options describe, with its tokenizers.
+
+    A half given as "gru", "transformer" or nothing starts from scratch; a folder or hub id brings pretrained weights
+    and its own tokenizer.
+    """
+    preset = PRESETS[config.size]
+    pretrained_lm = config.decoder not in ("gru", "transformer")
+    if pretrained_lm:
+        gguf_file = _gguf_file(config.decoder)
+        tokenizer = tokenizer or load_tokenizer(config.decoder, gguf_file)
+        lm = _load_pretrained(AutoModelForCausalLM, config.decoder, gguf_file=gguf_file)
+        decoder, vocab_size = lm.config, lm.config.vocab_size
+    else:
+        tokenizer = tokenizer or train_tokenizer(texts, config.vocab_size or preset.vocab_size)
+        lm, vocab_size = None, len(tokenizer)
+        decoder = decoder_config(preset, vocab_size, config.decoder)
+    if config.encoder is not None:
+        encoder_tokenizer = load_tokenizer(config.encoder)
+        backbone = _load_pretrained(AutoModel, config.encoder, add_pooling_layer=False)
+        encoder = backbone.config
+    else:
+        encoder_tokenizer = backbone = None
+        encoder = transformer_encoder(preset, vocab_size)
+    model_config = TextVAEConfig(
+        encoder=encoder,
+        decoder=decoder,
+        latent_dim=config.latent_dim or preset.latent_dim,
+        pooling="mean" if backbone is not None else "attention",
+        pooling_queries=preset.pooling_queries,
+        prefix_length=preset.prefix_length,
+        batch_norm_gamma=config.bn_gamma,
+        max_length=config.max_length,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
+        mask_token_id=tokenizer.mask_token_id if tokenizer.mask_token_id is not None else tokenizer.unk_token_id,
+    )
+    return TextVAE(TextVAEModel(model_config, backbone, lm), tokenizer, encoder_tokenizer)
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """Return the newest checkpoint whose manifest holds, or None."""
+    for path in sorted(folder.glob("checkpoint-*"), key=_step_of, reverse=True):
+        try:
+            check_manifest(path)
+        except CorruptFileError as error:
+            logger.warning("skipping a checkpoint: %s", error)
+            continue
+        if (path / "manifest.json").exists():
+            return path
+    return None
+
+
+class TextVAETrainer(Trainer):
+    """The training loop: transformers' own, with our batches, objective, validation and saves."""
+
+    def __init__(self, vae: TextVAE, config: TrainConfig, texts: Sequence[str], valid: Sequence[str], output: Path):
+        self.vae, self.config, self.output = vae, config, output
+        train_dataset, self.valid_dataset = SentencePairs(vae, texts), SentencePairs(vae, valid)
+        self.sampler = TokenBudgetSampler(train_dataset.lengths, config.batch_tokens, config.seed)
+        steps = config.max_steps or math.ceil(config.epochs * len(self.sampler))
+        eval_steps = config.eval_steps or max(1, steps // VALIDATIONS_PER_RUN)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        arguments = TrainingArguments(
+            output_dir=str(output / CHECKPOINTS),
+            max_steps=steps,
+            learning_rate=config.learning_rate,
+            lr_scheduler_type="cosine_with_min_lr",
+            lr_scheduler_kwargs={"min_lr_rate": MIN_LEARNING_RATE},
+            warmup_steps=min(config.lr_warmup, steps // 10),
+            weight_decay=config.weight_decay,
+            max_grad_norm=config.max_grad_norm,
+            adam_beta2=0.98,
+            optim="adamw_torch_fused",
+            bf16=config.precision == "bf16" or (config.precision == "auto" and has_bf16(device)),
+            use_cpu=device.type == "cpu",
+            logging_strategy="steps",
+            logging_steps=config.logging_steps,
+            logging_nan_inf_filter=False,  # it hides the NaN that the run must stop at
+            eval_strategy="steps",
+            eval_steps=eval_steps,
+            save_strategy="steps",
+            save_steps=config.save_steps or eval_steps,
+            metric_for_best_model="eval_loss",
+            greater_is_better=False,
+            remove_unused_columns=False,
+            disable_tqdm=True,
+            report_to=[],
+            seed=config.seed,
+        )
+        super().__init__(vae.model, arguments, train_dataset=train_dataset, eval_dataset=self.valid_dataset)
+        self.remove_callback(PrinterCallback)
+        self.add_callback(EpochSeed(self.sampler))
+        self.add_callback(FinalValidation())
+        self.add_callback(MetricsLog(output / METRICS))
+        self.add_callback(Progress())
+        if config.reset_decoder:
+            self.add_callback(DecoderReset(self, round(config.warmup * steps)))
+        if config.tensorboard:
+            self.add_callback(_tensorboard(output))
+        self.running: list[Tensor] = []
+
+    # Batches
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Return the loader of token-budget batches; it shares nothing with the global random state."""
+        return DataLoader(
+            self.train_dataset,
+            batch_sampler=self.sampler,
+            collate_fn=self.collate,
+            generator=torch.Generator().manual_seed(self.config.seed),
+        )
+
+    def collate(self, pairs: Sequence[tuple[list[int], list[int]]]) -> dict[str, Tensor]:
+        """Return encoder ids and mask and decoder labels, all clean and padded, (B, T)."""
+        input_ids, attention_mask = pad([encoder for encoder, _ in pairs], self.vae.encoder_pad_id)
+        ids, mask = pad([decoder for _, decoder in pairs], self.model.config.pad_token_id)
+        return {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "labels": ids.masked_fill(mask == 0, IGNORED),
+        }
+
+    def corrupt(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Add the noise that training asks for to what encoder and decoder read; the targets stay."""
+        config, model_config = self.config, self.model.config
+        ids, mask = batch["input_ids"], batch["attention_mask"]
+        ids, mask = noise.drop_tokens(ids, mask, config.noise_drop, self.vae.encoder_pad_id)
+        encoder_mask_id = self.vae.encoder_tokenizer.mask_token_id
+        if config.noise_mask and encoder_mask_id is None:
+            raise ValueError("the encoder's tokenizer has no mask token: set --noise-mask 0")
+        ids = noise.mask_tokens(ids, mask, config.noise_mask, encoder_mask_id or 0)
+        ids = noise.shuffle_tokens(ids, mask, config.noise_shuffle)
+        labels = batch["labels"]
+        decoder_ids = labels.masked_fill(labels == IGNORED, model_config.pad_token_id)
+        hidden_id = model_config.mask_token_id if model_config.mask_token_id is not None else model_config.bos_token_id
+        decoder_ids = noise.mask_tokens(decoder_ids, (labels != IGNORED).long(), config.word_dropout, hidden_id)
+        return {"input_ids": ids, "attention_mask": mask, "labels": labels, "decoder_input_ids": decoder_ids}
+
+    # The objective
+
+    @property
+    def kl_weight(self) -> float:
+        """The scheduled KL weight at this step, in [0, 1]."""
+        progress = self.state.global_step / self.args.max_steps
+        return kl_weight(progress, self.config.schedule, warmup=self.config.warmup, ramp=self.config.ramp)
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return the annealed objective of one corrupted batch; a loss that is not finite stops the run."""
+        beta = self.config.beta * self.kl_weight
+        output = model(**self.corrupt(inputs), beta=beta, free_bits=self.config.free_bits)
+        if not torch.isfinite(output.loss):
+            raise FloatingPointError(self._not_finite(f"the loss is {output.loss.item()}"))
+        self.running.append(torch.stack([output.reconstruction.mean(), output.kl.mean()]).detach())
+        return (output.loss, output) if return_outputs else output.loss
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        norm = super()._clip_grad_norm(model)
+        if not math.isfinite(float(norm)):
+            raise FloatingPointError(self._not_finite(f"the gradient norm is {float(norm)}"))
+        return norm
+
+    def _not_finite(self, symptom: str) -> str:
+        kept = f"the best weights so far are kept in {self.output}" if self._has_best() else "no weights were saved yet"
+        return (
+            f"training stopped at step {self.state.global_step}: {symptom}; {kept}. "
+            "Lower --learning-rate, or set --precision fp32"
+        )
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add reconstruction, KL and beta, averaged since the last line, to what the Trainer logs."""
+        if self.running:
+            reconstruction, kl = torch.stack(self.running).float().mean(0).tolist()
+            self.running = []
+            beta = self.config.beta * self.kl_weight
+            logs = {"reconstruction": reconstruction, "kl": kl, "beta": beta} | logs
+        super().log(logs, start_time)
+
+    # Validation
+
+    @torch.no_grad()
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Measure the validation set without noise, at the final beta; save the weights if they are the best yet."""
+        self.model.eval()
+        generator = torch.Generator(self.args.device).manual_seed(self.config.seed)
+        parts, means = [], []
+        for batch in self._valid_batches():
+            with self.compute_loss_context_manager():
+                output = self.model(**batch, generator=generator)
+            parts.append(torch.stack([output.reconstruction.float(), output.kl.float()]))
+            means.append(output.posterior.mean)
+        reconstruction, kl = torch.cat(parts, 1).mean(1).tolist()
+        active = active_units(torch.cat(means)).float().mean().item()
+        repeated = self._repeated_samples()
+        self.model.train()
+        metrics = {
+            "eval_loss": reconstruction + self.config.beta * kl,
+            "eval_reconstruction": reconstruction,
+            "eval_kl": kl,
+            "eval_active_units": active,
+            "eval_repeated_samples": repeated,
+        }
+        if not all(map(math.isfinite, metrics.values())):
+            raise FloatingPointError(self._not_finite("the validation loss is not finite"))
+        self.log(metrics)
+        alarm = diagnose_collapse(kl, active, repeated)
+        if alarm and self.kl_weight >= 1:
+            say(alarm)
+        if self.state.best_metric is None or metrics["eval_loss"] < self.state.best_metric:
+            self._save_best()
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _valid_batches(self) -> Iterator[dict[str, Tensor]]:
+        sampler = TokenBudgetSampler(self.valid_dataset.lengths, 4 * self.config.batch_tokens, self.config.seed)
+        for chosen in sampler:
+            batch = self.collate([self.valid_dataset[i] for i in chosen])
+            yield {name: value.to(self.args.device) for name, value in batch.items()}
+
+    def _repeated_samples(self) -> float:
+        latents = torch.randn(PRIOR_SAMPLES, self.vae.dim, generator=torch.Generator().manual_seed(self.config.seed))
+        ids = self.model.generate(latents)
+        return 1 - len({tuple(row) for row in ids.tolist()}) / PRIOR_SAMPLES
+
+    # Saves
+
+    def _has_best(self) -> bool:
+        return (self.output / "model.safetensors").exists()
+
+    def _save_best(self) -> None:
+        staged = self.output / ".staged-weights"
+        shutil.rmtree(staged, ignore_errors=True)
+        self.model.save_pretrained(staged)
+        for file in sorted(staged.iterdir()):
+            with atomic_replacement(self.output, file.name) as path:
+                shutil.move(file, path)
+        shutil.rmtree(staged)
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self.output / CHECKPOINTS / ".staged")
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        staged = Path(self._get_output_dir(trial))
+        shutil.rmtree(staged, ignore_errors=True)
+        super()._save_checkpoint(model, trial)
+        (written,) = staged.iterdir()
+        publish_folder(written, self.output / CHECKPOINTS / written.name)
+        shutil.rmtree(staged)
+        kept = sorted((self.output / CHECKPOINTS).glob("checkpoint-*"), key=_step_of)
+        for old in kept[: -self.config.keep_checkpoints]:
+            shutil.rmtree(old)
+
+
+class SentencePairs(Dataset):
+    """Token ids of each sentence for the encoder and for the decoder."""
+
+    def __init__(self, vae: TextVAE, texts: Sequence[str]):
+        self.decoder = vae.decoder_rows(texts)
+        self.encoder = self.decoder if vae.encoder_tokenizer is vae.tokenizer else vae.encoder_rows(texts)
+        self.lengths = [max(len(a), len(b)) for a, b in zip(self.encoder, self.decoder, strict=True)]
+
+    def __len__(self) -> int:
+        return len(self.decoder)
+
+    def __getitem__(self, i: int) -> tuple[list[int], list[int]]:
+        return self.encoder[i], self.decoder[i]
+
+
+class TokenBudgetSampler(Sampler[list[int]]):
+    """Batches of about `budget` tokens, of sentences of nearly one length.
+
+    Sentences are sorted by length, equal lengths in a random order of each epoch, and cut into batches; the batches
+    come in random order. Their number is the same in every epoch, which an exact resume needs.
+    """
+
+    def __init__(self, lengths: Sequence[int], budget: int, seed: int):
+        super().__init__()
+        self.lengths, self.budget, self.seed, self.epoch = np.asarray(lengths, np.int64), budget, seed, 0
+        self.cuts = self._cut(np.sort(self.lengths))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose which epoch's order the next iteration yields."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.cuts) - 1
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = np.random.default_rng([self.seed, self.epoch])
+        shuffled = generator.permutation(len(self.lengths))
+        order = shuffled[np.argsort(self.lengths[shuffled], kind="stable")]
+        for i in generator.permutation(len(self)):
+            yield order[self.cuts[i] : self.cuts[i + 1]].tolist()
+
+    def _cut(self, ascending: np.ndarray) -> list[int]:
+        cuts = [0]
+        for i, length in enumerate(ascending):
+            if i > cuts[-1] and (i - cuts[-1] + 1) * length > self.budget:
+                cuts.append(i)
+        return [*cuts, len(ascending)] if len(ascending) else cuts
+
+
+class EpochSeed(TrainerCallback):
+    """Tell the sampler which epoch begins, also after a resume in the middle of one."""
+
+    def __init__(self, sampler: TokenBudgetSampler):
+        self.sampler = sampler
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Set the epoch from the number of steps done."""
+        self.sampler.set_epoch(state.global_step // len(self.sampler))
+
+
+class FinalValidation(TrainerCallback):
+    """Validate at the last step too, wherever the validation interval falls."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Ask for a validation at the end."""
+        if state.global_step >= state.max_steps:
+            control.should_evaluate = True
+
+
+class DecoderReset(TrainerCallback):
+    """Draw the decoder anew, and forget its moments, when the warm-up ends."""
+
+    def __init__(self, trainer: TextVAETrainer, step: int):
+        self.trainer, self.step = trainer, step
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Reset at the chosen step; a run resumed at that very step resets there too."""
+        if state.global_step == self.step:
+            model: TextVAEModel = self.trainer.model
+            model.reset_decoder(self.trainer.config.seed)
+            for parameter in model.decoder.parameters():
+                self.trainer.optimizer.state.pop(parameter, None)
+
+
+class MetricsLog(TrainerCallback):
+    """Append every logged line to metrics.jsonl."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+        """Write one line and flush it."""
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": state.global_step, "epoch": state.epoch} | (logs or {})) + "\n")
+
+
+class Progress(TrainerCallback):
+    """Say on stderr how far the run is, how fast it goes and when it will be done."""
+
+    def __init__(self) -> None:
+        self.started = 0.0
+        self.first_step = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Start the clock."""
+        self.started, self.first_step = time.monotonic(), state.global_step
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+        """Print one line."""
+        logs = logs or {}
+        if "reconstruction" in logs:
+            rate = (state.global_step - self.first_step) / max(time.monotonic() - self.started, 1e-9)
+            left = (state.max_steps - state.global_step) / rate if rate else 0
+            say(
+                f"step {state.global_step:,}/{state.max_steps:,}  reconstruction {logs['reconstruction']:.2f}  "
+                f"kl {logs['kl']:.2f}  beta {logs['beta']:.3f}  {rate:.1f} steps/s  {_clock(left)} left"
+            )
+        elif "eval_loss" in logs:
+            say(
+                f"validation at step {state.global_step:,}: reconstruction {logs['eval_reconstruction']:.2f}  "
+                f"kl {logs['eval_kl']:.2f}  active units {logs['eval_active_units']:.0%}"
+            )
+
+
+def say(message: str) -> None:
+    """Write one line to stderr, where progress goes."""
+    sys.stderr.write(message + "\n")
+    sys.stderr.flush()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+def _prepare_run(output: Path, config: TrainConfig, texts: Sequence[str], made_from: dict, resume: bool) -> TextVAE:
+    recover_folder(output)
+    if (output / TRAINING).exists():
+        if not resume:
+            raise FileExistsError(f"{output} already holds a run: continue it with --resume, or choose another folder")
+        before = read_json(output / TRAINING)
+        for key, value in made_from.items():
+            if before.get(key) != value:
+                raise ValueError(f"cannot resume {output}: {_difference(key, before.get(key), value)}")
+        return build_model(config, texts, tokenizer=load_tokenizer(output))
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise FileExistsError(f"{output} exists and is not a run: choose another folder")
+    vae = build_model(config, texts)
+    with atomic_folder(output) as folder:
+        vae.model.config.save_pretrained(folder)
+        vae.save_tokenizers(folder)
+        write_json(folder / TRAINING, made_from)
+    return vae
+
+
+def _difference(key: str, before: Any, now: Any) -> str:
+    if key == "options" and isinstance(before, dict):
+        name = next(name for name in now if before.get(name) != now[name])
+        return f"it was started with {name}={before.get(name)}, not {now[name]}"
+    return "it was started on another corpus"
+
+
+def _digest(*corpora: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for corpus in corpora:
+        for text in corpus:
+            digest.update(text.encode() + b"\n")
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def _step_of(checkpoint: Path | None) -> int:
+    return int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0
+
+
+def _keep_metrics_until(path: Path, step: int) -> None:
+    """Drop the lines that the resumed run will write again, and a line that a crash cut short."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except json.JSONDecodeError:
+            break
+    with atomic_path(path) as staged:
+        staged.write_text("".join(kept), encoding="utf-8")
+
+
+def _gguf_file(source: str) -> str | None:
+    folder = Path(source)
+    if not folder.is_dir() or (folder / "config.json").exists():
+        return None
+    files = sorted(folder.glob("*.gguf"))
+    return files[0].name if files else None
+
+
+def _load_pretrained(auto: Any, source: str, **options: Any) -> PreTrainedModel:
+    """Load pretrained weights in float32 from a folder or hub id."""
+    gguf_file = options.pop("gguf_file", None)
+    if gguf_file:
+        options["gguf_file"] = gguf_file
+    elif auto is AutoModel and AutoConfig.from_pretrained(source).model_type != "bert":
+        options.pop("add_pooling_layer", None)  # only BERT-like classes take it
+    return auto.from_pretrained(source, dtype=torch.float32, **options)
+
+
+def _tensorboard(output: Path) -> TrainerCallback:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ImportError("TensorBoard files need tensorboard: pip install 'textvae[tensorboard]'") from error
+    from transformers.integrations import TensorBoardCallback
+
+    return TensorBoardCallback(SummaryWriter(str(output / "tensorboard")))
