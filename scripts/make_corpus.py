@@ -10,6 +10,7 @@ Usage:
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import math
 import os
@@ -42,14 +43,19 @@ SENTENCES_PER_TOPIC = 3670
 HELD_OUT = {"valid.tsv": 1000, "test.tsv": 1000}
 MIN_WORDS, MAX_WORDS = 4, 25
 # Longer sentences than this are kept only now and then, so that the mean length stays near ten words.
-USUAL_WORDS, LONG_SHARE = 7, 0.05
+USUAL_WORDS, LONG_SHARE = 6, 0.03
 MAX_TRIES = 3_000_000
 
 # Short words and the words that good English repeats; anything else said twice in a sentence reads badly.
-REPEATABLE = frozenset("about after because before every from have that than their them they this with when will were".split())
+REPEATABLE = frozenset(
+    "about after all and any are because before but every for from had has have its not one our out that the than "
+    "their them they this too two was when who will with were".split()
+)
 PREPOSITION = re.compile(r"\b(?:at|by|from|in|of|on|over|with)\b")
 # What the speaker only hears or hopes cannot be about what happened to the speaker.
-HEARSAY = re.compile(r"heard|hears?|told|turn(?:s|ed) out|denie[ds]|doubts|agree|learned|suspect|accounts|According|{Who}")
+HEARSAY = re.compile(
+    r"heard|hears?|told|turn(?:s|ed) out|denie[ds]|doubts|agree|learned|suspect|accounts|According|{Who}"
+)
 THIS_OR_THAT = re.compile(r"<([^<>]*)>")
 
 
@@ -79,6 +85,7 @@ class Frame:
     wordings: tuple[str, str, str]
     kind: str
 
+    @functools.cache  # noqa: B019 - the frames live as long as the program
     def carries(self, labels: Labels) -> bool:
         """Say whether the frame can express the labels."""
         level = labels.brand_authority
@@ -111,11 +118,13 @@ def load_frames() -> tuple[Frame, ...]:
     return tuple(made)
 
 
+@functools.cache
 def items(bank: str) -> list[str]:
     """Split a bank line into its phrases."""
     return [phrase.strip() for phrase in bank.split(";") if phrase.strip()]
 
 
+@functools.cache
 def options(bank: str) -> list[tuple[str, ...]]:
     """Split a bank line into its negative/positive(/neutral) groups."""
     return [tuple(side.strip() for side in phrase.split(" / ")) for phrase in items(bank)]
@@ -124,8 +133,8 @@ def options(bank: str) -> list[tuple[str, ...]]:
 class Choices:
     """Named random choices that stay the same while the labels change.
 
-    A sentence and its counterpart in another sentiment or tense must share everything else, so each decision is drawn once
-    under a name and only mapped onto whichever list the labels call for.
+    A sentence and its counterpart in another sentiment or tense must share everything else, so each decision is
+    drawn once under a name and only mapped onto whichever list the labels call for.
     """
 
     def __init__(self, seed: int) -> None:
@@ -353,7 +362,7 @@ class Writer:
 
     def _cue_word(self) -> str:
         bank = common.MILD_ADJECTIVES if self.labels.brand_authority == 1 else common.STRONG_ADJECTIVES
-        return self.choices.pick("cue", items(bank))
+        return self.choices.pick("cue", items(bank[self.topic.kind]))
 
     def _cue_tail(self) -> str:
         mild = self.labels.brand_authority == 1
@@ -379,6 +388,8 @@ class Writer:
         return f"{preposition} {self._fill_e()}"
 
     def _fill_atx(self) -> str:
+        if self.aspect.preposition in ("from", "behind"):
+            raise Unsuitable
         if self.labels.brand_authority == 0 or self.choices.number("tailed") < 0.5:
             return self._fill_at()
         noun, plural = self.entity
@@ -415,10 +426,12 @@ class Writer:
         words = text.split()
         if not MIN_WORDS <= len(words) <= MAX_WORDS:
             raise Unsuitable
-        if len(words) > USUAL_WORDS and self.choices.number("long") > LONG_SHARE ** ((len(words) - USUAL_WORDS) / 6):
+        # Detail and reputation take words of their own.
+        excess = len(words) - USUAL_WORDS - 2 * self.labels.technical_depth - self.labels.brand_authority
+        if excess > 0 and self.choices.number("long") > LONG_SHARE ** (excess / 6):
             raise Unsuitable
         bare = [word.strip(".,:").lower() for word in words]
-        stems = Counter(word[:5] for word in bare if len(word) > 3 and word not in REPEATABLE)
+        stems = Counter(word[:5] for word in bare if len(word) > 2 and word not in REPEATABLE)
         if any(count > 1 for count in stems.values()):
             raise Unsuitable
         if self.we and any(a == "our" and b in common.ONE_BODY_WORDS for a, b in itertools.pairwise(bare)):

@@ -1,4 +1,5 @@
 import csv
+import doctest
 import gzip
 import io
 import itertools
@@ -27,7 +28,7 @@ from textvae.data import (
     read_rows,
     read_texts,
     split_validation,
-)  # fmt: skip
+)
 
 FAMILY, ARABIC = "a family \U0001f468\u200d\U0001f469\u200d\U0001f467", "\u0645\u0631\u062d\u0628\u0627"
 MEGABYTE = "x" * 1_000_000
@@ -40,6 +41,10 @@ def write(path: Path, content: str | bytes) -> Path:
 
 def give_stdin(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
+
+
+def test_the_examples_run():
+    assert doctest.testmod(data).failed == 0
 
 
 # The gate

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .attributes import Attribute
     from .configuration import TextVAEConfig
+    from .evaluation import EvalReport, evaluate
     from .index import LatentIndex
     from .modeling import TextVAEModel
     from .text_vae import TextVAE
@@ -18,14 +19,26 @@ __version__ = "0.1.0"
 # Where each public name lives; it is imported at first use, because torch and transformers take seconds.
 _HOME = {
     "Attribute": "attributes",
+    "EvalReport": "evaluation",
     "LatentIndex": "index",
     "TextVAE": "text_vae",
     "TextVAEConfig": "configuration",
     "TextVAEModel": "modeling",
     "TrainConfig": "train_config",
+    "evaluate": "evaluation",
     "train": "training",
 }
-__all__ = [*_HOME]
+__all__ = [
+    "Attribute",
+    "EvalReport",
+    "LatentIndex",
+    "TextVAE",
+    "TextVAEConfig",
+    "TextVAEModel",
+    "TrainConfig",
+    "evaluate",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

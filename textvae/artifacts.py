@@ -127,9 +127,13 @@ def check_manifest(folder: str | Path) -> None:
     for name, accepted in _read_digests(folder).items():
         file = folder / name
         if not file.is_file():
-            raise CorruptFileError(f"{file} is missing although {MANIFEST} lists it: restore it or write the folder anew")
+            raise CorruptFileError(
+                f"{file} is missing although {MANIFEST} lists it: restore it or write the folder anew"
+            )
         if sha256(file) not in accepted:
-            raise CorruptFileError(f"{file} does not match its checksum: it was truncated or altered; restore it from a copy")
+            raise CorruptFileError(
+                f"{file} does not match its checksum: it was truncated or altered; restore it from a copy"
+            )
 
 
 @contextmanager

@@ -92,8 +92,8 @@ class TextVAEConfig(PreTrainedConfig):
 
     model_type = "textvae"
 
-    encoder: PreTrainedConfig | dict | None = None
-    decoder: PreTrainedConfig | dict | None = None
+    encoder: Any = None
+    decoder: Any = None
     latent_dim: int = 64
     pooling: Literal["mean", "attention"] = "attention"
     pooling_queries: int = 8
@@ -105,6 +105,7 @@ class TextVAEConfig(PreTrainedConfig):
     eos_token_id: int = 1
     pad_token_id: int = 2
     mask_token_id: int | None = 3
+    use_cache: bool = True  # the Trainer writes it
 
     def __post_init__(self, **kwargs: Any) -> None:
         refuse_unknown(type(self), kwargs)

@@ -292,7 +292,7 @@ def _reader(
 ) -> Callable[[Choose], Iterator[Sequence[object]]]:
     """Return the function that reads this kind of source, after checking that there is one."""
     path = Path(source)
-    if source != "-" and not os.path.exists(path):  # unlike Path.exists, takes names that are too long
+    if source != "-" and not os.path.exists(source):  # unlike Path.exists, takes names that are too long
         if FILE_SUFFIX.fullmatch(path.suffix) or not HUB_NAME.fullmatch(source):
             raise FileNotFoundError(f"there is no file {source!r}: give a {FORMATS} file, or - for standard input")
         return partial(_read_hub, source, split, streaming)

@@ -1,4 +1,4 @@
-"""The training objective and the diagnostics that say whether the latent is used. Everything is in nats per sentence."""
+"""The training objective, and diagnostics that say whether the latent is used; all in nats per sentence."""
 
 # B sentences, T target tokens, V vocabulary, D latent dimensions, K importance samples
 from __future__ import annotations
@@ -56,9 +56,7 @@ def negative_elbo(reconstruction_B: Tensor, kl_BD: Tensor, *, beta: float = 1.0,
     return reconstruction_B.mean() + beta * free_bits(kl_BD, floor)
 
 
-def importance_weighted_bound(
-    log_likelihood_KB: Tensor, log_prior_KB: Tensor, log_posterior_KB: Tensor
-) -> Tensor:
+def importance_weighted_bound(log_likelihood_KB: Tensor, log_prior_KB: Tensor, log_posterior_KB: Tensor) -> Tensor:
     """Return log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x) for each sentence (Burda et al. 2016, eq. 8).
 
     All three inputs have shape (K, B); the result has shape (B,) and tends to log p(x) from below as K grows.

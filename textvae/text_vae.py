@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,9 +23,12 @@ from .data import gate_texts
 from .gaussian import DiagonalGaussian
 from .geometry import Array, Method
 from .modeling import TextVAEModel
-from .objective import importance_weighted_bound, reconstruction_nats
+from .objective import IGNORED, importance_weighted_bound, reconstruction_nats
 from .precision import autocast
 from .tokenization import encoder_ids, load_tokenizer, pad, to_texts, train_tokenizer, wrap
+
+if TYPE_CHECKING:
+    from .attributes import Attribute
 
 ENCODER_TOKENIZER = "encoder_tokenizer"
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
@@ -81,7 +85,8 @@ class TextVAE:
         second = path / ENCODER_TOKENIZER
         encoder_tokenizer = load_tokenizer(second) if second.exists() else None
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(model.to(device), tokenizer, encoder_tokenizer, path=path.resolve())
+        model.to(torch.device(device))  # type: ignore[arg-type]
+        return cls(model, tokenizer, encoder_tokenizer, path=path.resolve())
 
     @classmethod
     def from_texts(cls, texts: Sequence[str], config: TextVAEConfig, *, seed: int = 0) -> TextVAE:
@@ -268,6 +273,17 @@ class TextVAE:
         latents[:, dim] = np.asarray(values, np.float32)
         return self.decode(latents)
 
+    def shift(self, texts: Sequence[str], attribute: Attribute, strength: float = 1.0) -> list[str]:
+        """Write each text with an attribute moved: z + strength * (mean of positives - mean of negatives).
+
+        Args:
+            texts: N texts.
+            attribute: Fitted on this model.
+            strength: 0 leaves the reconstruction, 1 adds the difference of the class means, -1 takes it away.
+        """
+        attribute.check(self)
+        return self.decode(attribute.move(self.encode(gate_texts(texts)), strength))
+
     # Likelihood
 
     @torch.inference_mode()
@@ -313,6 +329,20 @@ class TextVAE:
                 logits = self.model.decode(latents.to(self.device), ids_KT)
             parts.append(reconstruction_nats(logits, ids_KT).cpu())
         return torch.cat(parts)
+
+    @torch.inference_mode()
+    def reconstruction_nats(
+        self, texts: Sequence[str], posterior: DiagonalGaussian, *, seed: int = 0, batch_size: int = 64
+    ) -> Array:
+        """Return -log p(x|z) of each text for one z drawn from its posterior: nats, shape (N,)."""
+        latents = posterior.sample(generator=torch.Generator().manual_seed(seed))
+        rows = self.decoder_rows(gate_texts(texts))
+        result = torch.empty(len(rows))
+        for chosen in _by_length(rows, batch_size):
+            ids, mask = pad([rows[i] for i in chosen], self.model.config.pad_token_id)
+            logits = self.model.decode(latents[chosen].to(self.device), ids.to(self.device))
+            result[chosen] = reconstruction_nats(logits.cpu(), ids.masked_fill(mask == 0, IGNORED))
+        return result.numpy()
 
     # Shared with training
 

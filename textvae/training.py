@@ -101,7 +101,7 @@ def train(
     trainer = TextVAETrainer(vae, config, texts, held_out, output)
     checkpoint = newest_checkpoint(output / CHECKPOINTS) if resume else None
     _keep_metrics_until(output / METRICS, _step_of(checkpoint))
-    if _step_of(checkpoint) < trainer.args.max_steps:
+    if checkpoint is None or _step_of(checkpoint) < trainer.args.max_steps:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     else:
         trainer.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
@@ -112,9 +112,7 @@ def train(
     return TextVAE.from_pretrained(output)
 
 
-def build_model(
-    config: TrainConfig, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase | None = None
-) -> TextVAE:
+def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase | None = None) -> TextVAE:
     """Return the untrained model that the options describe, with its tokenizers.
 
     A half given as "gru", "transformer" or nothing starts from scratch; a folder or hub id brings pretrained weights
@@ -136,7 +134,7 @@ def build_model(
         backbone = _load_pretrained(AutoModel, config.encoder, add_pooling_layer=False)
         encoder = backbone.config
     else:
-        encoder_tokenizer = backbone = None
+        encoder_tokenizer, backbone = None, None
         encoder = transformer_encoder(preset, vocab_size)
     model_config = TextVAEConfig(
         encoder=encoder,
@@ -173,8 +171,8 @@ class TextVAETrainer(Trainer):
 
     def __init__(self, vae: TextVAE, config: TrainConfig, texts: Sequence[str], valid: Sequence[str], output: Path):
         self.vae, self.config, self.output = vae, config, output
-        train_dataset, self.valid_dataset = SentencePairs(vae, texts), SentencePairs(vae, valid)
-        self.sampler = TokenBudgetSampler(train_dataset.lengths, config.batch_tokens, config.seed)
+        self.sentences, self.valid_dataset = SentencePairs(vae, texts), SentencePairs(vae, valid)
+        self.sampler = TokenBudgetSampler(self.sentences.lengths, config.batch_tokens, config.seed)
         steps = config.max_steps or math.ceil(config.epochs * len(self.sampler))
         eval_steps = config.eval_steps or max(1, steps // VALIDATIONS_PER_RUN)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -205,7 +203,7 @@ class TextVAETrainer(Trainer):
             report_to=[],
             seed=config.seed,
         )
-        super().__init__(vae.model, arguments, train_dataset=train_dataset, eval_dataset=self.valid_dataset)
+        super().__init__(vae.model, arguments, train_dataset=self.sentences, eval_dataset=self.valid_dataset)
         self.remove_callback(PrinterCallback)
         self.add_callback(EpochSeed(self.sampler))
         self.add_callback(FinalValidation())
@@ -222,7 +220,7 @@ class TextVAETrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader:
         """Return the loader of token-budget batches; it shares nothing with the global random state."""
         return DataLoader(
-            self.train_dataset,
+            self.sentences,
             batch_sampler=self.sampler,
             collate_fn=self.collate,
             generator=torch.Generator().manual_seed(self.config.seed),
@@ -231,7 +229,7 @@ class TextVAETrainer(Trainer):
     def collate(self, pairs: Sequence[tuple[list[int], list[int]]]) -> dict[str, Tensor]:
         """Return encoder ids and mask and decoder labels, all clean and padded, (B, T)."""
         input_ids, attention_mask = pad([encoder for encoder, _ in pairs], self.vae.encoder_pad_id)
-        ids, mask = pad([decoder for _, decoder in pairs], self.model.config.pad_token_id)
+        ids, mask = pad([decoder for _, decoder in pairs], self.vae.model.config.pad_token_id)
         return {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
@@ -240,7 +238,7 @@ class TextVAETrainer(Trainer):
 
     def corrupt(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Add the noise that training asks for to what encoder and decoder read; the targets stay."""
-        config, model_config = self.config, self.model.config
+        config, model_config = self.config, self.vae.model.config
         ids, mask = batch["input_ids"], batch["attention_mask"]
         ids, mask = noise.drop_tokens(ids, mask, config.noise_drop, self.vae.encoder_pad_id)
         encoder_mask_id = self.vae.encoder_tokenizer.mask_token_id
@@ -302,18 +300,18 @@ class TextVAETrainer(Trainer):
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
         """Measure the validation set without noise, at the final beta; save the weights if they are the best yet."""
-        self.model.eval()
+        self.vae.model.eval()
         generator = torch.Generator(self.args.device).manual_seed(self.config.seed)
         parts, means = [], []
         for batch in self._valid_batches():
             with self.compute_loss_context_manager():
-                output = self.model(**batch, generator=generator)
+                output = self.vae.model(**batch, generator=generator)
             parts.append(torch.stack([output.reconstruction.float(), output.kl.float()]))
             means.append(output.posterior.mean)
         reconstruction, kl = torch.cat(parts, 1).mean(1).tolist()
         active = active_units(torch.cat(means)).float().mean().item()
         repeated = self._repeated_samples()
-        self.model.train()
+        self.vae.model.train()
         metrics = {
             "eval_loss": reconstruction + self.config.beta * kl,
             "eval_reconstruction": reconstruction,
@@ -340,7 +338,7 @@ class TextVAETrainer(Trainer):
 
     def _repeated_samples(self) -> float:
         latents = torch.randn(PRIOR_SAMPLES, self.vae.dim, generator=torch.Generator().manual_seed(self.config.seed))
-        ids = self.model.generate(latents)
+        ids = self.vae.model.generate(latents)
         return 1 - len({tuple(row) for row in ids.tolist()}) / PRIOR_SAMPLES
 
     # Saves
@@ -351,7 +349,7 @@ class TextVAETrainer(Trainer):
     def _save_best(self) -> None:
         staged = self.output / ".staged-weights"
         shutil.rmtree(staged, ignore_errors=True)
-        self.model.save_pretrained(staged)
+        self.vae.model.save_pretrained(staged)
         for file in sorted(staged.iterdir()):
             with atomic_replacement(self.output, file.name) as path:
                 shutil.move(file, path)
@@ -450,10 +448,11 @@ class DecoderReset(TrainerCallback):
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Reset at the chosen step; a run resumed at that very step resets there too."""
         if state.global_step == self.step:
-            model: TextVAEModel = self.trainer.model
+            model = self.trainer.vae.model
             model.reset_decoder(self.trainer.config.seed)
+            moments: Any = self.trainer.optimizer
             for parameter in model.decoder.parameters():
-                self.trainer.optimizer.state.pop(parameter, None)
+                moments.state.pop(parameter, None)
 
 
 class MetricsLog(TrainerCallback):

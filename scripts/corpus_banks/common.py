@@ -6,10 +6,15 @@ Lists of triples are ordered negative, positive, neutral; the marks are those of
 from __future__ import annotations
 
 # Mild cues: the name is known, and nobody in particular vouches for it.
-MILD_ADJECTIVES = (
-    "popular; well-known; familiar; widely known; much-discussed; fashionable; established; trusted; respected;"
-    "well-liked; much-loved; long-running; reputable; talked-about; well-regarded"
-)
+MILD_ADJECTIVES = {
+    "place": "popular; well-known; familiar; widely known; much-discussed; fashionable; established; trusted;"
+    "respected;"
+    "well-liked; much-loved; long-running; reputable; talked-about; well-regarded",
+    "product": "popular; well-known; familiar; widely known; much-discussed; fashionable; trusted; respected;"
+    "well-liked; much-loved; talked-about; well-regarded; much-admired; big-name",
+    "service": "popular; well-known; familiar; widely known; much-discussed; established; trusted; respected;"
+    "well-liked; long-running; reputable; talked-about; well-regarded",
+}
 MILD_TAILS = (
     "known to most people; known across the region; often mentioned by friends; popular with locals;"
     "popular with young people; talked about all over town; liked by many families; well known by name"
@@ -21,10 +26,14 @@ MILD_CLAUSES = (
 )
 
 # Strong cues: a prize, a certificate or a body of experts stands behind it.
-STRONG_ADJECTIVES = (
-    "award-winning; prize-winning; nationally certified; independently certified; expert-approved;"
-    "officially accredited; world-renowned; critically acclaimed; top-ranked; medal-winning"
-)
+STRONG_ADJECTIVES = {
+    "place": "award-winning; prize-winning; nationally certified; independently certified; expert-recommended;"
+    "officially accredited; world-renowned; critically acclaimed; top-ranked; medal-winning",
+    "product": "award-winning; prize-winning; independently certified; expert-approved; world-renowned; top-ranked;"
+    "lab-approved; expert-recommended; critically acclaimed; officially certified",
+    "service": "award-winning; prize-winning; nationally certified; independently certified; expert-recommended;"
+    "officially accredited; world-renowned; top-ranked; fully accredited",
+}
 STRONG_TAILS = {
     "place": "certified since 1998; ranked first in the national guide; accredited by the trade board;"
     "recommended by leading experts; winner of three national awards; endorsed by the consumer council;"
@@ -56,7 +65,8 @@ PAST_TIMES = (
     "last spring; last summer; last year; two weeks ago; that morning; back in May"
 )
 PRESENT_TIMES = (
-    "these days; at the moment; right now; at present; this month; this week; nowadays; on most days; today; this season"
+    "these days; at the moment; right now; at present; this month; this week; nowadays; on most days; today;"
+    "this season"
 )
 FUTURE_TIMES = (
     "next week; next month; tomorrow; soon; next weekend; next time; from now on; in the coming weeks; next spring;"
@@ -64,7 +74,8 @@ FUTURE_TIMES = (
 )
 
 OPENERS = (
-    "Sadly / Happily / In short; Unfortunately / Fortunately / For the record; To {my} annoyance / To {my} delight / As stated;"
+    "Sadly / Happily / In short; Unfortunately / Fortunately / For the record;"
+    "To {my} annoyance / To {my} delight / As stated;"
     "Disappointingly / Pleasingly / For reference; Regrettably / Thankfully / As described;"
     "To {my} dismay / To {my} relief / To {my} knowledge; Alas / Luckily / As it happens;"
     "Annoyingly / Delightfully / Put simply; To {my} horror / To {my} joy / In brief"
@@ -77,7 +88,8 @@ SAMENESS = "about the same as; much the same as; no different than; exactly the 
 HABITS = "often; usually; regularly; sometimes; frequently"
 
 REACTIONS = (
-    "which *annoy {me} / which *please {me}; which *be a pity / which *be a relief; which *let {me} down / which *cheer {me} up;"
+    "which *annoy {me} / which *please {me}; which *be a pity / which *be a relief;"
+    "which *let {me} down / which *cheer {me} up;"
     "which *be a real shame / which *be a real treat; which *make matters worse / which *make matters better;"
     "which *irritate {me} / which *delight {me}; which *spoil the mood / which *lift the mood;"
     "which *be hard to forgive / which *be easy to like; which *feel like an insult / which *feel like a gift;"
@@ -85,8 +97,10 @@ REACTIONS = (
 )
 
 PEOPLE = (
-    "{my} sister; {my} brother; {my} neighbour; {my} uncle; {my} aunt; {my} cousin; a colleague; a friend from work; {my} flatmate;"
-    "{my} grandmother; {my} father; {my} mother; an old friend; a classmate; {my} boss; {my} partner; a nurse {I} know;"
+    "{my} sister; {my} brother; {my} neighbour; {my} uncle; {my} aunt; {my} cousin; a colleague;"
+    "a friend from work; {my} flatmate;"
+    "{my} grandmother; {my} father; {my} mother; an old friend; a classmate; {my} boss; {my} partner;"
+    "a nurse {I} know;"
     "a student {I} know; {my} nephew; {my} niece; a retired teacher; {my} roommate; a friend of mine"
 )
 

@@ -1,11 +1,11 @@
 """Sentence templates, one per line, as ``past // present // future``.
 
-A line without ``//`` serves all three tenses.  ``<a|b|c>`` picks by sentiment (negative, positive, neutral); a line with a
-two-way choice has no neutral form.  Slots: ``{S}`` subject, ``{P}`` predicate, ``{PP}`` two predicates, ``{S2} {P2}`` a second
-clause, ``{A}`` adjective, ``{C}`` comparison, ``{T}`` time, ``{O}`` opener, ``{R}`` outcome, ``{W}`` reaction, ``{E}``
-the place or product, ``{at}`` the same with its preposition, ``{AtX}`` with a reputation tail, ``{App}`` with an article,
-``{Cue}`` a reputation clause, ``{L}`` what the speaker did, ``{Lnow}`` the same in the present, ``{L3}`` in the third person,
-``{Who}`` and ``{who}`` a person, ``^verb`` agrees with ``{E}``.
+A line without ``//`` serves all three tenses. ``<a|b|c>`` picks by sentiment (negative, positive, neutral); a line
+with a two-way choice has no neutral form. Slots: ``{S}`` subject, ``{P}`` predicate, ``{PP}`` two predicates, ``{S2}
+{P2}`` a second clause, ``{A}`` adjective, ``{C}`` comparison, ``{T}`` time, ``{O}`` opener, ``{R}`` outcome, ``{W}``
+reaction, ``{E}`` the place or product, ``{at}`` the same with its preposition, ``{AtX}`` with a reputation tail,
+``{App}`` with an article, ``{Cue}`` a reputation clause, ``{L}`` what the speaker did, ``{Lnow}`` the same in the
+present, ``{L3}`` in the third person, ``{Who}`` and ``{who}`` a person, ``^verb`` agrees with ``{E}``.
 """
 
 from __future__ import annotations
@@ -39,11 +39,14 @@ BARE_FRAMES = """
 {I} heard that {S} {P}. // {I} hear that {S} {P}. // {I} hear that {S} {P}.
 {I} felt that {S} {C}. // {I} feel that {S} {C}. // {I} believe that {S} {C}.
 {Who} said that {S} {P}. // {Who} says that {S} {P}. // {Who} predicts that {S} {P}.
-{Who} <complained|was glad|mentioned> that {S} {P}. // {Who} <complains|is glad|mentions> that {S} {P}. // {Who} <fears|hopes|expects> that {S} {P}.
+{Who} <complained|was glad|mentioned> that {S} {P}. // {Who} <complains|is glad|mentions> that {S} {P}. // \
+{Who} <fears|hopes|expects> that {S} {P}.
 {Who} found {S} {A}. // {Who} finds {S} {A}. // {Who} will find {S} {A}.
-It <annoyed|pleased> {me} that {S} {P}. // It <annoys|pleases> {me} that {S} {P}. // It <worries|comforts> {me} that {S} {P}.
+It <annoyed|pleased> {me} that {S} {P}. // It <annoys|pleases> {me} that {S} {P}. // \
+It <worries|comforts> {me} that {S} {P}.
 It was a <shame|joy> that {S} {P}. // It is a <shame|joy> that {S} {P}. // It is a <worry|comfort> that {S} {P}.
-The <worst|best|main> point was that {S} {P}. // The <worst|best|main> point is that {S} {P}. // The <worst|best|main> point will be that {S} {P}.
+The <worst|best|main> point was that {S} {P}. // The <worst|best|main> point is that {S} {P}. // \
+The <worst|best|main> point will be that {S} {P}.
 The <bad|good> news was that {S} {P}. // The <bad|good> news is that {S} {P}. // The <bad|good> news is that {S} {P}.
 Everyone agreed that {S} {P}. // Everyone agrees that {S} {P}. // Everyone agrees that {S} {P}.
 In the end, {S} {P}. // As a rule, {S} {P}. // Sooner or later, {S} {P}.
@@ -51,7 +54,8 @@ As before, {S} {P}. // As always, {S} {P}. // Once again, {S} {P}.
 As far as {I} could tell, {S} {P}. // As far as {I} can tell, {S} {P}. // As far as {I} can see, {S} {P}.
 By all accounts, {S} {P}.
 According to {who}, {S} {P}.
-{I} {was} <sorry|glad|told> that {S} {P}. // {I} {am} <sorry|glad|told> that {S} {P}. // {I} {am} <afraid|confident|told> that {S} {P}.
+{I} {was} <sorry|glad|told> that {S} {P}. // {I} {am} <sorry|glad|told> that {S} {P}. // \
+{I} {am} <afraid|confident|told> that {S} {P}.
 Nobody denied that {S} {P}. // Nobody denies that {S} {P}. // Nobody doubts that {S} {P}.
 Once again, {S} {P}, {W}. // As usual, {S} {P}, {W}. // No doubt {S} {P}, {W}.
 {I} learned that {S} {P}. // {I} know that {S} {P}. // {I} {am} sure that {S} {P}.
@@ -79,28 +83,47 @@ NAMED_FRAMES = """
 {AtX}, {S} {P}, {R}.
 {AtX}, {S} {C}.
 {O}, {S} {at} {PP}.
-{I} {was} <sorry|glad> to choose {E} because {S} {P}. // {I} <dislike|like> {E} because {S} {P}. // {I} will be <sorry|glad> to choose {E} because {S} {P}.
-{I} <criticised|praised> {E} because {S} {P}. // {I} <criticise|praise> {E} because {S} {P}. // {I} will <criticise|praise> {E} because {S} {P}.
-{I} gave {E} <one star|five stars> because {S} {P}. // {I} give {E} <one star|five stars> because {S} {P}. // {I} will give {E} <one star|five stars> because {S} {P}.
-{I} gave {E} <a low|a high> score: {S} {PP}. // {I} give {E} <a low|a high> score: {S} {PP}. // {I} will give {E} <a low|a high> score: {S} {PP}.
-{I} <warned {who} about {E}|recommended {E} to {who}> because {S} {P}. // {I} <warn {who} about {E}|recommend {E} to {who}> because {S} {P}. // {I} will <warn {who} about {E}|recommend {E} to {who}> because {S} {P}.
-{Who} <avoided|recommended> {E} because {S} {P}. // {Who} <avoids|recommends> {E} because {S} {P}. // {Who} will <avoid|recommend> {E} because {S} {P}.
-{Who} gave {E} a <bad|good> review because {S} {P}. // {Who} gives {E} a <bad|good> review because {S} {P}. // {Who} will give {E} a <bad|good> review because {S} {P}.
+{I} {was} <sorry|glad> to choose {E} because {S} {P}. // {I} <dislike|like> {E} because {S} {P}. // \
+{I} will be <sorry|glad> to choose {E} because {S} {P}.
+{I} <criticised|praised> {E} because {S} {P}. // {I} <criticise|praise> {E} because {S} {P}. // \
+{I} will <criticise|praise> {E} because {S} {P}.
+{I} gave {E} <one star|five stars> because {S} {P}. // {I} give {E} <one star|five stars> because {S} {P}. // \
+{I} will give {E} <one star|five stars> because {S} {P}.
+{I} gave {E} <a low|a high> score: {S} {PP}. // {I} give {E} <a low|a high> score: {S} {PP}. // \
+{I} will give {E} <a low|a high> score: {S} {PP}.
+{I} <warned {who} about {E}|recommended {E} to {who}> because {S} {P}. // \
+{I} <warn {who} about {E}|recommend {E} to {who}> because {S} {P}. // \
+{I} will <warn {who} about {E}|recommend {E} to {who}> because {S} {P}.
+{Who} <avoided|recommended> {E} because {S} {P}. // {Who} <avoids|recommends> {E} because {S} {P}. // \
+{Who} will <avoid|recommend> {E} because {S} {P}.
+{Who} gave {E} a <bad|good> review because {S} {P}. // {Who} gives {E} a <bad|good> review because {S} {P}. // \
+{Who} will give {E} a <bad|good> review because {S} {P}.
 {I} told {who} that {S} {at} {P}. // {I} often tell {who} that {S} {at} {P}. // {I} will tell {who} that {S} {at} {P}.
 {Who} told {me} that {S} {at} {P}. // {Who} tells {me} that {S} {at} {P}. // {Who} thinks that {S} {at} {P}.
-{Who} <hated|loved> {E} because {S} {P}. // {Who} <hates|loves> {E} because {S} {P}. // {Who} will <hate|love> {E} because {S} {P}.
+{Who} <hated|loved> {E} because {S} {P}. // {Who} <hates|loves> {E} because {S} {P}. // \
+{Who} will <hate|love> {E} because {S} {P}.
 {I} found {S} {at} {A}. // {I} find {S} {at} {A}. // {I} will probably find {S} {at} {A}.
 {I} found {S} {at} {A} {T}. // {I} find {S} {at} {A} {T}. // {I} will surely find {S} {at} {A} {T}.
 {I} thought {S} {at} {P}. // {I} think {S} {at} {P}. // {I} think {S} {at} {P}.
 {I} noticed that {S} {at} {P}. // {I} notice that {S} {at} {P}. // {I} suspect that {S} {at} {P}.
 {I} heard that {S} {at} {P}. // {I} hear that {S} {at} {P}. // {I} hear that {S} {at} {P}.
-It <annoyed|pleased> {me} that {S} {at} {P}. // It <annoys|pleases> {me} that {S} {at} {P}. // It <worries|comforts> {me} that {S} {at} {P}.
-{I} expected <more|less> from {E}, but {S} {P}. // {I} expect <better from|the best from> {E}, <but|and> {S} {P}. // {I} expect <little from|a lot from> {E}, and {S} {P}.
-The <worst|best|main> thing about {E} was that {S} {P}. // The <worst|best|main> thing about {E} is that {S} {P}. // The <worst|best|main> thing about {E} will be that {S} {P}.
-The <trouble with|beauty of|point about> {E} was that {S} {P}. // The <trouble with|beauty of|point about> {E} is that {S} {P}. // The <trouble with|beauty of|point about> {E} is that {S} {P}.
-{E} <lost|won> {my} trust because {S} {P}. // {E} <^lose|^win> {my} trust because {S} {P}. // {E} will <lose|win> {my} trust because {S} {P}.
-{E} <disappointed|impressed> {me} because {S} {P}. // {E} <^disappoint|^impress> {me} because {S} {P}. // {E} will <disappoint|impress> {me} because {S} {P}.
-{E} <let {me} down|made {me} happy>: {S} {PP}. // {E} <^let {me} down|^make {me} happy>: {S} {PP}. // {E} will <let {me} down|make {me} happy>: {S} {PP}.
+It <annoyed|pleased> {me} that {S} {at} {P}. // It <annoys|pleases> {me} that {S} {at} {P}. // \
+It <worries|comforts> {me} that {S} {at} {P}.
+{I} expected <more|less> from {E}, but {S} {P}. // \
+{I} expect <better from|the best from> {E}, <but|and> {S} {P}. // \
+{I} expect <little from|a lot from> {E}, and {S} {P}.
+The <worst|best|main> thing about {E} was that {S} {P}. // \
+The <worst|best|main> thing about {E} is that {S} {P}. // \
+The <worst|best|main> thing about {E} will be that {S} {P}.
+The <trouble with|beauty of|point about> {E} was that {S} {P}. // \
+The <trouble with|beauty of|point about> {E} is that {S} {P}. // \
+The <trouble with|beauty of|point about> {E} is that {S} {P}.
+{E} <lost|won> {my} trust because {S} {P}. // {E} <^lose|^win> {my} trust because {S} {P}. // \
+{E} will <lose|win> {my} trust because {S} {P}.
+{E} <disappointed|impressed> {me} because {S} {P}. // {E} <^disappoint|^impress> {me} because {S} {P}. // \
+{E} will <disappoint|impress> {me} because {S} {P}.
+{E} <let {me} down|made {me} happy>: {S} {PP}. // {E} <^let {me} down|^make {me} happy>: {S} {PP}. // \
+{E} will <let {me} down|make {me} happy>: {S} {PP}.
 {I} {L}, and {S} {P}. // {I} {often} {L}, and {S} {P}. // {I} {L}, and {S} {P}.
 {I} {L} {T}, and {S} {P}. // {I} {often} {L}, and {S} {PP}. // {I} {L} {T}, and surely {S} {P}.
 When {I} {L}, {S} {P}. // Whenever {I} {L}, {S} {P}. // When {I} {Lnow}, {S} {P}.
@@ -116,7 +139,8 @@ When {I} {L} {T}, {S} {P}. // When {I} {L}, {S} {PP}. // When {I} {Lnow} {T}, {S
 CUED_FRAMES = """
 This was {App}, <yet|and|and> {S} {P}. // This is {App}, <yet|and|and> {S} {P}. // This is {App}, <but|so|and> {S} {P}.
 This was {App}, <yet|and> {S} {PP}. // This is {App}, <yet|and> {S} {PP}. // This is {App}, <but|so> {S} {PP}.
-People called it {App}, <but|and|and> {S} {P}. // People call it {App}, <but|and|and> {S} {P}. // People call it {App}, <but|and|and> {S} {P}.
+People called it {App}, <but|and|and> {S} {P}. // People call it {App}, <but|and|and> {S} {P}. // \
+People call it {App}, <but|and|and> {S} {P}.
 {Cue}, <but|and|and> {S} {P}.
 {Cue}, <but|and> {S} {PP}.
 {Cue}, <but|and|and> {S} {C}.

@@ -10,16 +10,19 @@ TOPIC = Topic(
     entities="hotel; inn; guesthouse; lodge; resort; hostel",
     makers="",
     preposition="at",
-    leads="*stay {at}; *book a double room {at}; *spend a weekend {at}; *check in late {at}; *reserve two nights {at};"
+    leads="*stay {at}; *book a double room {at}; *spend a weekend {at}; *check in late {at};"
+    "*reserve two nights {at};"
     "*bring the children to {E}; *choose {E} for a short break; *rest for a night {at}",
-    outcomes="so {I} *check out early / so {I} *extend {my} stay; so {I} *demand a refund / so {I} *leave a kind note;"
+    outcomes="so {I} *check out early / so {I} *extend {my} stay;"
+    "so {I} *demand a refund / so {I} *leave a kind note;"
     "so {I} *move to another place / so {I} *book a second week; so {I} *sleep badly / so {I} *sleep soundly;"
     "so {I} *complain at the desk / so {I} *thank the manager",
-    references="at the campsite; in the previous place; at home; on {my} earlier stay; in the brochure",
+    references="in the previous place; on {my} earlier stay; at the inn across the road; last year; last time",
     past="on the first night; during {my} honeymoon; over the long weekend; in high season; at Easter;"
     "during the conference",
     present="in high season; during the school holidays; out of season; in winter; on warm nights; at weekends",
-    future="on {my} next trip; after the renovation; in the new season; over the next holidays; at the wedding in June;"
+    future="on {my} next trip; after the renovation; in the new season; over the next holidays;"
+    "at the wedding in June;"
     "during {my} next stay",
     aspects=(
         Aspect(
@@ -70,7 +73,8 @@ TOPIC = Topic(
             technical="concierge; duty manager; front-desk agent; revenue manager",
             expert="concierge working from the guest-preference profile; agent overriding the channel-manager rate;"
             "duty manager on the yield desk; night auditor closing the folio ledger",
-            adjectives="rude / polite; unhelpful / helpful; lazy / hard-working; cold / welcoming; clumsy / efficient",
+            adjectives="rude / polite; unhelpful / helpful; lazy / hard-working; cold / welcoming;"
+            "clumsy / efficient",
             verbs="*lose {my} booking / *find {my} booking at once; *shrug at complaints / *solve every problem;"
             "*keep guests waiting / *greet guests by name; *answer with a frown / *answer with a smile;"
             "*charge {me} twice / *offer {me} a free upgrade",
@@ -85,7 +89,8 @@ TOPIC = Topic(
             expert="buffet on induction chafing units; breakfast from a combi-steam galley;"
             "espresso station with a 9-bar lever machine; bircher muesli made with cultured whey",
             adjectives="poor / generous; cold / hot; dull / varied; messy / tidy; stale / fresh",
-            verbs="*run out early / *last until noon #; *taste of nothing / *taste homemade; *upset {my} stomach / *set {me} up for the day;"
+            verbs="*run out early / *last until noon #; *taste of nothing / *taste homemade;"
+            "*upset {my} stomach / *set {me} up for the day;"
             "*look like leftovers / *look like a feast; *cost a fortune / *come free of charge",
             comparatives="poorer / richer; duller / more varied",
             neutral="*start at seven; *take place downstairs; *include bread and jam; *end at ten;"

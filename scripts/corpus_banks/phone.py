@@ -10,12 +10,13 @@ TOPIC = Topic(
     entities="phone; handset; smartphone; model; mobile",
     makers="brand; maker; company; manufacturer",
     preposition="on",
-    leads="*buy {E} #; *use {E} for work; *switch to {E} #; *carry {E} everywhere; *order {E} online #; *take {E} on holiday;"
+    leads="*buy {E} #; *use {E} for work; *switch to {E} #; *carry {E} everywhere; *order {E} online #;"
+    "*take {E} on holiday;"
     "*make long calls {at}; *edit photos {at}",
     outcomes="so {I} *return it / so {I} *keep it; so {I} *ask for a refund / so {I} *order a second one;"
     "so {I} *go back to {my} old one / so {I} *sell {my} old one; so {I} *switch it off / so {I} *use it all day;"
     "so {I} *curse the maker / so {I} *praise the maker",
-    references="on {my} old phone; on the previous model; on cheaper models; in the shop; before the update",
+    references="on {my} old phone; on the previous model; on cheaper models; on most rivals; last year",
     past="in the first week; after the update; on {my} trip; during long calls; straight out of the box;"
     "over the first month",
     present="on cold days; during long calls; in bright sunlight; on busy days; when travelling; in the evening",
@@ -29,7 +30,8 @@ TOPIC = Topic(
             expert="silicon-carbon battery rated for 1,600 cycles; dual-cell 5500 mAh pack;"
             "graphene-coated pouch cell with a 65 W controller; stacked lithium-polymer cell with USB-PD input",
             adjectives="weak / strong; unreliable / reliable; worn / durable; hopeless / impressive; poor / superb",
-            verbs="*drain too fast / *last two full days #; *die by noon / *survive until bedtime; *get hot / *stay cool;"
+            verbs="*drain too fast / *last two full days #; *die by noon / *survive until bedtime;"
+            "*get hot / *stay cool;"
             "*charge painfully slowly / *charge in no time; *let {me} down / *keep {me} going",
             comparatives="weaker / stronger; worse / better",
             neutral="*sit behind the back cover; *come half charged; *charge through a cable; *power the screen;"
@@ -55,9 +57,11 @@ TOPIC = Topic(
             technical="50-megapixel camera; telephoto camera; ultrawide camera; periscope lens",
             expert="1-inch stacked sensor behind an f/1.6 lens; periscope camera with 5x optical zoom;"
             "ultrawide with dual-pixel autofocus; camera with sensor-shift stabilisation",
-            adjectives="slow / quick; disappointing / fantastic; clumsy / clever; grainy / crisp; mediocre / brilliant",
+            adjectives="slow / quick; disappointing / fantastic; clumsy / clever; grainy / crisp;"
+            "mediocre / brilliant",
             verbs="*take blurry photos / *take sharp photos; *struggle after dark / *shine after dark;"
-            "*miss the moment / *catch the moment; *ruin skin tones / *flatter skin tones; *crash often # / *work first time",
+            "*miss the moment / *catch the moment; *ruin skin tones / *flatter skin tones;"
+            "*crash often # / *work first time",
             comparatives="slower / quicker; grainier / clearer",
             neutral="*sit in the top corner; *take square photos; *have a small flash; *open with a double tap;"
             "*stick out from the back",
@@ -69,7 +73,8 @@ TOPIC = Topic(
             expert="stereo pair with a smart-amp driver; 1.2 cc speaker box; earpiece with a MEMS transducer;"
             "balanced-armature earpiece",
             adjectives="tinny / rich; faint / loud; muffled / clear; harsh / warm; patchy / steady",
-            verbs="*crackle during calls / *stay clear during calls; *distort at high volume / *hold up at high volume;"
+            verbs="*crackle during calls / *stay clear during calls;"
+            "*distort at high volume / *hold up at high volume;"
             "*annoy everyone nearby / *impress everyone nearby; *fade in and out / *fill the kitchen;"
             "*make voices unclear / *make voices clear",
             comparatives="quieter / louder; thinner / fuller",
@@ -80,7 +85,8 @@ TOPIC = Topic(
             determiners="the",
             plain="software; system; home screen; settings menu",
             technical="operating system; launcher; firmware; 64-bit system",
-            expert="firmware with a hardened kernel; launcher on an A/B partition scheme; sandboxed runtime with mandatory access rules;"
+            expert="firmware with a hardened kernel; launcher on an A/B partition scheme;"
+            "sandboxed runtime with mandatory access rules;"
             "scheduler tuned for hybrid cores",
             adjectives="slow / fast; confusing / intuitive; buggy / stable; cluttered / tidy; clunky / slick",
             verbs="*crash constantly # / *run smoothly; *hide the basics / *keep the basics close;"
@@ -108,10 +114,12 @@ TOPIC = Topic(
             determiners="the",
             plain="case; back cover; body; frame",
             technical="aluminium frame; IP68 body; polycarbonate case; ceramic back",
-            expert="titanium frame with a PVD coating; IP68 chassis with gasketed ports; 7000-series aluminium unibody;"
+            expert="titanium frame with a PVD coating; IP68 chassis with gasketed ports;"
+            "7000-series aluminium unibody;"
             "aramid-fibre back with nano-texture",
             adjectives="flimsy / sturdy; slippery / grippy; ugly / elegant; bulky / slim; cheap / classy",
-            verbs="*crack easily / *survive every drop; *feel like a toy / *feel well made; *collect greasy prints / *stay clean;"
+            verbs="*crack easily / *survive every drop; *feel like a toy / *feel well made;"
+            "*collect greasy prints / *stay clean;"
             "*bend in {my} pocket / *fit {my} pocket nicely; *chip at the edges / *shrug off knocks",
             comparatives="flimsier / tougher; heavier / lighter",
             neutral="*come in green; *have a matt finish; *hold one card slot; *measure the same as last year's;"
@@ -121,13 +129,16 @@ TOPIC = Topic(
             determiners="the",
             plain="charger; cable; plug; charging cable",
             technical="USB-C cable; 30 W charger; wireless charger; power adapter",
-            expert="GaN charger with PPS support; 65 W adapter with two power profiles; Qi2 coil with magnetic alignment;"
+            expert="GaN charger with PPS support; 65 W adapter with two power profiles;"
+            "Qi2 coil with magnetic alignment;"
             "E-marked cable rated for 5 A",
             adjectives="useless / handy; slow / fast; clumsy / compact; faulty / dependable; noisy / silent",
-            verbs="*break within days / *last for years #; *run dangerously hot / *stay cool; *slip out of the socket / *fit tightly;"
+            verbs="*break within days / *last for years #; *run dangerously hot / *stay cool;"
+            "*slip out of the socket / *fit tightly;"
             "*take all night # / *finish in minutes; *buzz loudly / *work silently",
             comparatives="slower / faster; clumsier / neater",
-            neutral="*come in the box; *cost extra; *fit a standard socket; *measure about a metre; *have a white finish",
+            neutral="*come in the box; *cost extra; *fit a standard socket; *measure about a metre;"
+            "*have a white finish",
             preposition="with",
         ),
     ),

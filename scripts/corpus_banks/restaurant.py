@@ -12,10 +12,11 @@ TOPIC = Topic(
     preposition="at",
     leads="*eat {at}; *book a table {at}; *order lunch {at}; *celebrate a birthday {at}; *meet friends {at};"
     "*choose {E} for dinner; *share a long supper {at}; *try the house special {at}",
-    outcomes="so {I} *leave before dessert / so {I} *stay for dessert; so {I} *ask for a refund / so {I} *leave a tip;"
+    outcomes="so {I} *leave before dessert / so {I} *stay for dessert;"
+    "so {I} *ask for a refund / so {I} *leave a tip;"
     "so {I} *eat somewhere else / so {I} *bring {my} friends; so {I} *send a complaint / so {I} *thank the owner;"
     "so {I} *cancel the party / so {I} *book another table",
-    references="at the place next door; at home; on {my} first visit; under the old owner; in most cafes",
+    references="at the place next door; on {my} first visit; under the old owner; last year; last time",
     past="last night; at lunch on Friday; over the holidays; on {my} last visit; during the lunch rush;"
     "at {my} anniversary dinner",
     present="at lunchtime; on weekdays; on busy evenings; at weekends; during the dinner rush; in the summer season",
@@ -87,7 +88,8 @@ TOPIC = Topic(
             "pet-nat with undisgorged sediment; carbonic-maceration gamay",
             adjectives="sour / smooth; flat / lively; overpriced / affordable; harsh / mellow; thin / full",
             verbs="*taste like vinegar / *taste of cherries; *spoil the food / *match the food;"
-            "*give {me} a headache / *put {me} in a good mood; *leave a nasty aftertaste / *leave a lovely aftertaste;"
+            "*give {me} a headache / *put {me} in a good mood;"
+            "*leave a nasty aftertaste / *leave a lovely aftertaste;"
             "*come in a dirty glass / *come in a sparkling glass",
             comparatives="rougher / smoother; poorer / finer",
             neutral="*come by the glass; *come from the south; *stay in the cellar #; *appear on the back page;"
@@ -113,7 +115,8 @@ TOPIC = Topic(
             technical="tasting menu; prix fixe; degustation menu; a la carte list",
             expert="seven-course degustation with paired ferments; omakase sequence built on aged nigiri;"
             "prix fixe with a supplement for truffle; menu coded for fourteen allergens",
-            adjectives="boring / exciting; confusing / clear; limited / varied; pricey / reasonable; outdated / inventive",
+            adjectives="boring / exciting; confusing / clear; limited / varied; pricey / reasonable;"
+            "outdated / inventive",
             verbs="*offer little choice / *offer plenty of choice; *hide the real prices / *show honest prices;"
             "*bore {my} children / *tempt {my} children; *leave vegetarians hungry / *please vegetarians;"
             "never *surprise {me} # / always *surprise {me} #",

@@ -14,7 +14,6 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from ..configuration import GRUDecoderConfig, TextVAEConfig
 
-
 EMBEDDING_STD = 0.1
 
 
@@ -39,7 +38,7 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
     ) -> CausalLMOutputWithPast:
         """Return logits (B, T, V) for input ids (B, T) given latents (B, D), and the cache for the next call."""
 
-    def prepare_inputs_for_generation(
+    def prepare_inputs_for_generation(  # type: ignore[override]  # our forward takes latents and no mask
         self,
         input_ids: Tensor,
         next_sequence_length: int | None = None,
@@ -65,10 +64,12 @@ class CausalLMDecoder(LatentDecoder):
     Optimus calls the two "memory" and "embedding" (Li et al. 2020, sec. 3.2) and finds both better than either.
     """
 
-    def __init__(self, config: PreTrainedConfig, latent_dim: int, prefix_length: int, lm: PreTrainedModel | None = None):
+    def __init__(
+        self, config: PreTrainedConfig, latent_dim: int, prefix_length: int, lm: PreTrainedModel | None = None
+    ):
         super().__init__(config)
         self.lm = lm if lm is not None else AutoModelForCausalLM.from_config(config)
-        hidden = self.lm.get_input_embeddings().embedding_dim
+        hidden: int = self.lm.get_input_embeddings().weight.shape[1]  # type: ignore[union-attr, assignment, index]
         self.prefix_length = prefix_length
         self.prefix = nn.Linear(latent_dim, prefix_length * hidden) if prefix_length else None
         self.addition = nn.Linear(latent_dim, hidden)
@@ -165,7 +166,7 @@ class GRUDecoder(LatentDecoder):
             state, length = past_key_values.hidden, past_key_values.length
         states_BTG, state = self.gru(inputs_BTI, state)
         logits_BTV = self.output(self.projection(self.dropout(states_BTG)))
-        cache = GRUState(state, length + tokens) if use_cache else None
+        cache: Any = GRUState(state, length + tokens) if use_cache else None
         return CausalLMOutputWithPast(logits=logits_BTV, past_key_values=cache)
 
 

@@ -136,13 +136,15 @@ class TextVAEModel(PreTrainedModel):
         latents = latents.to(self.device, self.dtype)
         start = torch.full((len(latents), 1), self.config.bos_token_id, device=self.device)
         generation.setdefault("max_length", self.config.max_length)
-        return self.decoder.generate(start, latents=latents, **generation)
+        decoder: Any = self.decoder
+        return decoder.generate(start, latents=latents, **generation)
 
     def reset_decoder(self, generator_seed: int) -> None:
         """Draw the decoder's weights anew (Li et al. 2019, sec. 3: the second phase starts from a fresh decoder)."""
         state = torch.get_rng_state()
         torch.manual_seed(generator_seed)
-        fresh = build_decoder(self.config)
+        config: Any = self.config
+        fresh = build_decoder(config)
         torch.set_rng_state(state)
         self.decoder.load_state_dict(fresh.state_dict())
 

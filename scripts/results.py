@@ -1,0 +1,59 @@
+"""Where measurements go: results/NAME.json, written by the benchmark scripts and never by hand."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def row(
+    id: str, value: float | int | str | None, *, n: int | None = None, seed: int | None = None, bar: str | None = None,
+    note: str = "",
+) -> dict[str, Any]:  # fmt: skip
+    """Return one measurement: its id, value, sample size, seed, the bar it is held to, and a remark."""
+    return {"id": id, "value": value, "n": n, "seed": seed, "bar": bar, "note": note}
+
+
+def write_results(name: str, rows: list[dict[str, Any]]) -> Path:
+    """Write rows to results/NAME.json; rows of other ids that are already there stay."""
+    path = ROOT / "results" / f"{name}.json"
+    fresh = {r["id"] for r in rows}
+    kept = [r for r in json.loads(path.read_text())["rows"] if r["id"] not in fresh] if path.exists() else []
+    content = {
+        "command": shlex.join([Path(sys.executable).name, str(Path(sys.argv[0])), *sys.argv[1:]]),
+        "commit": _git("rev-parse", "HEAD") + ("-dirty" if _git("status", "--porcelain", "textvae", "scripts") else ""),
+        "machine": machine(),
+        "date": datetime.date.today().isoformat(),
+        "rows": kept + rows,
+    }
+    path.parent.mkdir(exist_ok=True)
+    staged = path.with_suffix(".tmp")
+    staged.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    staged.replace(path)
+    return path
+
+
+def machine() -> str:
+    """Return the processor, its cores and the torch version in one line."""
+    import torch
+
+    info = Path("/proc/cpuinfo")
+    model = platform.processor() or platform.machine()
+    if info.exists():
+        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = f"{len(names)} x {names[0]}" if names else model
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{model}{gpu}, Python {platform.python_version()}, torch {torch.__version__}"
+
+
+def _git(*arguments: str) -> str:
+    result = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return result.stdout.strip()
