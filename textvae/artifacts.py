@@ -98,9 +98,9 @@ def open_folder(path: str | Path, kind: str, required: str) -> Path:
         raise FileNotFoundError(f"there is no {kind} at {path}")
     if not path.is_dir():
         raise ValueError(f"{path} is a file, not {_article(kind)} folder")
-    if not (path / required).exists() and not (path / MANIFEST).exists():
+    check_manifest(path)  # first: a file that the manifest lists is lost, not foreign
+    if not (path / required).exists():
         raise ValueError(f"{path} is not {_article(kind)} folder: it has no {required}")
-    check_manifest(path)
     return path
 
 
@@ -147,7 +147,8 @@ def atomic_replacement(folder: str | Path, name: str) -> Iterator[Path]:
     with atomic_path(folder / name) as staged:
         yield staged
         new = sha256(staged)
-        _write_digests(folder, digests | {name: [*digests.get(name, []), new]})
+        if name in digests:  # a new file is listed once it is there
+            _write_digests(folder, digests | {name: [*digests[name], new]})
     _write_digests(folder, digests | {name: [new]})
 
 

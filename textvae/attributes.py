@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from . import geometry
 from .artifacts import atomic_folder, open_folder, read_json, write_json
+from .data import gate_texts
 from .geometry import Array
 from .text_vae import TextVAE
 
@@ -54,6 +55,7 @@ class Attribute:
             name: What to call it.
             seed: Seed of the folds of the cross-validation.
         """
+        positive, negative = gate_texts(positive), gate_texts(negative)
         for side, texts in (("positive", positive), ("negative", negative)):
             if len(texts) < 2:
                 raise ValueError(f"an attribute needs at least 2 {side} examples, got {len(texts)}")

@@ -1,7 +1,6 @@
 """Configuration of the network: an encoder config, a decoder config, and the latent between them."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations` here: `@strict` checks the types it sees, and takes any value for a string.
 import difflib
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
@@ -56,7 +55,7 @@ class GRUDecoderConfig(PreTrainedConfig):
     hidden_size: int = 256
     gru_hidden_size: int = 512
     num_hidden_layers: int = 1
-    dropout: float = 0.0
+    dropout: float | int = 0.0
     tie_word_embeddings: bool = True
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -99,7 +98,7 @@ class TextVAEConfig(PreTrainedConfig):
     pooling_queries: int = 8
     pooling_width: int = 64
     prefix_length: int = 8
-    batch_norm_gamma: float | None = None
+    batch_norm_gamma: float | int | None = None
     max_length: int = 64
     bos_token_id: int = 0
     eos_token_id: int = 1
@@ -114,10 +113,17 @@ class TextVAEConfig(PreTrainedConfig):
         for name in ("latent_dim", "pooling_queries", "pooling_width", "max_length"):
             if getattr(self, name) < 1:
                 raise ValueError(f"TextVAEConfig.{name} must be at least 1, got {getattr(self, name)}")
+        for name, half, prefix in (("encoder", self.encoder, 0), ("decoder", self.decoder, self.prefix_length)):
+            positions = getattr(half, "max_position_embeddings", None) or -1
+            if 0 < positions < self.max_length + prefix:
+                raise ValueError(
+                    f"TextVAEConfig.max_length must be at most {positions - prefix}, got {self.max_length}: "
+                    f"the {name} has {positions} positions"
+                )
         super().__post_init__(**kwargs)
 
     @classmethod
-    def preset(cls, size: str, *, vocab_size: int, decoder: DecoderKind = "gru", **fields_: Any) -> TextVAEConfig:
+    def preset(cls, size: str, *, vocab_size: int, decoder: DecoderKind = "gru", **fields_: Any) -> "TextVAEConfig":
         """Return a from-scratch configuration.
 
         Args:

@@ -3,6 +3,7 @@
 # N texts, D latent dimensions, K importance samples
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from . import geometry
-from .artifacts import CorruptFileError, atomic_folder, open_folder
+from .artifacts import CorruptFileError, atomic_folder, open_folder, read_json
 from .configuration import TextVAEConfig
 from .data import gate_texts
 from .gaussian import DiagonalGaussian
@@ -75,11 +77,13 @@ class TextVAE:
         path = open_folder(path, "run", "config.json")
         if not (path / "model.safetensors").exists() and not (path / "model.safetensors.index.json").exists():
             raise ValueError(f"{path} holds no trained model yet: finish its training with --resume")
-        config = TextVAEConfig.from_pretrained(path)
-        if config.model_type != "textvae" or "textvae" not in (path / "config.json").read_text():
+        if read_json(path / "config.json").get("model_type") != TextVAEConfig.model_type:
             raise ValueError(f"{path} holds a model of another kind, not a run of textvae")
-        model = TextVAEModel.from_pretrained(path, config=config, dtype=torch.float32)
-        if not all(torch.isfinite(p).all() for p in model.parameters()):
+        try:
+            model = TextVAEModel.from_pretrained(path, dtype=torch.float32)
+        except SafetensorError as error:
+            raise CorruptFileError(f"the weights in {path} are damaged ({error}): restore them from a copy") from error
+        if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
             raise CorruptFileError(f"{path} holds weights that are not finite: restore it from a copy")
         tokenizer = load_tokenizer(path)
         second = path / ENCODER_TOKENIZER
@@ -95,6 +99,7 @@ class TextVAE:
         The vocabularies of both halves of the config shrink to what the tokenizer has.
         """
         tokenizer = train_tokenizer(gate_texts(texts), config.decoder.vocab_size)
+        config = copy.deepcopy(config)
         config.encoder.vocab_size = config.decoder.vocab_size = len(tokenizer)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -216,7 +221,7 @@ class TextVAE:
 
     def reconstruct(self, texts: Sequence[str], /, *, batch_size: int = 64) -> list[str]:
         """Write each text back from its posterior mean."""
-        return self.decode(self.encode(texts, batch_size=batch_size), batch_size=batch_size)
+        return self.decode(self.encode(gate_texts(texts), batch_size=batch_size), batch_size=batch_size)
 
     def sample(
         self, n: int, *, temperature: float = 0, top_p: float = 1, seed: int | None = None, batch_size: int = 64
@@ -264,7 +269,7 @@ class TextVAE:
 
     def blend(self, texts: Sequence[str], weights: Sequence[float] | None = None) -> str:
         """Write one text from the weighted mean of several texts' latents."""
-        return self.decode(geometry.barycentre(self.encode(texts), weights)[None])[0]
+        return self.decode(geometry.barycentre(self.encode(gate_texts(texts)), weights)[None])[0]
 
     def traverse(self, text: str, dim: int, values: Sequence[float]) -> list[str]:
         """Write the text with one latent dimension set to each of the values, the others kept."""
@@ -302,6 +307,7 @@ class TextVAE:
             Nats per sentence, shape (N,), float32, for the tokens and the end of the sentence.
         """
         _require(num_samples >= 1, f"num_samples must be at least 1, got {num_samples}")
+        _require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
         texts = gate_texts(texts)
         posterior = self.posterior(texts)
         rows = wrap(self.tokenizer, texts, self.model.config)

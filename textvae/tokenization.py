@@ -72,7 +72,9 @@ def encoder_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_le
     """Return a pretrained encoder's own ids for each text, its special tokens included."""
     if not texts:
         return []
-    return tokenizer(list(texts), truncation=True, max_length=max_length, return_attention_mask=False)["input_ids"]
+    return tokenizer(
+        list(texts), truncation=True, max_length=max_length, return_attention_mask=False, split_special_tokens=True
+    )["input_ids"]
 
 
 def pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
@@ -89,4 +91,10 @@ def to_texts(tokenizer: PreTrainedTokenizerBase, ids: Iterable[Sequence[int]]) -
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    return tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+    return tokenizer(
+        list(texts),
+        add_special_tokens=False,
+        return_attention_mask=False,
+        verbose=False,
+        split_special_tokens=True,  # "</s>" in a text is text
+    )["input_ids"]

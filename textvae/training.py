@@ -268,7 +268,7 @@ class TextVAETrainer(Trainer):
         output = model(**self.corrupt(inputs), beta=beta, free_bits=self.config.free_bits)
         if not torch.isfinite(output.loss):
             raise FloatingPointError(self._not_finite(f"the loss is {output.loss.item()}"))
-        self.running.append(torch.stack([output.reconstruction.mean(), output.kl.mean()]).detach())
+        self.running.append(torch.stack([output.reconstruction, output.kl]).detach().float())
         return (output.loss, output) if return_outputs else output.loss
 
     def _clip_grad_norm(self, model: Any) -> Any:
@@ -287,7 +287,7 @@ class TextVAETrainer(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add reconstruction, KL and beta, averaged since the last line, to what the Trainer logs."""
         if self.running:
-            reconstruction, kl = torch.stack(self.running).float().mean(0).tolist()
+            reconstruction, kl = torch.cat(self.running, 1).mean(1).tolist()
             self.running = []
             beta = self.config.beta * self.kl_weight
             logs = {"reconstruction": reconstruction, "kl": kl, "beta": beta} | logs

@@ -1,0 +1,62 @@
+"""What all tests share: no network, no home directory, one thread, fixed seeds, and a small model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+
+# Before anything imports transformers, which reads these once. Subprocesses inherit them.
+HOME = tempfile.mkdtemp(prefix="textvae-tests-")
+for variable in ("HF_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE"):
+    os.environ.pop(variable, None)
+os.environ |= {"HOME": HOME, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+
+hypothesis.settings.register_profile(
+    "tests",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=50,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+hypothesis.settings.load_profile("tests")
+
+SENTENCES = [
+    "the soup was hot and the bread was fresh .",
+    "our waiter never smiled .",
+    "I would not stay here again !",
+    "the room was cold , small and dark .",
+    "great coffee and friendly people .",
+    "do n't waste your money on this phone .",
+    "my dog loves the park near the river .",
+    "is the museum open on Monday ?",
+]
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def fixed_seeds() -> None:
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def sentences() -> list[str]:
+    """Eight different sentences."""
+    return list(SENTENCES)
+
+
+@pytest.fixture(scope="session")
+def small_vae(sentences):
+    """An untrained model: shapes, seeds and errors do not need a trained one. Tests leave it as it is."""
+    from textvae import TextVAE, TextVAEConfig
+
+    return TextVAE.from_texts(sentences, TextVAEConfig.preset("tiny", vocab_size=320, max_length=24))

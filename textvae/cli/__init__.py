@@ -1,0 +1,114 @@
+"""The command line: one verb each for what the library does.
+
+Only the standard library and cyclopts are imported here and in the modules of the verbs, so that `--help` is instant;
+each verb imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+
+from cyclopts import App, Parameter
+
+from .. import __doc__ as summary
+from .. import __version__
+from . import attributes, index, latent, runs
+from .errors import explain
+
+# The help text of a verb is its docstring, the order here is the order of the help.
+VERBS: dict[str, Callable[..., None]] = {
+    "train": runs.train,
+    "encode": latent.encode,
+    "decode": latent.decode,
+    "reconstruct": latent.reconstruct,
+    "sample": latent.sample,
+    "vary": latent.vary,
+    "interpolate": latent.interpolate,
+    "analogy": latent.analogy,
+    "blend": latent.blend,
+    "traverse": latent.traverse,
+    "attribute": attributes.attribute,
+    "shift": attributes.shift,
+    "index": index.index,
+    "search": index.search,
+    "eval": runs.evaluate,
+    "plot": runs.plot,
+    "info": runs.info,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        arguments: The words after `textvae`; by default those of the process.
+
+    Returns:
+        0 ok, 1 failure, 2 usage, 3 bad input, 4 corrupt file, 5 out of resources, 130 interrupted.
+    """
+    try:
+        with _calm_process():
+            words = sys.argv[1:] if arguments is None else list(arguments)
+            _app()(words, exit_on_error=False, print_error=False, result_action="return_value")
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as in `| head -1`
+        _discard_output()
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get("TEXTVAE_DEBUG") == "1":
+            raise
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _discard_output()
+        failure = explain(error)
+        sys.stderr.write(f"textvae: {failure.message}\n")
+        return failure.code
+    return 0
+
+
+def _app() -> App:
+    app = App(
+        name="textvae",
+        help=summary,
+        help_format="plaintext",
+        version=__version__,
+        default_parameter=Parameter(
+            negative=(), negative_iterable=(), negative_none=(), consume_multiple=True, show_default=_shown_default
+        ),
+        config=[runs.options_from_file],
+        suppress_keyboard_interrupt=False,
+    )
+    for order, (name, verb) in enumerate(VERBS.items()):
+        app.command(verb, name=name, sort_key=order)
+    app.register_install_completion_command()
+    return app
+
+
+def _shown_default(value: object) -> str | None:
+    """Return the default as the user would type it; a switch that is off and an absent value are not worth a word."""
+    if value is None or value is False or value == ():
+        return None
+    return " ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value)
+
+
+@contextlib.contextmanager
+def _calm_process() -> Iterator[None]:
+    """Keep warnings and download bars of the libraries off the user's screen, and print any character anywhere."""
+    for name in ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"):  # read when they are imported
+        os.environ.setdefault(name, "1")
+    if hasattr(sys.stdout, "reconfigure"):
+        # \ud83d, which stands for a lone surrogate then, is also how JSON spells it
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _discard_output() -> None:
+    """Send what is still buffered nowhere: else Python complains about it at its exit."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

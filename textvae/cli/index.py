@@ -1,0 +1,123 @@
+"""Verbs of similarity search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from ..artifacts import open_folder
+from .options import (
+    DEVICE,
+    PRINTING,
+    READING,
+    STDIN,
+    Device,
+    Output,
+    Printing,
+    Reading,
+    Source,
+    Text,
+    at_least,
+    blocks,
+    can_write_folder,
+    hush_libraries,
+    sentences,
+)
+
+if TYPE_CHECKING:
+    from ..index import Hit, LatentIndex
+
+ABOUT = "index.json"
+
+
+def index(
+    run: Path,
+    corpus: Source,
+    /,
+    *,
+    output: Output,
+    factory: str = "Flat",
+    metric: Literal["cosine", "l2"] = "cosine",
+    keep: Annotated[list[str] | None, Parameter(consume_multiple=False)] = None,
+    batch_size: int = 64,
+    reading: Reading = READING,
+    device: Device = DEVICE,
+    printing: Printing = PRINTING,
+) -> None:
+    """Embed a corpus for similarity search.
+
+    Args:
+        run: Run folder.
+        corpus: File of texts, a data set on the hub, or - for standard input.
+        output: Index folder to write.
+        factory: faiss factory string: Flat is exact, HNSW32 or IVF256,Flat are faster on large corpora.
+        metric: Similarity of latents.
+        keep: Further column to store beside each text; may be repeated.
+        batch_size: Texts that the model takes at once.
+        reading: How the corpus is read.
+        device: Where the model runs.
+        printing: What is printed.
+    """
+    at_least(1, "--batch-size", batch_size)
+    can_write_folder(output, "index", ABOUT)
+    rows = reading.rows(corpus, printing, keep or ())
+    vae = device.load(run)
+    from ..index import LatentIndex
+
+    built = LatentIndex.build(vae, rows, factory=factory, metric=metric, batch_size=batch_size)
+    built.save(output)
+    record = {"output": str(output), "texts": len(built), "dim": built.dim, "factory": factory, "metric": metric}
+    printing.result(record, f"indexed {len(built):,} texts in {output}")
+
+
+def search(
+    index: Path,
+    query: Text,
+    /,
+    *,
+    k: Annotated[int, Parameter(name="-k")] = 10,
+    model: Path | None = None,
+    device: Device = DEVICE,
+    printing: Printing = PRINTING,
+) -> None:
+    """Find the nearest texts of an index.
+
+    Prints the score, larger is closer, and the text of each hit, separated by tabs; metadata follow as JSON. With
+    several queries, the query comes first.
+
+    Args:
+        index: Index folder.
+        query: The query, or - for those of standard input.
+        k: Hits of each query.
+        model: Run folder of the model that built the index, if it has moved.
+        device: Where the model runs.
+        printing: What is printed.
+    """
+    at_least(1, "k", k)
+    if not (index / ABOUT).exists():
+        open_folder(index, "index", ABOUT)  # says what is wrong, before torch takes its seconds
+    queries = sentences(query)
+    opened = _open(index, model, device)
+    hush_libraries()  # it loads its model when it first encodes a query
+    for block in blocks(queries):
+        for source, hits in zip(block, opened.search(block, k), strict=True):
+            for rank, hit in enumerate(hits, 1):
+                record = {"query": source, "rank": rank, "id": hit.id, "score": hit.score, "text": hit.text}
+                line = _line(hit) if query != STDIN else f"{source}\t{_line(hit)}"
+                printing.result(record | {"metadata": hit.metadata}, line)
+
+
+def _open(path: Path, model: Path | None, device: Device) -> LatentIndex:
+    from ..index import LatentIndex
+
+    run = model or (LatentIndex.load(path).model_path if device.device else None)
+    return LatentIndex.load(path, device.load(run) if run else None)
+
+
+def _line(hit: Hit) -> str:
+    import json
+
+    cells: list[Any] = [f"{hit.score:.4f}", hit.text.replace("\t", " ")]
+    return "\t".join([*cells, json.dumps(hit.metadata, ensure_ascii=False)] if hit.metadata else cells)

@@ -1,0 +1,342 @@
+"""Verbs of the latent space: text to latents and back, samples, and moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ..artifacts import CorruptFileError, atomic_path
+from .errors import UsageError
+from .options import (
+    DEVICE,
+    PRINTING,
+    READING,
+    STDIN,
+    Count,
+    Device,
+    Output,
+    Printing,
+    Reading,
+    Source,
+    Text,
+    at_least,
+    blocks,
+    in_place,
+    sentences,
+)
+
+if TYPE_CHECKING:
+    from ..geometry import Array
+
+NPY_MAGIC = b"\x93NUMPY"
+
+
+def encode(
+    run: Path,
+    texts: Source,
+    /,
+    *,
+    output: Output | None = None,
+    batch_size: int = 64,
+    reading: Reading = READING,
+    device: Device = DEVICE,
+    printing: Printing = PRINTING,
+) -> None:
+    """Turn texts into latents.
+
+    Args:
+        run: Run folder.
+        texts: File of texts, a data set on the hub, or - for standard input.
+        output: Write an npy file of shape (texts, dimensions) instead of printing a line of numbers for each text.
+        batch_size: Texts that the model takes at once.
+        reading: How the texts are read.
+        device: Where the model runs.
+        printing: What is printed.
+    """
+    at_least(1, "--batch-size", batch_size)
+    if output and output.is_dir():
+        raise IsADirectoryError(f"{output} is a folder: name a file in it")
+    corpus = reading.texts(texts, printing)
+    vae = device.load(run)
+    encoded = ((block, vae.encode(block, batch_size=batch_size)) for block in blocks(corpus))
+    if output:
+        count = _save_npy(output, [latents for _, latents in encoded])
+        record = {"output": str(output), "texts": count, "dim": vae.dim}
+        printing.result(record, f"wrote {count:,} latents of {vae.dim} dimensions to {output}")
+        return
+    for block, latents in encoded:
+        for text, latent in zip(block, latents.tolist(), strict=True):
+            printing.result({"text": text, "latent": latent}, " ".join(f"{number:.6g}" for number in latent))
+
+
+def decode(
+    run: Path,
+    latents: Path,
+    /,
+    *,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    num_beams: int = 1,
+    candidates: int = 1,
+    max_length: int | None = None,
+    seed: int | None = None,
+    batch_size: int = 64,
+    device: Device = DEVICE,
+    printing: Printing = PRINTING,
+) -> None:
+    """Write a text for each latent of an npy file.
+
+    Args:
+        run: Run folder.
+        latents: File that `textvae encode -o` wrote, or any npy file of shape (texts, dimensions).
+        temperature: 0 takes the likeliest token each time; above 0 samples.
+        top_p: Sample among the likeliest tokens whose probabilities sum to this.
+        num_beams: Beams of a beam search, without a temperature.
+        candidates: Texts written for each latent; the one whose own latent lies nearest is printed.
+        max_length: Longest text in tokens; by default the model's.
+        seed: Seed of the sampling; by default drawn fresh.
+        batch_size: Latents decoded together.
+        device: Where the model runs.
+        printing: What is printed.
+    """
+    at_least(1, "--batch-size", batch_size)
+    points = _load_npy(latents)
+    written = device.load(run).decode(
+        points,
+        temperature=temperature,
+        top_p=top_p,
+        num_beams=num_beams,
+        candidates=candidates,
+        max_length=max_length,
+        seed=seed,
+        batch_size=batch_size,
+    )
+    for text in written:
+        printing.result({"text": text}, text)
+
+
+def reconstruct(
+    run: Path,
+    texts: Source,
+    /,
+    *,
+    batch_size: int = 64,
+    reading: Reading = READING,
+    device: Device = DEVICE,
+    printing: Printing = PRINTING,
+) -> None:
+    """Write each text back from its latent.
+
+    Args:
+        run: Run folder.
+        texts: File of texts, a data set on the hub, or - for standard input.
+        batch_size: Texts that the model takes at once.
+        reading: How the texts are read.
+        device: Where the model runs.
+        printing: What is printed.
+    """
+    at_least(1, "--batch-size", batch_size)
+    corpus = reading.texts(texts, printing)
+    vae = device.load(run)
+    for block in blocks(corpus):
+        for source, text in zip(block, vae.reconstruct(block, batch_size=batch_size), strict=True):
+            printing.result({"source": source, "text": text}, text)
+
+
+def sample(
+    run: Path,
+    /,
+    *,
+    n: Count = 10,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int | None = None,
+    batch_size: int = 64,
+    device: Device = DEVICE,
+    printing: Printing = PRINTING,
+) -> None:
+    """Write new texts from latents drawn from the prior.
+
+    Args:
+        run: Run folder.
+        n: Number of texts.
+        temperature: Temperature of the tokens; at 0 all variety comes from the latents.
+        top_p: Sample among the likeliest tokens whose probabilities sum to this.
+        seed: Seed of the draw; by default drawn fresh.
+        batch_size: Latents decoded together.
+        device: Where the model runs.
+        printing: What is printed.
+    """
+    at_least(1, "n", n)
+    at_least(1, "--batch-size", batch_size)
+    vae = device.load(run)
+    for text in vae.sample(n, temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size):
+        printing.result({"text": text}, text)
+
+
+def vary(
+    run: Path,
+    text: Text,
+    /,
+    *,
+    n: Count = 5,
+    spread: float = 1.0,
+    temperature: float = 0.0,
+    seed: int | None = None,
+    device: Device = DEVICE,
+    printing: Printing = PRINTING,
+) -> None:
+    """Write variations of a sentence.
+
+    Args:
+        run: Run folder.
+        text: The sentence, or - for those of standard input.
+        n: Variations of each sentence.
+        spread: How far they go: 0 stays at the sentence's own latent, 1 is a good start.
+        temperature: Temperature of the tokens; at 0 all variety comes from the latents.
+        seed: Seed of the draw; by default drawn fresh.
+        device: Where the model runs.
+        printing: What is printed.
+    """
+    at_least(1, "n", n)
+    sources = sentences(text)
+    vae = device.load(run)
+    for source in sources:
+        for varied in vae.vary(source, n, spread=spread, temperature=temperature, seed=seed):
+            printing.result({"source": source, "text": varied}, varied)
+
+
+def interpolate(
+    run: Path,
+    a: Text,
+    b: Text,
+    /,
+    *,
+    n: Count = 7,
+    method: Literal["slerp", "linear"] = "slerp",
+    device: Device = DEVICE,
+    printing: Printing = PRINTING,
+) -> None:
+    """Write texts along the way from one sentence to another.
+
+    Args:
+        run: Run folder.
+        a: Where it starts; - is the next line of standard input.
+        b: Where it ends; - is the next line of standard input.
+        n: Number of texts, the reconstructions of both ends included.
+        method: The great arc or the straight line.
+        device: Where the model runs.
+        printing: What is printed.
+    """
+    at_least(2, "n", n)
+    start, end = in_place([a, b])
+    for step, text in enumerate(device.load(run).interpolate(start, end, n, method=method)):
+        printing.result({"position": step / (n - 1), "text": text}, text)
+
+
+def analogy(
+    run: Path,
+    a: Text,
+    b: Text,
+    c: Text,
+    /,
+    *,
+    scale: float = 1.0,
+    device: Device = DEVICE,
+    printing: Printing = PRINTING,
+) -> None:
+    """Write what is to C as B is to A: the latent of C + scale * (B - A).
+
+    Args:
+        run: Run folder.
+        a: From this sentence; - is the next line of standard input.
+        b: To this one.
+        c: The sentence that is changed in the same way.
+        scale: How much of the difference is added.
+        device: Where the model runs.
+        printing: What is printed.
+    """
+    first, second, third = in_place([a, b, c])
+    text = device.load(run).analogy(first, second, third, scale=scale)
+    printing.result({"text": text}, text)
+
+
+def blend(
+    run: Path,
+    /,
+    *texts: Text,
+    weights: list[float] | None = None,
+    device: Device = DEVICE,
+    printing: Printing = PRINTING,
+) -> None:
+    """Write one text from the mean of several sentences' latents.
+
+    Args:
+        run: Run folder.
+        texts: The sentences; - alone takes those of standard input.
+        weights: Weight of each sentence, normalised to sum to 1; by default equal.
+        device: Where the model runs.
+        printing: What is printed.
+    """
+    if not texts:
+        raise UsageError("blend needs sentences. See textvae blend --help")
+    sources = list(sentences(STDIN)) if texts == (STDIN,) else in_place(texts)
+    if weights is not None and len(weights) != len(sources):
+        raise ValueError(f"there are {len(sources)} sentences and {len(weights)} weights: give one weight each")
+    text = device.load(run).blend(sources, weights)
+    printing.result({"text": text}, text)
+
+
+def traverse(
+    run: Path,
+    text: Text,
+    /,
+    *,
+    dim: int,
+    values: Sequence[float] = (-3, -2, -1, 0, 1, 2, 3),
+    device: Device = DEVICE,
+    printing: Printing = PRINTING,
+) -> None:
+    """Write a sentence with one latent dimension set to each of several values.
+
+    Args:
+        run: Run folder.
+        text: The sentence, or - for those of standard input.
+        dim: The dimension, from 0.
+        values: Its values; the prior has standard deviation 1.
+        device: Where the model runs.
+        printing: What is printed.
+    """
+    at_least(0, "--dim", dim)
+    sources = sentences(text)
+    vae = device.load(run)
+    for source in sources:
+        for value, moved in zip(values, vae.traverse(source, dim, values), strict=True):
+            printing.result({"source": source, "dim": dim, "value": value, "text": moved}, moved)
+
+
+def _save_npy(path: Path, parts: list[Array]) -> int:
+    import numpy as np
+
+    latents = np.concatenate(parts)
+    with atomic_path(path) as staged, open(staged, "wb") as file:  # np.save would append .npy to a mere name
+        np.save(file, latents, allow_pickle=False)
+    return len(latents)
+
+
+def _load_npy(path: Path) -> Array:
+    import numpy as np
+
+    with open(path, "rb") as file:
+        is_npy = file.read(len(NPY_MAGIC)) == NPY_MAGIC
+        file.seek(0)
+        if not is_npy:
+            raise ValueError(f"{path} is not an npy file: write one with textvae encode -o or numpy.save")
+        try:
+            points = np.load(file, allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise CorruptFileError(f"{path} is not a whole npy file of numbers ({error}): write it again") from error
+    if points.dtype.kind not in "fiu":
+        raise ValueError(f"{path} holds {points.dtype}, not numbers")
+    return points[None] if points.ndim == 1 else points

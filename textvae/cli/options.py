@@ -1,0 +1,207 @@
+"""What several verbs share: flags, and checks that come before a model is loaded."""
+
+from __future__ import annotations
+
+import contextlib
+import json as json_format
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from ..artifacts import open_folder
+
+if TYPE_CHECKING:
+    from ..data import GateReport
+    from ..text_vae import TextVAE
+
+STDIN = "-"
+BLOCK = 1024  # texts in memory at a time where results are written as they come
+
+
+def _not_a_flag(type_: Any, text: str | None) -> None:
+    if text and re.fullmatch(r"--?[A-Za-z][\w-]*(=.*)?", text):
+        raise ValueError("There is no such option; a text that begins so goes through standard input, as -.")
+
+
+# A sentence or the name of a corpus. Both may begin with a hyphen: - is standard input, "- so it goes" a sentence.
+Text = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_not_a_flag)]
+Source = Text
+Count = Annotated[int, Parameter(name="-n")]
+Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Printing:
+    """What is printed: results on stdout, everything else on stderr.
+
+    Attributes:
+        json: Print results as JSON, one object per line.
+        quiet: Print nothing but results and errors.
+    """
+
+    json: bool = False
+    quiet: bool = False
+
+    def result(self, record: Mapping[str, Any], line: str) -> None:
+        """Print one result: the record under --json, else the line, in which line breaks become spaces."""
+        shown = json_format.dumps(record, ensure_ascii=False) if self.json else " ".join(line.splitlines())
+        sys.stdout.write(shown + "\n")
+
+    def facts(self, record: Mapping[str, Any]) -> None:
+        """Print one record: under --json a line, else a table of names and values without those that are None."""
+        if self.json:
+            self.result(record, "")
+            return
+        shown = {name: value for name, value in record.items() if value is not None}
+        width = max(map(len, shown))
+        for name, value in shown.items():
+            self.result({}, f"{name:{width}}  {_number(value)}")
+
+    def note(self, message: str) -> None:
+        """Print a line to stderr unless quiet."""
+        if not self.quiet:
+            sys.stderr.write(message + "\n")
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[None]:
+        """Let the block write its progress to stderr unless quiet."""
+        if not self.quiet:
+            yield
+            return
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+            yield
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a corpus is read: one sentence a line, or a column of csv, tsv, jsonl, parquet or a data set on the hub.
+
+    Attributes:
+        column: Name of the text column, or its position in a table without header; by default found by its name.
+        split: Split of a data set on the hub.
+        limit: Read this many texts at most.
+        streaming: Read a data set on the hub as it arrives instead of downloading it first.
+    """
+
+    column: str | None = None
+    split: str = "train"
+    limit: int | None = None
+    streaming: Annotated[bool, Parameter(name="--streaming", negative="--no-streaming")] = True
+
+    def texts(self, source: str, printing: Printing) -> Iterator[str]:
+        """Yield the texts of a corpus; see `rows`."""
+        return (str(row["text"]) for row in self.rows(source, printing))
+
+    def rows(self, source: str, printing: Printing, keep: Sequence[str] = ()) -> Iterator[dict[str, object]]:
+        """Yield the rows of a corpus, and note at its end what was dropped or changed.
+
+        The first row is read at once, so that a bad corpus is refused before a model is loaded.
+        """
+        from ..data import GateReport, read_rows
+
+        report = GateReport()
+        options = {"column": self.column, "split": self.split, "streaming": self.streaming, "limit": self.limit}
+        rows = read_rows(source, columns=keep, report=report, **options)  # type: ignore[arg-type]
+        first = next(rows)
+        return _noted(chain([first], rows), report, printing)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """Where the model runs.
+
+    Attributes:
+        device: Where the model runs, such as cpu or cuda:1; by default the GPU if there is one.
+    """
+
+    device: str | None = None
+
+    def load(self, run: Path) -> TextVAE:
+        """Load a run without a word from the libraries."""
+        if not (run / "config.json").exists():
+            open_folder(run, "run", "config.json")  # says what is wrong, before torch takes its seconds
+        hush_libraries()
+        from ..text_vae import TextVAE
+
+        return TextVAE.from_pretrained(run, self._checked())
+
+    def _checked(self) -> str | None:
+        import torch
+
+        try:
+            if self.device is not None:
+                torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"--device {self.device} cannot be used here: {reason}") from error
+        return self.device
+
+
+PRINTING, READING, DEVICE = Printing(), Reading(), Device()
+
+
+def hush_libraries() -> None:
+    """Keep the warnings and progress bars of transformers off the user's screen."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def sentences(text: str) -> Iterable[str]:
+    """Return the one sentence given, or those of standard input for "-"."""
+    if text != STDIN:
+        return [text]
+    from ..data import read_texts
+
+    return read_texts(STDIN)
+
+
+def in_place(texts: Sequence[str]) -> list[str]:
+    """Return the sentences with each "-" replaced by the next line of standard input."""
+    lines = iter(sentences(STDIN)) if STDIN in texts else iter(())
+    missing = f"standard input has fewer sentences than the {texts.count(STDIN)} asked for with -"
+    filled = [next(lines, None) if text == STDIN else text for text in texts]
+    if None in filled:
+        raise ValueError(missing)
+    return [text for text in filled if text is not None]
+
+
+def blocks(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the texts in lists of at most `BLOCK`."""
+    remaining = iter(texts)
+    return iter(lambda: list(islice(remaining, BLOCK)), [])
+
+
+def at_least(smallest: int, name: str, value: int) -> None:
+    """Raise ValueError if a number is too small."""
+    if value < smallest:
+        raise ValueError(f"{name} must be at least {smallest}, got {value}")
+
+
+def can_write_folder(path: Path, kind: str, mark: str) -> None:
+    """Refuse to put a folder in the place of something else than an older one of its kind, before the work is done."""
+    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / mark).exists()):
+        raise FileExistsError(f"{path} exists and is not an {kind}: choose another folder")
+
+
+def _noted(rows: Iterator[dict[str, object]], report: GateReport, printing: Printing) -> Iterator[dict[str, object]]:
+    yield from rows
+    if report.kept < report.read or report.cut or report.surrogates:
+        printing.note(report.summary())
+
+
+def _number(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

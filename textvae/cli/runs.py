@@ -1,0 +1,243 @@
+"""Verbs of runs: train, measure, draw, and say what a folder holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from operator import itemgetter
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, ArgumentCollection, Parameter
+from cyclopts.config import Dict
+
+from ..artifacts import CorruptFileError, check_manifest, open_folder, read_json
+from ..train_config import TrainConfig
+from .options import (
+    DEVICE,
+    PRINTING,
+    READING,
+    Device,
+    Output,
+    Printing,
+    Reading,
+    Source,
+    at_least,
+    hush_libraries,
+)
+
+OPTIONS = TrainConfig()
+TRAINING, METRICS = "training.json", "metrics.jsonl"
+
+
+def train(
+    corpus: Source,
+    /,
+    *,
+    output: Output,
+    valid: Source | None = None,
+    resume: bool = False,
+    config: Path | None = None,
+    options: Annotated[TrainConfig, Parameter(name="*")] = OPTIONS,
+    reading: Reading = READING,
+    printing: Printing = PRINTING,
+) -> None:
+    """Train a model on a corpus.
+
+    Args:
+        corpus: File of texts, a data set on the hub, or - for standard input.
+        output: Run folder to write.
+        valid: File of validation texts; by default 5% of the corpus, 2,000 at most.
+        resume: Continue the run from its newest checkpoint, with its options.
+        config: JSON file of options, such as {"size": "base", "epochs": 3}; flags win.
+        options: The training options.
+        reading: How the texts are read.
+        printing: What is printed.
+    """
+    texts = list(reading.texts(corpus, printing))
+    held_out = list(reading.texts(valid, printing)) if valid is not None else None
+    hush_libraries()
+    from ..training import train as train_run
+
+    with printing.progress():
+        train_run(texts, output, options, valid=held_out, resume=resume)
+    best = best_validation(output)
+    numbers = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in best.items() if name != "step")
+    printing.result({"run": str(output)} | best, f"{output}: best validation at step {best.get('step')}: {numbers}")
+
+
+def options_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Give `train` the options that no flag set: those of --config, or of the run that --resume continues."""
+    if commands != ("train",):
+        return
+    given = {name: arguments[name].tokens for name in ("--config", "--resume", "--output")}
+    if given["--config"]:
+        path = Path(given["--config"][0].value)
+        options = _config_file(path)
+    elif given["--resume"] and given["--output"]:
+        path = Path(given["--output"][0].value) / TRAINING
+        options = read_json(path).get("options", {}) if path.exists() else {}
+    else:
+        return
+    present = {name: value for name, value in options.items() if value is not None}
+    Dict(data=present, source=str(path), use_commands_as_keys=False)(app, commands, arguments)
+
+
+def _config_file(path: Path) -> dict[str, Any]:
+    try:
+        options = read_json(path)
+    except CorruptFileError as error:  # written by hand: a mistake, not damage
+        raise ValueError(str(error)) from error
+    TrainConfig.from_dict(options)
+    return options
+
+
+def evaluate(
+    run: Path,
+    texts: Source,
+    /,
+    *,
+    num_samples: int = 128,
+    n_prior: int = 1000,
+    seed: int = 0,
+    reading: Reading = READING,
+    device: Device = DEVICE,
+    printing: Printing = PRINTING,
+) -> None:
+    """Measure a model on held-out texts: likelihood, reconstruction, use of the latent, variety.
+
+    Args:
+        run: Run folder.
+        texts: File of texts, a data set on the hub, or - for standard input.
+        num_samples: Importance samples per text; the likelihood bound tightens with them.
+        n_prior: Texts sampled from the prior to count duplicates.
+        seed: Seed of everything random.
+        reading: How the texts are read.
+        device: Where the model runs.
+        printing: What is printed.
+    """
+    at_least(1, "--num-samples", num_samples)
+    at_least(1, "--n-prior", n_prior)
+    corpus = list(reading.texts(texts, printing))
+    vae = device.load(run)
+    from ..evaluation import evaluate as measure
+
+    report = measure(vae, corpus, num_samples=num_samples, n_prior=n_prior, seed=seed)
+    if printing.json:
+        printing.facts(report.to_dict())
+        return
+    for line in str(report).splitlines():
+        printing.result({}, line)
+
+
+def plot(run: Path, /, *, output: Output | None = None, printing: Printing = PRINTING) -> None:
+    """Draw the training curves of a run.
+
+    Args:
+        run: Run folder.
+        output: Picture to write; by default training.png in the run folder.
+        printing: What is printed.
+    """
+    if not run.is_dir():
+        open_folder(run, "run", "config.json")
+    from ..pictures import plot_training
+
+    picture = str(plot_training(run, output))
+    printing.result({"picture": picture}, picture)
+
+
+def info(path: Path, /, *, printing: Printing = PRINTING) -> None:
+    """Say what a run, an index or an attribute folder holds.
+
+    Args:
+        path: The folder.
+        printing: What is printed.
+    """
+    kinds: dict[str, Callable[[Path], dict[str, Any]]] = {
+        "index.json": _index_facts,
+        "attribute.json": _attribute_facts,
+        "config.json": _run_facts,
+    }
+    for mark, facts in kinds.items():
+        if (path / mark).is_file():
+            printing.facts(facts(path))
+            return
+    if not path.exists():
+        raise FileNotFoundError(f"there is no run, index or attribute at {path}")
+    if path.is_dir():
+        check_manifest(path)
+    raise ValueError(f"{path} is neither a run, an index nor an attribute: it has no {', '.join(kinds)}")
+
+
+def best_validation(run: Path) -> dict[str, float]:
+    """Return the step and the measurements of a run's best validation, {} if there was none."""
+    if not (run / METRICS).exists():
+        return {}
+    rows = [json.loads(line) for line in (run / METRICS).read_text(encoding="utf-8").splitlines()]
+    best: dict[str, float] = min((row for row in rows if "eval_loss" in row), key=itemgetter("eval_loss"), default={})
+    measured = ("step", *(name for name in best if name.startswith("eval_")))
+    return {name.removeprefix("eval_"): best[name] for name in measured} if best else {}
+
+
+def _run_facts(path: Path) -> dict[str, Any]:
+    open_folder(path, "run", "config.json")
+    config = read_json(path / "config.json")
+    if config.get("model_type") != "textvae":
+        raise ValueError(f"{path} holds a model of another kind, not a run of textvae")
+    made_from = read_json(path / TRAINING) if (path / TRAINING).exists() else {}
+    best = {f"best_{name}": value for name, value in best_validation(path).items()}
+    return {
+        "kind": "run",
+        "path": str(path),
+        "encoder": config["encoder"]["model_type"],
+        "decoder": config["decoder"]["model_type"],
+        "latent_dim": config["latent_dim"],
+        "vocab_size": config["decoder"]["vocab_size"],
+        "max_length": config["max_length"],
+        "parameters": _count_parameters(path),
+        "sentences": made_from.get("sentences"),
+        "steps": made_from.get("steps"),
+    } | best
+
+
+def _count_parameters(path: Path) -> int:
+    from math import prod
+
+    from safetensors import safe_open
+
+    count = 0
+    for file in path.glob("model*.safetensors"):
+        with safe_open(file, "numpy") as weights:
+            count += sum(prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    return count
+
+
+def _index_facts(path: Path) -> dict[str, Any]:
+    from ..index import LatentIndex
+
+    index = LatentIndex.load(path)
+    return {
+        "kind": "index",
+        "path": str(path),
+        "texts": len(index),
+        "dim": index.dim,
+        "factory": index.factory,
+        "metric": index.metric,
+        "model": index.model_path and str(index.model_path),
+        "fingerprint": index.fingerprint,
+    }
+
+
+def _attribute_facts(path: Path) -> dict[str, Any]:
+    from ..attributes import Attribute
+
+    attribute = Attribute.load(path)
+    return {
+        "kind": "attribute",
+        "path": str(path),
+        "name": attribute.name,
+        "examples": attribute.examples,
+        "accuracy": attribute.accuracy,
+        "interval": attribute.interval,
+        "fingerprint": attribute.fingerprint,
+    }
