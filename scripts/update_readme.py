@@ -1,0 +1,96 @@
+"""Print results/ into the README, between its markers; --check exits 1 if they differ.
+
+    python scripts/update_readme.py [--check]
+
+`<!-- results:NAME -->` ... `<!-- /results -->` is filled from results/main_job.json, results/crash.json and the
+transcript results/demo.txt, so that no number in the README is typed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+MEASURES = {
+    "recon_bleu": ("reconstruction BLEU from mu", "{:.1f}"),
+    "exact_match": ("reconstructed exactly", "{:.1%}"),
+    "reconstruction": ("reconstruction, nats per sentence", "{:.1f}"),
+    "kl": ("KL, nats per sentence", "{:.1f}"),
+    "active_fraction": ("active latent dimensions", "{:.0%}"),
+    "nll": ("importance-weighted NLL, nats per sentence", "{:.1f}"),
+    "word_perplexity": ("word perplexity", "{:.1f}"),
+    "duplicates": ("repeats among 1,000 prior samples", "{:.1%}"),
+    "minutes": ("minutes of training", "{:.0f}"),
+}
+
+
+def main() -> None:
+    """Fill the README, or compare it."""
+    readme = ROOT / "README.md"
+    old = readme.read_text(encoding="utf-8")
+    new = re.sub(r"(<!-- results:(\w+) -->\n).*?(<!-- /results -->)", fill, old, flags=re.DOTALL)
+    if "--check" in sys.argv:
+        sys.exit(0 if new == old else "README.md differs from results/: run python scripts/update_readme.py")
+    readme.write_text(new, encoding="utf-8")
+
+
+def fill(match: re.Match[str]) -> str:
+    """Return one marked block with its content."""
+    content = {"main_job": main_job, "crash": crash, "demo": demo, "interpolation": interpolation, "python": python}
+    return match[1] + content[match[2]]() + match[3]
+
+
+def main_job() -> str:
+    """Return the table of scripts/benchmark_main_job.py."""
+    values = _rows("main_job")
+    jobs = {"yelp": "Yelp, GRU", "ptb.gru": "PTB, GRU", "ptb.transformer": "PTB, Transformer"}
+    jobs = {job: title for job, title in jobs.items() if f"main.{job}.nll" in values}
+    lines = [["", *jobs.values()], ["---"] * (len(jobs) + 1)]
+    for key, (title, form) in MEASURES.items():
+        lines.append([title, *(form.format(values[f"main.{job}.{key}"]) for job in jobs)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def crash() -> str:
+    """Return the sentence about scripts/crash_training.py."""
+    values = _rows("crash")
+    same = "equal to" if values["crash.same_sha256"] else "different from"
+    return (
+        f"{values['crash.kills']} times SIGKILL during training, {values['crash.resume_failures']} failed resumes, "
+        f"final weights {same} an uninterrupted run's by SHA-256.\n"
+    )
+
+
+def demo() -> str:
+    """Return the transcript of scripts/demo.sh."""
+    return f"```text\n{_transcript()}\n```\n"
+
+
+def interpolation() -> str:
+    """Return the interpolation of the transcript."""
+    return f"```text\n{_after('$ textvae interpolate')}\n```\n"
+
+
+def python() -> str:
+    """Return what the Python lines print."""
+    return f"```text\n{(ROOT / 'results/python.txt').read_text(encoding='utf-8').strip()}\n```\n"
+
+
+def _transcript() -> str:
+    return (ROOT / "results/demo.txt").read_text(encoding="utf-8").strip()
+
+
+def _after(command: str) -> str:
+    (block,) = [part for part in _transcript().split("\n\n") if part.startswith(command)]
+    return block
+
+
+def _rows(name: str) -> dict[str, float]:
+    return {row["id"]: row["value"] for row in json.loads((ROOT / f"results/{name}.json").read_text())["rows"]}
+
+
+if __name__ == "__main__":
+    main()

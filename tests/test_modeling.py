@@ -1,0 +1,390 @@
+import json
+from itertools import pairwise
+
+import pytest
+import torch
+from huggingface_hub.errors import StrictDataclassFieldValidationError
+from transformers import AutoConfig, AutoModel, BertConfig, GPT2Config
+
+from textvae import TextVAE, TextVAEConfig, TextVAEModel
+from textvae.configuration import GRUDecoderConfig
+from textvae.objective import IGNORED, free_bits, reconstruction_nats
+from textvae.tokenization import pad
+
+BOS, EOS, PAD, VOCABULARY, MAX_LENGTH = 0, 1, 2, 90, 20
+
+
+def config(kind, **fields):
+    if kind in ("gru", "transformer"):
+        return TextVAEConfig.preset("tiny", vocab_size=VOCABULARY, decoder=kind, max_length=MAX_LENGTH, **fields)
+    tiny = {"vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    dropout = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+    decoders = {
+        "gpt2": GPT2Config(vocab_size=VOCABULARY, n_embd=16, n_layer=2, n_head=2, n_positions=32, **dropout),
+        "two-layer gru": GRUDecoderConfig(
+            vocab_size=VOCABULARY, hidden_size=12, gru_hidden_size=16, num_hidden_layers=2
+        ),
+    }
+    encoder = BertConfig(
+        **tiny, intermediate_size=32, pad_token_id=PAD, hidden_dropout_prob=0, attention_probs_dropout_prob=0
+    )
+    shape = {"latent_dim": 8, "prefix_length": 2, "pooling": "mean", "max_length": MAX_LENGTH}
+    return TextVAEConfig(encoder=encoder, decoder=decoders[kind], **(shape | fields))
+
+
+def build(kind, **fields):
+    torch.manual_seed(0)
+    return TextVAEModel(config(kind, **fields)).eval()
+
+
+KINDS = ["gru", "transformer", "gpt2", "two-layer gru"]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def model(request):
+    return build(request.param)
+
+
+def batch(lengths=(9, 3, 14, 2, 6)):
+    """Return rows BOS ... EOS of random ids, padded, and their mask."""
+    rows = [[BOS, *torch.randint(4, VOCABULARY, (n - 2,)).tolist(), EOS] for n in lengths]
+    return pad(rows, PAD)
+
+
+# The configuration
+
+
+@pytest.mark.parametrize(
+    ("build_config", "message"),
+    [
+        (lambda: config("gru", latent_dimm=4), "unknown TextVAEConfig field 'latent_dimm': did you mean 'latent_dim'?"),
+        (lambda: config("gru", zzz=4), "unknown TextVAEConfig field 'zzz'$"),
+        (lambda: GRUDecoderConfig(hiden_size=4), "unknown GRUDecoderConfig field 'hiden_size': did you mean 'hidden_s"),
+        (
+            lambda: TextVAEConfig(decoder={"model_type": "textvae-gru", "hiden_size": 4}),
+            "unknown GRUDecoderConfig field 'hiden_size'",
+        ),
+        (lambda: TextVAEConfig(encoder={"hidden_size": 4}), "the encoder of a TextVAEConfig needs a 'model_type'"),
+        (lambda: config("gru", latent_dim=0), "TextVAEConfig.latent_dim must be at least 1, got 0"),
+        (lambda: config("gpt2", max_length=31), "max_length must be at most 30, got 31: the decoder has 32 positions"),
+        (lambda: config("gru", max_length=513) and None, None),
+        (lambda: TextVAEConfig.preset("huge", vocab_size=9), "unknown size 'huge': use one of tiny, small, base"),
+        (lambda: TextVAEConfig.preset("tiny", vocab_size=9, decoder="lstm"), "unknown decoder 'lstm': use one of gru"),
+    ],
+)
+def test_a_config_that_makes_no_model_is_refused(build_config, message):
+    with pytest.raises(ValueError, match=message):
+        build_config()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"latent_dim": "32"}, "'latent_dim' expected int, got str"),
+        ({"latent_dim": 3.5}, "'latent_dim' expected int, got float"),
+        ({"pooling": "max"}, "'pooling' expected one of"),
+        ({"batch_norm_gamma": "0.6"}, "batch_norm_gamma"),
+    ],
+)
+@pytest.mark.parametrize("from_file", [False, True])
+def test_an_ill_typed_field_is_refused(fields, message, from_file, tmp_path):
+    if from_file:
+        config("gru").save_pretrained(tmp_path)
+        edit_json(tmp_path / "config.json", fields)
+    with pytest.raises(StrictDataclassFieldValidationError, match=message):
+        TextVAEConfig.from_pretrained(tmp_path) if from_file else config("gru", **fields)
+
+
+def test_an_ill_typed_field_of_the_decoder_is_refused():
+    with pytest.raises(StrictDataclassFieldValidationError, match="'hidden_size' expected int, got str"):
+        TextVAEConfig(decoder={"model_type": "textvae-gru", "hidden_size": "12"})
+
+
+def test_a_misspelt_field_of_a_file_is_refused(tmp_path):
+    config("gru").save_pretrained(tmp_path)
+    edit_json(tmp_path / "config.json", {"max_lenght": 5})
+    with pytest.raises(ValueError, match="unknown TextVAEConfig field 'max_lenght': did you mean 'max_length'?"):
+        TextVAEConfig.from_pretrained(tmp_path)
+
+
+def edit_json(path, fields):
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_config_comes_back_from_its_file(kind, tmp_path):
+    original = config(kind, batch_norm_gamma=0.5)
+    original.save_pretrained(tmp_path)
+    loaded = AutoConfig.from_pretrained(tmp_path)
+    ours = {"_name_or_path", "architectures", "transformers_version", "dtype"}
+    assert type(loaded) is TextVAEConfig and type(loaded.decoder) is type(original.decoder)
+    for left, right in ((loaded, original), (loaded.decoder, original.decoder), (loaded.encoder, original.encoder)):
+        left, right = left.to_dict(), right.to_dict()
+        plain = {key for key in right if key not in {*ours, "encoder", "decoder"}}
+        assert {key: left[key] for key in plain} == {key: right[key] for key in plain}
+
+
+# The encoder
+
+
+@pytest.mark.parametrize("fields", [{}, {"pooling": "attention", "pooling_queries": 3, "pooling_width": 5}])
+@pytest.mark.parametrize("kind", ["gpt2", "gru"])
+def test_neither_padding_nor_neighbours_change_a_posterior(kind, fields):
+    model = build(kind, **fields)
+    ids, mask = batch()
+    together = model.encode(ids, mask)
+    for i, n in enumerate(mask.sum(1).tolist()):
+        alone = model.encode(ids[i : i + 1, :n])
+        torch.testing.assert_close(together[i : i + 1].mean, alone.mean, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(together[i : i + 1].log_std, alone.log_std, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "attention"])
+def test_every_token_reaches_the_posterior(pooling):
+    model = build("gpt2", pooling=pooling)
+    ids, mask = batch([10])
+    for place in range(10):
+        changed = ids.clone()
+        changed[0, place] = (changed[0, place] + 1) % VOCABULARY
+        assert not torch.allclose(model.encode(changed, mask).mean, model.encode(ids, mask).mean, atol=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0.3, 1.5])
+def test_batch_norm_fixes_the_spread_of_the_means_and_so_bounds_the_kl(gamma):
+    model = build("gpt2", batch_norm_gamma=gamma).train()
+    ids, mask = batch(list(range(3, 19)) * 4)
+    posterior = model.encode(ids, mask)
+    torch.testing.assert_close(posterior.mean.mean(0), torch.zeros(8), rtol=0, atol=1e-4)
+    torch.testing.assert_close(posterior.mean.std(0, correction=0), torch.full((8,), gamma), rtol=1e-2, atol=0)
+    assert (posterior.kl().mean(0) > 0.99 * gamma**2 / 2).all()  # Zhu et al. 2020, eq. 5
+    assert build("gpt2").encoder.gamma is None
+
+
+# The loss
+
+
+def test_the_loss_is_the_mean_reconstruction_plus_beta_times_the_kl(model):
+    ids, mask = batch()
+    output = model(ids, mask, beta=0.3)
+    torch.testing.assert_close(output.loss, output.reconstruction.mean() + 0.3 * output.kl.mean())
+    torch.testing.assert_close(output.kl, output.posterior.kl().sum(1))
+    assert output.reconstruction.shape == output.kl.shape == (5,)
+    floored = model(ids, mask, beta=0.3, free_bits=4.0)
+    expected = floored.reconstruction.mean() + 0.3 * free_bits(floored.posterior.kl(), 4.0)
+    torch.testing.assert_close(floored.loss, expected)
+
+
+def test_padding_does_not_change_the_loss(model):
+    ids, mask = batch()
+    wider_ids, wider_mask = torch.nn.functional.pad(ids, (0, 4), value=PAD), torch.nn.functional.pad(mask, (0, 4))
+    tight, wide = (
+        model(*arguments, generator=torch.Generator().manual_seed(1))
+        for arguments in ((ids, mask), (wider_ids, wider_mask))
+    )
+    torch.testing.assert_close(tight.reconstruction, wide.reconstruction, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(tight.loss, wide.loss, rtol=1e-5, atol=1e-4)
+
+
+def test_a_batch_costs_what_its_sentences_cost_alone(model):
+    ids, mask = batch()
+    output = model(ids, mask, generator=torch.Generator().manual_seed(1))
+    latents = output.posterior.sample(generator=torch.Generator().manual_seed(1))
+    for i, n in enumerate(mask.sum(1).tolist()):
+        row = ids[i : i + 1, :n]
+        alone = reconstruction_nats(model.decode(latents[i : i + 1], row), row)
+        torch.testing.assert_close(output.reconstruction[i : i + 1], alone, rtol=1e-5, atol=1e-4)
+
+
+def test_labels_and_decoder_inputs_may_differ_from_the_encoder_inputs(model):
+    ids, mask = batch()
+    targets, target_mask = batch([4, 8, 3, 7, 2])
+    labels = targets.masked_fill(target_mask == 0, IGNORED)
+    plain = model(ids, mask, labels, generator=torch.Generator().manual_seed(1))
+    hidden = model(ids, mask, labels, torch.full_like(targets, 3), generator=torch.Generator().manual_seed(1))
+    assert plain.reconstruction.shape == hidden.reconstruction.shape == (5,)
+    assert not torch.allclose(plain.reconstruction, hidden.reconstruction)
+    assert torch.equal(plain.kl, hidden.kl)
+
+
+def test_gradients_reach_every_parameter(model):
+    model.zero_grad()
+    model(*batch(), beta=1.0).loss.backward()
+    unreached = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    model.zero_grad()
+    # A bias of attention keys cancels in the softmax, and the scores' bias in the pooling's.
+    assert [name for name in unreached if not name.endswith(("key.bias", "score.bias"))] == []
+
+
+# The decoder
+
+
+def test_no_position_sees_a_later_token(model):
+    ids, _ = batch([12, 12])
+    latents = torch.randn(2, model.config.latent_dim)
+    for place in (1, 5, 11):
+        changed = ids.clone()
+        changed[:, place:] = (changed[:, place:] + 7) % VOCABULARY
+        before, after = model.decode(latents, ids), model.decode(latents, changed)
+        torch.testing.assert_close(before[:, :place], after[:, :place], rtol=1e-5, atol=1e-5)
+        assert (before[:, place] - after[:, place]).abs().max() > 1e-3
+
+
+def test_the_latent_changes_the_logits_at_every_position(model):
+    ids, _ = batch([12])
+    one, other = (model.decode(torch.randn(1, model.config.latent_dim), ids) for _ in range(2))
+    assert ((one - other).abs().amax(-1) > 1e-4).all()
+
+
+def test_every_latent_dimension_reaches_the_logits(model):
+    ids, _ = batch([6])
+    latents = torch.randn(1, model.config.latent_dim, requires_grad=True)
+    model.decode(latents, ids).square().sum().backward()
+    assert (latents.grad.abs() > 0).all()
+    model.zero_grad()
+
+
+def test_resetting_the_decoder_redraws_it_and_nothing_else():
+    model = build("gru")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = torch.get_rng_state()
+    model.reset_decoder(5)
+    assert torch.equal(torch.get_rng_state(), state)
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed and all(name.startswith("decoder.") for name in changed)
+    assert {"decoder.embedding.weight", "decoder.initial.weight", "decoder.gru.weight_hh_l0"} <= changed
+    once = model.state_dict()["decoder.initial.weight"].clone()
+    model.reset_decoder(5)
+    assert torch.equal(model.state_dict()["decoder.initial.weight"], once)
+
+
+# Saving
+
+
+def test_a_saved_model_is_the_same_bit_for_bit(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    loaded = AutoModel.from_pretrained(tmp_path)
+    assert type(loaded) is TextVAEModel and not loaded.training
+    before, after = model.state_dict(), loaded.state_dict()
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    ids, mask = batch()
+    assert torch.equal(model.encode(ids, mask).mean, loaded.encode(ids, mask).mean)
+    latents = model.encode(ids, mask).mean
+    assert torch.equal(model.decode(latents, ids), loaded.decode(latents, ids))
+    assert torch.equal(model.generate(latents), loaded.generate(latents))
+
+
+@pytest.mark.parametrize("kind", ["gru", "transformer"])
+def test_input_and_output_embeddings_stay_tied(kind, tmp_path):
+    build(kind).save_pretrained(tmp_path)
+    decoder = TextVAEModel.from_pretrained(tmp_path).decoder
+    output = decoder.output if kind == "gru" else decoder.lm.lm_head
+    assert output.weight is decoder.get_input_embeddings().weight
+
+
+# A model that has learnt eight sentences
+
+
+def overfit(decoder, sentences):
+    """Return a model trained to know the sentences by heart, with a plain loop."""
+    steps = {"gru": 80, "transformer": 140}[decoder]
+    chosen = TextVAEConfig.preset("tiny", vocab_size=320, decoder=decoder, max_length=32)
+    vae = TextVAE.from_texts(sentences, chosen)
+    ids, mask = pad(vae.decoder_rows(sentences), PAD)
+    torch.manual_seed(0)
+    optimizer = torch.optim.AdamW(vae.model.parameters(), lr=2e-3)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.05, steps)
+    vae.model.train()
+    for _ in range(steps):
+        optimizer.zero_grad()
+        vae.model(ids, mask, beta=0.02).loss.backward()
+        torch.nn.utils.clip_grad_norm_(vae.model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+    vae.model.eval()
+    return vae
+
+
+@pytest.fixture(scope="module", params=["gru", "transformer"])
+def trained(request, sentences):
+    return overfit(request.param, sentences)
+
+
+@pytest.fixture(scope="module")
+def latents(trained, sentences):
+    """Latents whose texts differ in length: those of the sentences, and some beside them."""
+    means = torch.tensor(trained.encode(sentences))
+    return torch.cat([means, (means[:4] + means[4:]) / 2])
+
+
+def trim(rows):
+    """Return lists of ids without padding."""
+    return [[token for token in row if token != PAD] for row in rows.tolist()]
+
+
+def test_eight_sentences_are_overfitted_and_come_back(trained, sentences):
+    assert trained.reconstruct(sentences) == sentences
+    assert trained.reconstruct(sentences[::-1], batch_size=3) == sentences[::-1]
+
+
+@pytest.mark.parametrize("options", [{}, {"num_beams": 3}, {"num_beams": 3, "num_return_sequences": 2}])
+def test_the_cache_changes_no_token(trained, latents, options):
+    cached = trained.model.generate(latents, use_cache=True, **options)
+    assert torch.equal(cached, trained.model.generate(latents, use_cache=False, **options))
+
+
+def test_greedy_generation_takes_the_likeliest_token_each_time(trained, latents):
+    ids = trained.model.generate(latents)
+    logits = trained.model.decode(latents, ids)
+    for row, predicted in zip(trim(ids), logits.argmax(-1).tolist(), strict=True):
+        assert row[1:] == predicted[: len(row) - 1]
+
+
+@pytest.mark.parametrize("options", [{}, {"num_beams": 3}])
+def test_a_batch_is_written_as_one_at_a_time(trained, latents, options):
+    together = trim(trained.model.generate(latents, **options))
+    assert together == [trim(trained.model.generate(latents[i : i + 1], **options))[0] for i in range(len(latents))]
+
+
+@pytest.mark.parametrize(
+    ("options", "each"),
+    [
+        ({"num_beams": 4}, 1),
+        ({"num_beams": 4, "num_return_sequences": 3}, 3),
+        ({"do_sample": True, "temperature": 1.5, "top_k": 20}, 1),
+        ({"do_sample": True, "top_p": 0.9, "num_return_sequences": 2}, 2),
+        ({"max_length": 5}, 1),
+    ],
+)
+def test_what_is_written_begins_ends_and_is_padded_right(trained, latents, options, each):
+    ids = trained.model.generate(latents, **options)
+    assert len(ids) == each * len(latents)
+    assert ids.shape[1] <= options.get("max_length", trained.model.config.max_length)
+    for row in ids.tolist():
+        end = row.index(EOS) if EOS in row else len(row)
+        assert row[0] == BOS and BOS not in row[1:]
+        assert all(token == PAD for token in row[end + 1 :]) and PAD not in row[:end]
+
+
+@pytest.mark.parametrize("options", [{"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-4}])
+def test_sampling_from_the_likeliest_token_alone_is_greedy(trained, latents, options):
+    greedy = trim(trained.model.generate(latents))
+    sampled = trim(trained.model.generate(latents, do_sample=True, num_return_sequences=2, **options))
+    assert sampled == [row for row in greedy for _ in range(2)]
+
+
+def test_sampling_follows_the_global_seed(trained, latents):
+    def sample(seed):
+        torch.manual_seed(seed)
+        return trim(trained.model.generate(latents, do_sample=True, temperature=2.0, top_k=0))
+
+    assert sample(1) == sample(1) != sample(2)
+
+
+def test_more_beams_never_find_a_less_likely_best_text(trained, latents):
+    def score(options):
+        ids = trained.model.generate(latents, length_penalty=0.0, **options)
+        labels = ids.masked_fill(ids == PAD, IGNORED)
+        return -reconstruction_nats(trained.model.decode(latents, ids), labels).sum().item()
+
+    scores = [score({"num_beams": n}) for n in (1, 2, 6)]
+    assert all(worse <= better + 1e-3 for worse, better in pairwise(scores))
