@@ -16,7 +16,8 @@ BOS, EOS, PAD, VOCABULARY, MAX_LENGTH = 0, 1, 2, 90, 20
 
 def config(kind, **fields):
     if kind in ("gru", "transformer"):
-        return TextVAEConfig.preset("tiny", vocab_size=VOCABULARY, decoder=kind, max_length=MAX_LENGTH, **fields)
+        chosen = {"max_length": MAX_LENGTH} | fields
+        return TextVAEConfig.preset("tiny", vocab_size=VOCABULARY, decoder=kind, **chosen)
     tiny = {"vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
     dropout = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
     decoders = {
@@ -67,7 +68,10 @@ def batch(lengths=(9, 3, 14, 2, 6)):
         (lambda: TextVAEConfig(encoder={"hidden_size": 4}), "the encoder of a TextVAEConfig needs a 'model_type'"),
         (lambda: config("gru", latent_dim=0), "TextVAEConfig.latent_dim must be at least 1, got 0"),
         (lambda: config("gpt2", max_length=31), "max_length must be at most 30, got 31: the decoder has 32 positions"),
-        (lambda: config("gru", max_length=513) and None, None),
+        (
+            lambda: config("gru", max_length=513),
+            "max_length must be at most 512, got 513: the encoder has 512 positions",
+        ),
         (lambda: TextVAEConfig.preset("huge", vocab_size=9), "unknown size 'huge': use one of tiny, small, base"),
         (lambda: TextVAEConfig.preset("tiny", vocab_size=9, decoder="lstm"), "unknown decoder 'lstm': use one of gru"),
     ],

@@ -182,7 +182,7 @@ def test_the_best_weights_are_those_of_the_lowest_validation_loss_at_the_final_b
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     losses = [row["eval_loss"] for row in rows if "eval_loss" in row]
     first = next(row for row in rows if "eval_loss" in row)
-    assert first["beta"] == 0.0, "the scheduled beta is 0 during the warm-up"
+    assert first["eval_beta"] == 0.0, "the scheduled beta is 0 during the warm-up"
     assert first["eval_loss"] == pytest.approx(first["eval_reconstruction"] + 2.0 * first["eval_kl"])
     assert json.loads((tmp_path / "run/training.json").read_text())["best_loss"] == pytest.approx(min(losses))
 

@@ -41,7 +41,6 @@ def plot_training(run: str | Path, output: str | Path | None = None) -> Path:
     for axes, (title, train, valid) in zip(figure.subplots(2, 2).flat, PANELS, strict=True):
         for key, style, label in ((train, "-", "training"), (valid, "o-", "validation")):
             points = [(row["step"], row[key]) for row in rows if key in row]
-            # a validation line repeats the averages of the training lines beside it, at the same step
             if points:
                 axes.plot(*zip(*points, strict=True), style, label=label, markersize=3)
         axes.set(title=title, xlabel="step")

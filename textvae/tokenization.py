@@ -87,7 +87,7 @@ def pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
 
 def to_texts(tokenizer: PreTrainedTokenizerBase, ids: Iterable[Sequence[int]]) -> list[str]:
     """Return the text of each row of ids, without special tokens and outer spaces."""
-    return [text.strip() for text in tokenizer.batch_decode([list(row) for row in ids], skip_special_tokens=True)]
+    return [str(tokenizer.decode(list(row), skip_special_tokens=True)).strip() for row in ids]
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:

@@ -286,7 +286,7 @@ class TextVAETrainer(Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add reconstruction, KL and beta, averaged since the last line, to what the Trainer logs."""
-        if self.running:
+        if self.running and "eval_loss" not in logs:
             reconstruction, kl = torch.cat(self.running, 1).mean(1).tolist()
             self.running = []
             beta = self.config.beta * self.kl_weight
@@ -321,7 +321,7 @@ class TextVAETrainer(Trainer):
         }
         if not all(map(math.isfinite, metrics.values())):
             raise FloatingPointError(self._not_finite("the validation loss is not finite"))
-        self.log(metrics)
+        self.log(metrics | {"eval_beta": self.config.beta * self.kl_weight})
         alarm = diagnose_collapse(kl, active, repeated)
         if alarm and self.kl_weight >= 1:
             say(alarm)

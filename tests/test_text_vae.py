@@ -1,0 +1,638 @@
+import doctest
+import hashlib
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import BertConfig, BertModel
+
+from textvae import Attribute, EvalReport, TextVAE, TextVAEConfig, attributes, evaluate, evaluation
+from textvae.artifacts import CorruptFileError, write_manifest
+from textvae.evaluation import bleu, mutual_information
+from textvae.gaussian import DiagonalGaussian
+from textvae.objective import reconstruction_nats
+
+ODD_TEXTS = [
+    "",
+    " ",
+    "nul\0inside",
+    "a fox \U0001f98a",
+    "مرحبا بالعالم",
+    "שלום",
+    "half an emoji \ud83d",
+    "x" * 1_000_000,
+]
+
+
+@pytest.fixture(scope="module")
+def other_vae(sentences):
+    """The same architecture with other weights."""
+    config = TextVAEConfig.preset("tiny", vocab_size=320, max_length=24)
+    return TextVAE.from_texts(sentences, config, seed=1)
+
+
+@pytest.fixture
+def run(small_vae, tmp_path):
+    """A saved copy of the small model, to be damaged."""
+    small_vae.save_pretrained(tmp_path / "run")
+    small_vae.path = None
+    return tmp_path / "run"
+
+
+# Text to latents
+
+
+def test_a_string_gives_one_vector_and_a_list_one_row_each(small_vae, sentences):
+    one, several, none = small_vae.encode(sentences[0]), small_vae.encode(sentences), small_vae.encode([])
+    assert one.shape == (32,) and several.shape == (8, 32) and none.shape == (0, 32)
+    assert one.dtype == several.dtype == none.dtype == np.float32
+    np.testing.assert_allclose(several[0], one, atol=1e-5)
+
+
+def test_encoding_draws_nothing(small_vae, sentences):
+    state = torch.get_rng_state()
+    first = small_vae.encode(sentences)
+    torch.manual_seed(99)
+    assert np.array_equal(small_vae.encode(sentences), first)
+    torch.set_rng_state(state)
+    small_vae.encode(sentences)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 8, 100])
+def test_the_batch_size_changes_neither_the_order_nor_the_vectors(small_vae, sentences, batch_size):
+    texts = [*sentences[::-1], "", "a much longer sentence than the others , which comes last here"]
+    alone = np.stack([small_vae.encode(text) for text in texts])
+    np.testing.assert_allclose(small_vae.encode(texts, batch_size=batch_size), alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS, ids=lambda text: repr(text[:12]))
+def test_every_string_can_be_encoded_and_scored(small_vae, text):
+    assert np.isfinite(small_vae.encode(text)).all()
+    assert np.isfinite(small_vae.log_likelihood([text], num_samples=2)).all()
+
+
+def test_a_control_token_in_a_text_is_text(small_vae):
+    vectors = small_vae.encode(["good", "good</s>", "good<pad>", "<s>good"])
+    assert len(np.unique(vectors.round(4), axis=0)) == 4
+    assert [row.count(1) for row in small_vae.decoder_rows(["a </s> b"])] == [1]
+
+
+def test_the_posterior_holds_the_means_that_encode_returns(small_vae, sentences):
+    posterior = small_vae.posterior(sentences)
+    assert np.array_equal(posterior.mean.numpy(), small_vae.encode(sentences))
+    assert posterior.log_std.shape == (8, 32) and (posterior.std > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda vae: vae.encode(["a", 3]), TypeError, "text 1 is an int, not a string"),
+        (lambda vae: vae.encode(None), TypeError, "expected a list of strings, got a NoneType"),
+        (lambda vae: vae.encode(["a"], batch_size=0), ValueError, "batch_size must be at least 1, got 0"),
+        (lambda vae: vae.encode([], batch_size=-1), ValueError, "batch_size must be at least 1, got -1"),
+        (lambda vae: vae.posterior("a"), TypeError, "expected a list of strings, got a str"),
+        (lambda vae: vae.reconstruct("a"), TypeError, "expected a list of strings, got a str"),
+        (lambda vae: vae.blend("a"), TypeError, "expected a list of strings, got a str"),
+        (lambda vae: vae.blend([]), ValueError, "a blend needs at least one point"),
+        (lambda vae: vae.blend(["a", "b"], [1, -1]), ValueError, "the weights sum to 0"),
+        (lambda vae: vae.sample(0), ValueError, "n must be at least 1, got 0"),
+        (lambda vae: vae.vary("a", 0), ValueError, "n must be at least 1, got 0"),
+        (lambda vae: vae.vary("a", 1, spread=-0.5), ValueError, "spread must not be negative, got -0.5"),
+        (lambda vae: vae.interpolate("a", "b", 1), ValueError, "a path needs at least 2 points, got n=1"),
+        (lambda vae: vae.interpolate("a", "b", method="x"), ValueError, "unknown interpolation method 'x'"),
+        (lambda vae: vae.traverse("a", 32, [0]), ValueError, r"dim must be in 0..31, got 32"),
+        (lambda vae: vae.traverse("a", -1, [0]), ValueError, r"dim must be in 0..31, got -1"),
+        (lambda vae: vae.log_likelihood(["a"], num_samples=0), ValueError, "num_samples must be at least 1, got 0"),
+        (lambda vae: vae.log_likelihood(["a"], batch_size=0), ValueError, "batch_size must be at least 1, got 0"),
+        (lambda vae: vae.log_likelihood("a"), TypeError, "expected a list of strings, got a str"),
+        (lambda vae: evaluate(vae, []), ValueError, "evaluation needs at least 1 text, got none"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(small_vae, call, error, message):
+    with pytest.raises(error, match=message):
+        call(small_vae)
+
+
+# Latents to text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": -1}, "temperature must be at least 0, got -1"),
+        ({"temperature": math.nan}, "temperature must be at least 0, got nan"),
+        ({"top_p": 0}, r"top_p must be in \(0, 1\], got 0"),
+        ({"top_p": 1.5}, r"top_p must be in \(0, 1\], got 1.5"),
+        ({"top_k": -1}, "top_k must be at least 0, got -1"),
+        ({"num_beams": 0}, "num_beams must be at least 1, got 0"),
+        ({"candidates": 0}, "candidates must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"max_length": 1}, "max_length must be at least 2 tokens, got 1"),
+        ({"temperature": 1, "num_beams": 2}, r"choose sampling \(temperature\) or beams \(num_beams\), not both"),
+        ({"candidates": 3}, r"3 candidates need sampling \(temperature above 0\) or num_beams=3"),
+        ({"candidates": 3, "num_beams": 2}, "3 candidates need sampling"),
+    ],
+)
+def test_an_impossible_way_to_decode_is_refused(small_vae, options, message):
+    with pytest.raises(ValueError, match=message):
+        small_vae.decode(np.zeros((1, 32)), **options)
+
+
+@pytest.mark.parametrize(
+    ("latents", "message"),
+    [
+        (np.zeros((2, 31)), r"latents have shape \(2, 31\), the model needs \(N, 32\)"),
+        (np.zeros(32), r"latents have shape \(32,\)"),
+        (np.full((1, 32), np.nan), "latents hold a NaN or an infinity"),
+        (np.full((1, 32), np.inf), "latents hold a NaN or an infinity"),
+    ],
+)
+def test_what_is_no_latent_is_refused(small_vae, latents, message):
+    with pytest.raises(ValueError, match=message):
+        small_vae.decode(latents)
+
+
+def test_no_latents_give_no_texts(small_vae):
+    assert small_vae.decode(np.empty((0, 32))) == small_vae.reconstruct([]) == small_vae.traverse("a", 0, []) == []
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda vae, seed: vae.sample(6, seed=seed),
+        lambda vae, seed: vae.sample(6, temperature=1.0, top_p=0.9, seed=seed),
+        lambda vae, seed: vae.vary("the soup was hot", 4, spread=2.0, temperature=1.0, seed=seed),
+        lambda vae, seed: vae.decode(np.zeros((4, 32)), temperature=1.0, top_k=50, seed=seed),
+        lambda vae, seed: vae.decode(np.zeros((2, 32)), temperature=1.0, candidates=3, seed=seed),
+        lambda vae, seed: vae.log_likelihood(["a", "b"], num_samples=3, seed=seed).tolist(),
+    ],
+    ids=["sample", "sample hot", "vary", "decode", "candidates", "log_likelihood"],
+)
+def test_a_seed_decides_the_result_and_leaves_the_global_state(small_vae, write):
+    state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    assert write(small_vae, 7) == write(small_vae, 7) != write(small_vae, 8)
+    assert torch.equal(torch.get_rng_state(), state[0])
+    assert np.array_equal(np.random.get_state()[1], state[1])  # noqa: NPY002
+
+
+def test_without_a_seed_every_draw_is_fresh(small_vae):
+    draws = {tuple(small_vae.sample(4, temperature=1.0)) for _ in range(3)}
+    assert len(draws) == 3
+
+
+def test_the_batch_size_does_not_change_what_is_written(small_vae):
+    latents = np.random.default_rng(0).normal(size=(5, 32))
+    assert small_vae.decode(latents, batch_size=2) == small_vae.decode(latents)
+
+
+def test_a_text_stays_within_the_length_asked_for(small_vae):
+    latents = np.random.default_rng(0).normal(size=(5, 32))
+    long, short = small_vae.decode(latents), small_vae.decode(latents, max_length=4)
+    assert all(a.startswith(b) and len(b) < len(a) for a, b in zip(long, short, strict=True))
+
+
+def test_the_candidate_whose_mean_is_nearest_wins(small_vae, sentences):
+    latents = small_vae.encode(sentences[:2])
+    options = {"temperature": 1.5, "seed": 3}
+    several = np.repeat(latents, 4, 0)
+    written = small_vae.decode(several, **options)  # the same draws, one by one
+    distances = np.linalg.norm(small_vae.encode(written) - several, axis=1).reshape(2, 4)
+    expected = [written[4 * i + int(j)] for i, j in enumerate(distances.argmin(1))]
+    assert small_vae.decode(latents, candidates=4, **options) == expected
+    assert set(distances.argmin(1)) != {0}
+
+
+def test_the_best_of_several_beams_is_the_best_by_distance(small_vae, sentences):
+    latents = small_vae.encode(sentences[:2])
+    one, several = small_vae.decode(latents, num_beams=3), small_vae.decode(latents, num_beams=3, candidates=3)
+    distance = [np.linalg.norm(small_vae.encode(texts) - latents, axis=1) for texts in (one, several)]
+    assert (distance[1] <= distance[0] + 1e-6).all()
+
+
+# Moving: the methods against the latents that they stand for
+
+
+@pytest.fixture
+def watched(small_vae, monkeypatch):
+    """The small model, and a list of the latents that it decodes."""
+    decoded = []
+    original = small_vae.decode
+
+    def decode(latents, /, **options):
+        decoded.append(np.array(latents))
+        return original(latents, **options)
+
+    monkeypatch.setattr(small_vae, "decode", decode)
+    return small_vae, decoded
+
+
+@pytest.mark.parametrize("method", ["slerp", "linear"])
+def test_an_interpolation_ends_in_the_reconstructions(small_vae, sentences, method):
+    path = small_vae.interpolate(sentences[0], sentences[3], 4, method=method)
+    assert len(path) == 4
+    assert [path[0], path[-1]] == small_vae.reconstruct([sentences[0], sentences[3]])
+
+
+def test_a_traversal_sets_one_dimension(watched, sentences):
+    vae, decoded = watched
+    assert len(vae.traverse(sentences[0], 5, [-2, 0.5, 3])) == 3
+    expected = np.repeat(vae.encode(sentences[0])[None], 3, 0)
+    expected[:, 5] = [-2, 0.5, 3]
+    np.testing.assert_allclose(decoded[0], expected, atol=1e-6)
+
+
+def test_an_analogy_adds_the_difference(watched, sentences):
+    vae, decoded = watched
+    a, b, c = vae.encode(sentences[:3])
+    vae.analogy(*sentences[:3], scale=1.5)
+    np.testing.assert_allclose(decoded[0], [c + 1.5 * (b - a)], atol=1e-5)
+
+
+def test_an_analogy_of_nothing_is_the_reconstruction(small_vae, sentences):
+    a, c = sentences[:2]
+    assert [small_vae.analogy(a, a, c), small_vae.analogy(a, c, c, scale=0)] == small_vae.reconstruct([c, c])
+
+
+@pytest.mark.parametrize("weights", [None, [2, 1, 1]])
+def test_a_blend_decodes_the_weighted_mean(watched, sentences, weights):
+    vae, decoded = watched
+    vae.blend(sentences[:3], weights)
+    np.testing.assert_allclose(decoded[0], [np.average(vae.encode(sentences[:3]), 0, weights)], atol=1e-5)
+
+
+def test_variations_without_spread_are_the_reconstruction(small_vae, sentences):
+    assert small_vae.vary(sentences[0], 3, spread=0) == small_vae.reconstruct(sentences[:1]) * 3
+
+
+def test_variations_lie_around_the_sentence_as_wide_as_asked(watched, sentences):
+    vae, decoded = watched
+    posterior = vae.posterior(sentences[:1])
+    vae.vary(sentences[0], 800, spread=2.0, seed=0)
+    width = np.sqrt(posterior.std.numpy() ** 2 + 1.0)
+    z_scores = (decoded[0] - posterior.mean.numpy()) / width
+    assert np.abs(z_scores.mean(0)).max() < 5 / math.sqrt(800)
+    np.testing.assert_allclose(z_scores.std(0), 1, atol=0.15)
+
+
+def test_samples_come_from_the_prior(watched):
+    vae, decoded = watched
+    vae.sample(400, seed=0)
+    assert abs(decoded[0].mean()) < 0.03 and abs(decoded[0].std() - 1) < 0.03
+
+
+# Likelihood
+
+
+def test_one_importance_sample_is_the_direct_estimate(small_vae, sentences):
+    texts, posterior = sentences[:3], small_vae.posterior(sentences[:3])
+    generator = torch.Generator().manual_seed(4)
+    for i, text in enumerate(texts):
+        one = posterior[i : i + 1]
+        latents = one.sample(generator=generator)
+        ids = torch.tensor(small_vae.decoder_rows([text]))
+        with torch.no_grad():
+            likelihood = -reconstruction_nats(small_vae.model.decode(latents, ids), ids)
+        expected = likelihood + DiagonalGaussian.standard(32).log_prob(latents) - one.log_prob(latents)
+        # bf16 arithmetic, where the processor has it, costs a fraction of a nat.
+        estimate = small_vae.log_likelihood(texts, num_samples=1, seed=4)[i]
+        assert estimate == pytest.approx(expected.item(), rel=5e-3)
+
+
+def test_more_importance_samples_tighten_the_bound_on_average(small_vae, sentences):
+    few, many = (
+        np.mean([small_vae.log_likelihood(sentences[:3], num_samples=k, seed=seed).mean() for seed in range(200 // k)])
+        for k in (2, 50)
+    )
+    assert few < many - 0.5
+
+
+def test_the_likelihood_does_not_depend_on_the_batch(small_vae, sentences):
+    whole = small_vae.log_likelihood(sentences[:3], num_samples=10)
+    parts = small_vae.log_likelihood(sentences[:3], num_samples=10, batch_size=3)
+    np.testing.assert_allclose(parts, whole, rtol=1e-3)
+    assert small_vae.log_likelihood([]).shape == (0,)
+
+
+def test_the_reconstruction_does_not_depend_on_the_batch(small_vae, sentences):
+    posterior = small_vae.posterior(sentences)
+    whole = small_vae.reconstruction_nats(sentences, posterior, seed=1)
+    np.testing.assert_allclose(
+        small_vae.reconstruction_nats(sentences, posterior, seed=1, batch_size=3), whole, rtol=1e-5
+    )
+    assert not np.allclose(small_vae.reconstruction_nats(sentences, posterior, seed=2), whole)
+
+
+# Making, saving and loading
+
+
+def test_from_texts_leaves_its_config_and_the_global_state_alone(sentences):
+    config, state = TextVAEConfig.preset("tiny", vocab_size=320), torch.get_rng_state()
+    vae = TextVAE.from_texts(sentences[:2], config)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert config.encoder.vocab_size == config.decoder.vocab_size == 320
+    assert vae.model.config.decoder.vocab_size == len(vae.tokenizer) < 320
+
+
+def test_the_seed_decides_the_weights(small_vae, other_vae, sentences):
+    again = TextVAE.from_texts(sentences, TextVAEConfig.preset("tiny", vocab_size=320, max_length=24))
+    assert again.fingerprint == small_vae.fingerprint != other_vae.fingerprint
+    assert len(small_vae.fingerprint) == 16 and int(small_vae.fingerprint, 16)
+
+
+def test_a_saved_model_is_the_same(small_vae, run, sentences):
+    loaded = TextVAE.from_pretrained(run, device="cpu")
+    assert loaded.fingerprint == small_vae.fingerprint and loaded.dim == 32 and loaded.path == run.resolve()
+    assert np.array_equal(loaded.encode(sentences), small_vae.encode(sentences))
+    assert loaded.sample(4, temperature=1.0, seed=0) == small_vae.sample(4, temperature=1.0, seed=0)
+    assert not loaded.model.training
+
+
+def test_saving_again_replaces_the_run(run, other_vae):
+    other_vae.save_pretrained(run)
+    assert TextVAE.from_pretrained(run).fingerprint == other_vae.fingerprint
+    assert {f.name for f in run.parent.iterdir()} == {"run"}
+
+
+def test_a_run_holds_no_pickle(run):
+    assert {f.suffix for f in run.rglob("*") if f.is_file()} == {".json", ".safetensors"}
+
+
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+
+
+def rewrite_manifest(run):
+    (run / "manifest.json").unlink()
+    write_manifest(run)
+
+
+def poison(run):
+    weights = load_file(run / "model.safetensors")
+    weights["encoder.mean.weight"][3, 4] = math.nan
+    save_file(weights, run / "model.safetensors", metadata={"format": "pt"})
+    rewrite_manifest(run)
+
+
+def truncate(run):
+    path = run / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def save_bert(run):
+    shutil.rmtree(run)
+    tiny = {"vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    BertModel(BertConfig(**tiny, intermediate_size=8)).save_pretrained(run)
+
+
+def keep_the_config_only(run):
+    for file in run.iterdir():
+        if file.name != "config.json":
+            file.unlink()
+
+
+def save_an_attribute(run):
+    shutil.rmtree(run)
+    Attribute("x", np.ones(2, np.float32), np.ones(2, np.float32), 1.0, 4, "0" * 16).save(run)
+
+
+def replace_by_a_file(run):
+    shutil.rmtree(run)
+    run.write_text("not a folder")
+
+
+def add_field(run):
+    config = json.loads((run / "config.json").read_text()) | {"latent_dimm": 4}
+    (run / "config.json").write_text(json.dumps(config))
+    rewrite_manifest(run)
+
+
+def spoil_config(run):
+    (run / "config.json").write_text("{")
+    rewrite_manifest(run)
+
+
+DAMAGE = {
+    "gone": (shutil.rmtree, FileNotFoundError, "there is no run at"),
+    "a file": (replace_by_a_file, ValueError, "is a file, not a run folder"),
+    "empty": (lambda run: [f.unlink() for f in run.iterdir()], ValueError, "not a run folder: it has no config.json"),
+    "an attribute": (save_an_attribute, ValueError, "is not a run folder: it has no config.json"),
+    "another model": (save_bert, ValueError, "holds a model of another kind, not a run of textvae"),
+    "untrained": (keep_the_config_only, ValueError, "holds no trained model yet: finish its training with --resume"),
+    "misspelt": (add_field, ValueError, "unknown TextVAEConfig field 'latent_dimm'"),
+    "no JSON": (spoil_config, CorruptFileError, "config.json is not valid JSON"),
+    "truncated": (truncate, CorruptFileError, "model.safetensors does not match its checksum"),
+    "flipped": (lambda run: flip_a_bit(run / "model.safetensors"), CorruptFileError, "does not match its checksum"),
+    "no weights": (lambda run: (run / "model.safetensors").unlink(), CorruptFileError, "model.safetensors is missing"),
+    "NaN": (poison, CorruptFileError, "holds weights that are not finite"),
+    "truncated, no manifest": (
+        lambda run: [truncate(run), (run / "manifest.json").unlink()],
+        CorruptFileError,
+        "the weights in .* are damaged",
+    ),
+}
+
+
+@pytest.mark.parametrize(("damage", "error", "message"), DAMAGE.values(), ids=DAMAGE)
+def test_what_is_no_whole_run_is_refused(run, damage, error, message):
+    damage(run)
+    with pytest.raises(error, match=message):
+        TextVAE.from_pretrained(run)
+
+
+def test_running_statistics_that_are_not_finite_are_refused(sentences, tmp_path):
+    config = TextVAEConfig.preset("tiny", vocab_size=320, batch_norm_gamma=0.5)
+    vae = TextVAE.from_texts(sentences, config)
+    vae.model.encoder.batch_norm.running_mean[0] = math.inf
+    vae.save_pretrained(tmp_path / "run")
+    with pytest.raises(CorruptFileError, match="holds weights that are not finite"):
+        TextVAE.from_pretrained(tmp_path / "run")
+
+
+# Attributes
+
+
+class SyntheticVAE:
+    """Texts whose latents are known: two clouds around +centre and -centre."""
+
+    fingerprint = "0123456789abcdef"
+    centre = np.linspace(1, 2, 6, dtype=np.float32)
+
+    def __init__(self, spread):
+        self.spread = spread
+
+    def encode(self, texts):
+        seeds = [int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) for text in texts]
+        noise = np.stack([np.random.default_rng(seed).normal(size=6) for seed in seeds])
+        signs = np.array([[1.0 if "good" in text else -1.0] for text in texts])
+        return (signs * self.centre + self.spread * noise).astype(np.float32)
+
+
+GOOD, BAD = [f"good {i}" for i in range(20)], [f"bad {i}" for i in range(30)]
+
+
+def test_separable_latents_are_told_apart():
+    vae = SyntheticVAE(spread=0.1)
+    attribute = Attribute.fit(vae, GOOD, BAD, name="quality")
+    assert attribute.accuracy == 1 and attribute.examples == 50 and attribute.name == "quality"
+    means = vae.encode(GOOD).mean(0), vae.encode(BAD).mean(0)
+    np.testing.assert_allclose(attribute.direction, means[0] - means[1], rtol=1e-5)
+    np.testing.assert_allclose(attribute.midpoint, (means[0] + means[1]) / 2, atol=1e-5)
+    scores = attribute.score(vae.encode(["good new", "bad new"]))
+    np.testing.assert_allclose(scores, [1, -1], atol=0.2)
+
+
+def test_latents_that_say_nothing_are_told_apart_half_of_the_time():
+    texts = [f"bad {i}" for i in range(200)]
+    attribute = Attribute.fit(SyntheticVAE(spread=1.0), texts[:100], texts[100:])
+    assert 0.35 < attribute.accuracy < 0.65
+    low, high = attribute.interval
+    assert low < attribute.accuracy < high
+
+
+@pytest.mark.parametrize(("accuracy", "examples", "expected"), [(0.9, 100, (0.8256, 0.9448)), (1.0, 10, (0.7225, 1.0))])
+def test_the_interval_is_that_of_wilson(accuracy, examples, expected):
+    attribute = Attribute("x", np.ones(2, np.float32), np.zeros(2, np.float32), accuracy, examples, "0")
+    assert attribute.interval == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_move_of_strength_1_raises_the_score_by_2():
+    vae = SyntheticVAE(spread=0.5)
+    attribute = Attribute.fit(vae, GOOD, BAD)
+    latents = vae.encode(BAD[:4])
+    before = attribute.score(latents)
+    np.testing.assert_allclose(attribute.score(attribute.move(latents)), before + 2, atol=1e-5)
+    np.testing.assert_allclose(attribute.score(attribute.move(latents, -0.5)), before - 1, atol=1e-5)
+    assert attribute.score(latents[0]).shape == ()
+
+
+@pytest.fixture(scope="module")
+def attribute(small_vae, sentences):
+    return Attribute.fit(small_vae, sentences[:4], sentences[4:], name="first half")
+
+
+def test_shifting_moves_the_latents_along_the_direction(watched, attribute, sentences):
+    vae, decoded = watched
+    vae.shift(sentences[:2], attribute, 1.5)
+    np.testing.assert_allclose(decoded[0], vae.encode(sentences[:2]) + 1.5 * attribute.direction, atol=1e-6)
+
+
+def test_a_shift_of_strength_0_is_the_reconstruction(small_vae, attribute, sentences):
+    assert small_vae.shift(sentences[:3], attribute, strength=0) == small_vae.reconstruct(sentences[:3])
+
+
+def test_a_saved_attribute_is_the_same(attribute, tmp_path):
+    attribute.save(tmp_path / "a")
+    loaded = Attribute.load(tmp_path / "a")
+    assert np.array_equal(loaded.direction, attribute.direction) and np.array_equal(loaded.midpoint, attribute.midpoint)
+    names = ("name", "accuracy", "examples", "fingerprint")
+    assert [getattr(loaded, name) for name in names] == [getattr(attribute, name) for name in names]
+    assert loaded.summary() == attribute.summary()
+    assert attribute.summary().startswith("first half: 8 examples, cross-validated accuracy ")
+
+
+def test_an_attribute_of_another_model_is_refused(other_vae, attribute, sentences):
+    with pytest.raises(ValueError, match="attribute 'first half' was fitted on the model [0-9a-f]{16}, not on"):
+        other_vae.shift(sentences[:1], attribute)
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative", "error", "message"),
+    [
+        (["a"], ["b", "c"], ValueError, "needs at least 2 positive examples, got 1"),
+        (["a", "b"], [], ValueError, "needs at least 2 negative examples, got 0"),
+        ("good", ["a", "b"], TypeError, "expected a list of strings, got a str"),
+        (["a", "b"], ["a", "b"], ValueError, "the two sets of examples have the same mean"),
+    ],
+)
+def test_examples_that_define_no_direction_are_refused(small_vae, positive, negative, error, message):
+    with pytest.raises(error, match=message):
+        Attribute.fit(small_vae, positive, negative)
+
+
+def test_a_folder_that_is_no_attribute_is_refused(attribute, run, tmp_path):
+    with pytest.raises(ValueError, match="is not an attribute folder: it has no attribute.json"):
+        Attribute.load(run)
+    with pytest.raises(FileNotFoundError, match="there is no attribute at"):
+        Attribute.load(tmp_path / "nothing")
+    attribute.save(tmp_path / "a")
+    flip_a_bit(tmp_path / "a" / "direction.safetensors")
+    with pytest.raises(CorruptFileError, match="direction.safetensors does not match its checksum"):
+        Attribute.load(tmp_path / "a")
+
+
+# Evaluation
+
+
+@pytest.fixture(scope="module")
+def report(small_vae, sentences):
+    return evaluate(small_vae, sentences, num_samples=4, n_prior=20)
+
+
+def test_a_report_is_finite_and_comes_back_from_json(report):
+    numbers = {key: value for key, value in report.to_dict().items() if value is not None}
+    assert all(math.isfinite(value) for value in numbers.values())
+    assert EvalReport(**json.loads(json.dumps(report.to_dict()))) == report
+    assert len(str(report).splitlines()) == len(report.to_dict())
+
+
+def test_a_report_holds_what_its_names_say(report, small_vae, sentences):
+    posterior = small_vae.posterior(sentences)
+    nll = -small_vae.log_likelihood(sentences, num_samples=4)
+    words = sum(len(text.split()) + 1 for text in sentences)
+    samples = small_vae.sample(20, seed=0)
+    assert report.texts == 8 and report.num_samples == 4 and report.prior_samples == 20
+    assert report.nll == pytest.approx(nll.mean(), rel=1e-4)
+    assert report.word_perplexity == pytest.approx(math.exp(nll.sum() / words), rel=1e-3)
+    assert report.kl == pytest.approx(posterior.kl().sum(1).mean().item(), rel=1e-5)
+    assert report.active_fraction == (posterior.mean.numpy().var(0) > 0.01).mean()
+    assert report.mutual_information <= report.mutual_information_cap == pytest.approx(math.log(8))
+    assert report.exact_match == 0  # nothing was learnt
+    assert report.duplicates == pytest.approx(1 - len(set(samples)) / 20)
+
+
+def test_evaluation_is_deterministic(report, small_vae, sentences):
+    assert evaluate(small_vae, sentences, num_samples=4, n_prior=20) == report
+
+
+@pytest.mark.parametrize(
+    ("posterior", "expected"),
+    [
+        (DiagonalGaussian(torch.arange(16.0)[:, None] * 100, torch.zeros(16, 1)), math.log(16)),  # all told apart
+        (DiagonalGaussian(torch.zeros(16, 3), torch.zeros(16, 3)), 0.0),  # all alike
+        (DiagonalGaussian((torch.arange(16.0) // 4)[:, None] * 100, torch.zeros(16, 1)), math.log(4)),  # four groups
+    ],
+)
+def test_mutual_information_counts_what_the_latent_tells_apart(posterior, expected):
+    assert mutual_information(posterior) == pytest.approx(expected, abs=1e-4)
+
+
+def test_mutual_information_never_exceeds_the_logarithm_of_the_texts():
+    for seed in range(20):
+        posterior = DiagonalGaussian(torch.randn(30, 4) * seed, torch.randn(30, 4))
+        assert mutual_information(posterior, seed=seed) <= math.log(30) + 1e-4
+
+
+def test_bleu_is_100_for_the_references_themselves():
+    pytest.importorskip("sacrebleu")
+    texts = ["the soup was hot and fresh .", "our waiter never smiled at us ."]
+    assert bleu(texts, texts) == pytest.approx(100)
+    assert bleu(["a b c d e", "f g h i j"], texts) < 5
+
+
+def test_without_sacrebleu_there_is_no_bleu(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "sacrebleu", None)
+    assert bleu(["a"], ["a"]) is None
+
+
+def test_the_examples_run(small_vae):
+    from textvae import text_vae
+
+    assert doctest.testmod(text_vae, extraglobs={"TextVAEConfig": TextVAEConfig}).failed == 0
+    assert doctest.testmod(attributes).failed == doctest.testmod(evaluation).failed == 0
