@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from results import row, write_results
-
 from textvae import LatentIndex, TrainConfig, evaluate, train
 from textvae.data import read_corpus
 
@@ -50,9 +49,7 @@ class Job:
 JOBS = {
     "yelp": Job("yelp", "yelp/train.tsv", "yelp/valid.tsv", "1", TrainConfig(epochs=3)),
     "ptb_gru": Job("ptb", "ptb/train.txt", "ptb/valid.txt", None, TrainConfig(epochs=3)),
-    "ptb_transformer": Job(
-        "ptb", "ptb/train.txt", "ptb/valid.txt", None, TrainConfig(epochs=3, decoder="transformer")
-    ),
+    "ptb_transformer": Job("ptb", "ptb/train.txt", "ptb/valid.txt", None, TrainConfig(epochs=3, decoder="transformer")),
 }
 BARS = {"recon_bleu": ">= 40", "kl": ">= 8", "active_fraction": "1.0", "duplicates": "<= 0.05", "minutes": "<= 30"}
 
@@ -95,7 +92,9 @@ def measure(name: str, job: Job, data: Path, run: Path, sentences: int) -> list[
         measured("exact_match", report.exact_match, sentences),
         measured("reconstruction", report.reconstruction, sentences, "nats per sentence, one z"),
         measured("kl", report.kl, sentences, "nats per sentence"),
-        measured("mutual_information", report.mutual_information, sentences, f"cap {report.mutual_information_cap:.3f}"),
+        measured(
+            "mutual_information", report.mutual_information, sentences, f"cap {report.mutual_information_cap:.3f}"
+        ),
         measured("active_fraction", report.active_fraction, sentences, f"of {vae.dim} dimensions"),
         measured("nll", report.nll, sentences, f"importance-weighted, K={report.num_samples}, nats per sentence"),
         measured("word_perplexity", report.word_perplexity, sentences),

@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 
 from results import ROOT, row, write_results
-
 from textvae.artifacts import sha256
 
 OPTIONS = ["--size", "tiny", "--batch-tokens", "1024", "--max-steps", "400", "--eval-steps", "20", "--save-steps", "5"]

@@ -44,6 +44,8 @@ HELD_OUT = {"valid.tsv": 1000, "test.tsv": 1000}
 MIN_WORDS, MAX_WORDS = 4, 25
 # Longer sentences than this are kept only now and then, so that the mean length stays near ten words.
 USUAL_WORDS, LONG_SHARE = 6, 0.03
+# People say what they feel about a thing more than once: shares of general judgements and of added reactions.
+GENERAL_SHARE, OPENER_SHARE, REACTION_SHARE = 0.5, 0.3, 0.4
 MAX_TRIES = 3_000_000
 
 # Short words and the words that good English repeats; anything else said twice in a sentence reads badly.
@@ -95,9 +97,13 @@ class Frame:
         if labels.sentiment != "neutral":
             return True
         two_way = any(found.count("|") == 1 for found in THIS_OR_THAT.findall(text))
-        return not two_way and not any(slot in text for slot in ("{PP}", "{A}", "{R}", "{W}")) and not (
-            # A description does not turn true "these days" or "last week" unless the speaker did something then.
-            "{T}" in text and "{L" not in text
+        return (
+            not two_way
+            and not any(slot in text for slot in ("{PP}", "{A}", "{R}", "{W}"))
+            and not (
+                # A description does not turn true "these days" or "last week" unless the speaker did something then.
+                "{T}" in text and "{L" not in text
+            )
         )
 
     def wording(self, tense: str) -> str:
@@ -108,9 +114,7 @@ class Frame:
 def load_frames() -> tuple[Frame, ...]:
     """Parse the frame bank."""
     made = []
-    for kind, lines in (
-        ("bare", frames.BARE_FRAMES), ("named", frames.NAMED_FRAMES), ("cued", frames.CUED_FRAMES)
-    ):
+    for kind, lines in (("bare", frames.BARE_FRAMES), ("named", frames.NAMED_FRAMES), ("cued", frames.CUED_FRAMES)):
         for line in lines:
             parts = [part.strip() for part in line.split("//")]
             past, present, future = parts if len(parts) == 3 else parts * 3
@@ -223,15 +227,30 @@ class Writer:
             Unsuitable: If the chosen phrases do not fit together.
         """
         text = THIS_OR_THAT.sub(lambda found: self._side_of(found[1]), self.template)
-        text = re.sub(
-            r"\^([a-z]+)", lambda found: verb_form(found[1], self.labels.tense, self.entity.plural), text
-        )
+        text = re.sub(r"\^([a-z]+)", lambda found: verb_form(found[1], self.labels.tense, self.entity.plural), text)
         # Slots may open further slots (a lead holds {at}), hence the second and third pass.
         for _ in range(3):
             text = re.sub(r"\{(\w+)\}", lambda found: self._slot(found[1]), text)
-        text = text[0].upper() + text[1:]
-        self._check(text)
+        self._check(text[0].upper() + text[1:])
+        text = self._with_feelings(text)
+        if len(text.split()) > MAX_WORDS:
+            raise Unsuitable
+        return text[0].upper() + text[1:]
+
+    def _with_feelings(self, text: str) -> str:
+        """Add an opener or a reaction of the same sentiment, where the sentence has none yet and takes one."""
+        if self.side == 2 or any(slot in self.template for slot in ("{O}", "{W}", "{R}", "<")):
+            return text
+        if self.template.startswith("{S}") and self.choices.number("opener") < OPENER_SHARE:
+            return f"{self._again('{O}')}, {text}"
+        if self.choices.number("reaction") < REACTION_SHARE and not HEARSAY.search(self.template):
+            return f"{text[:-1]}, {self._again('{W}')}."
         return text
+
+    def _again(self, slot: str) -> str:
+        for _ in range(2):
+            slot = re.sub(r"\{(\w+)\}", lambda found: self._slot(found[1]), slot)
+        return slot
 
     def _two_aspects(self) -> tuple[Aspect, Aspect]:
         index = int(self.choices.number("aspect") * len(self.topic.aspects))
@@ -268,7 +287,8 @@ class Writer:
         return conjugate(phrase, tense or self.labels.tense, plural)
 
     def _adjective(self, aspect: Aspect, name: str, degree: bool = True) -> str:
-        word = self.choices.pick(name, options(aspect.adjectives))[self.side]
+        general = self.choices.number(name + "general") < GENERAL_SHARE
+        word = self.choices.pick(name, options(common.JUDGEMENTS if general else aspect.adjectives))[self.side]
         gradable = word not in common.UNGRADABLE and " " not in word
         if degree and gradable and self.choices.number(name + "degree") < 0.35:
             return f"{self.choices.pick(name + 'how', items(common.DEGREES))} {word}"
@@ -550,9 +570,7 @@ def count_frames() -> int:
         for wording in frame.wordings:
             for side in range(3):
                 if all(side < len(found.split("|")) for found in THIS_OR_THAT.findall(wording) if "|" in found):
-                    wordings.add(
-                        THIS_OR_THAT.sub(lambda found, side=side: found[1].split("|")[side], wording)
-                    )
+                    wordings.add(THIS_OR_THAT.sub(lambda found, side=side: found[1].split("|")[side], wording))
     return len(wordings)
 
 

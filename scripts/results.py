@@ -48,7 +48,9 @@ def machine() -> str:
     info = Path("/proc/cpuinfo")
     model = platform.processor() or platform.machine()
     if info.exists():
-        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
         model = f"{len(names)} x {names[0]}" if names else model
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{model}{gpu}, Python {platform.python_version()}, torch {torch.__version__}"

@@ -31,7 +31,7 @@ class Crash(BaseException):
 
 
 def write_folder(path: Path, content: str) -> None:
-    with atomic_folder(path) as folder:
+    with atomic_folder(path, "a.txt") as folder:
         (folder / "inner").mkdir()
         for name in ("a.txt", "inner/b.txt"):
             (folder / name).write_text(content)
@@ -119,7 +119,7 @@ def test_an_exception_leaves_the_old_folder(tmp_path, existed):
     path = tmp_path / "run"
     if existed:
         write_folder(path, OLD)
-    with pytest.raises(RuntimeError), atomic_folder(path) as staged:
+    with pytest.raises(RuntimeError), atomic_folder(path, "a.txt") as staged:
         (staged / "a.txt").write_text(NEW)
         raise RuntimeError
     assert [f.name for f in tmp_path.iterdir()] == ["run"] * existed
@@ -340,3 +340,12 @@ def test_a_manifest_may_list_some_files_only(folder):
     assert list(json.loads((folder / MANIFEST).read_text())) == ["a.txt"]
     (folder / "inner" / "b.txt").write_text("changed")
     check_manifest(folder)
+
+
+def test_a_folder_of_another_kind_is_not_replaced(tmp_path):
+    path = tmp_path / "thesis"
+    path.mkdir()
+    (path / "chapter1.txt").write_text(OLD)
+    with pytest.raises(FileExistsError, match="holds something else"):
+        write_folder(path, NEW)
+    assert [f.name for f in path.iterdir()] == ["chapter1.txt"]

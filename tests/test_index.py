@@ -431,7 +431,7 @@ def test_a_folder_that_is_not_an_index_is_never_replaced(index, tmp_path):
     (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
     (tmp_path / "file").write_text("work")
     for name in ("thesis", "file"):
-        with pytest.raises(ValueError, match=f"{name} is not an index and would be replaced: choose another folder"):
+        with pytest.raises(FileExistsError, match="holds something else"):
             index.save(tmp_path / name)
     assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years of work"
     assert (tmp_path / "file").read_text() == "work"

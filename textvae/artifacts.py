@@ -35,14 +35,23 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: str | Path) -> Iterator[Path]:
+def atomic_folder(path: str | Path, mark: str) -> Iterator[Path]:
     """Yield an empty temporary folder that takes the place of `path` on success, with a manifest of its files.
 
     A crash at any moment leaves the old folder or the new one; `open_folder` finds whichever it is.
+
+    Args:
+        path: The folder to write or replace.
+        mark: A file that every folder of this kind has; a folder with other files is not replaced.
+
+    Raises:
+        FileExistsError: `path` holds something else.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     recover_folder(path)
+    if path.exists() and (not path.is_dir() or (any(path.iterdir()) and not (path / mark).exists())):
+        raise FileExistsError(f"{path} holds something else (it has no {mark}): choose another folder")
     staged = path.with_name(STAGED + path.name)
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()

@@ -13,11 +13,12 @@ from numpy.typing import ArrayLike
 from safetensors.numpy import load_file, save_file
 
 from . import geometry
-from .artifacts import atomic_folder, open_folder, read_json, write_json
+from .artifacts import CorruptFileError, atomic_folder, open_folder, read_json, write_json
 from .data import gate_texts
 from .geometry import Array
 from .text_vae import TextVAE
 
+FACTS = {"name", "accuracy", "examples", "fingerprint"}
 FOLDS = 5
 WILSON_Z = 1.96  # 95%
 
@@ -106,9 +107,9 @@ class Attribute:
 
     def save(self, path: str | Path) -> None:
         """Write the attribute as a folder: attribute.json and direction.safetensors."""
-        with atomic_folder(path) as folder:
+        with atomic_folder(path, "attribute.json") as folder:
             save_file({"direction": self.direction, "midpoint": self.midpoint}, folder / "direction.safetensors")
-            facts = {key: getattr(self, key) for key in ("name", "accuracy", "examples", "fingerprint")}
+            facts = {key: getattr(self, key) for key in sorted(FACTS)}
             write_json(folder / "attribute.json", facts)
 
     @classmethod
@@ -116,6 +117,8 @@ class Attribute:
         """Load a saved attribute."""
         folder = open_folder(path, "attribute", "attribute.json")
         facts, arrays = read_json(folder / "attribute.json"), load_file(folder / "direction.safetensors")
+        if set(facts) != FACTS or set(arrays) != {"direction", "midpoint"}:
+            raise CorruptFileError(f"{folder} does not hold what an attribute does: fit it again")
         return cls(direction=arrays["direction"], midpoint=arrays["midpoint"], **facts)
 
 

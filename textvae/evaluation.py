@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from .data import gate_texts
@@ -83,7 +84,7 @@ def evaluate(
         texts=len(texts),
         nll=float(nll.mean()),
         num_samples=num_samples,
-        word_perplexity=math.exp(float(nll.sum()) / words),
+        word_perplexity=float(np.exp(np.float64(nll.sum()) / words)),
         reconstruction=float(vae.reconstruction_nats(texts, posterior, seed=seed).mean()),
         kl=float(posterior.kl().sum(-1).mean()),
         mutual_information=mutual_information(posterior, seed=seed),

@@ -264,7 +264,7 @@ class LatentIndex:
         """Write the index to a folder, which replaces an older index there as a whole or not at all.
 
         Raises:
-            ValueError: The path holds something that is not an index; it is left alone.
+            FileExistsError: The path holds something that is not an index; it is left alone.
             OSError: The disk is full or the folder cannot be written; an older index stays.
 
         Example:
@@ -273,11 +273,9 @@ class LatentIndex:
             2
         """
         path = Path(path).resolve()
-        if path.exists() and not (path / ABOUT).is_file() and (path.is_file() or any(path.iterdir())):
-            raise ValueError(f"{path} is not an index and would be replaced: choose another folder or delete it")
         import faiss
 
-        with self._lock, atomic_folder(path) as staged:
+        with self._lock, atomic_folder(path, ABOUT) as staged:
             try:
                 faiss.write_index(self._vectors, str(staged / VECTORS))
                 self._items.execute("VACUUM INTO ?", (str(staged / ITEMS),))  # leaves no trace of removed texts

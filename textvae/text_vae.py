@@ -108,7 +108,7 @@ class TextVAE:
 
     def save_pretrained(self, path: str | Path) -> None:
         """Write the model and its tokenizers as a run folder, at once and with a manifest."""
-        with atomic_folder(path) as folder:
+        with atomic_folder(path, "config.json") as folder:
             self.model.save_pretrained(folder)
             self.save_tokenizers(folder)
         self.path = Path(path).resolve()

@@ -519,7 +519,7 @@ def _prepare_run(output: Path, config: TrainConfig, texts: Sequence[str], made_f
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise FileExistsError(f"{output} exists and is not a run: choose another folder")
     vae = build_model(config, texts)
-    with atomic_folder(output) as folder:
+    with atomic_folder(output, TRAINING) as folder:
         vae.model.config.save_pretrained(folder)
         vae.save_tokenizers(folder)
         write_json(folder / TRAINING, made_from)

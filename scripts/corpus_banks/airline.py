@@ -35,8 +35,7 @@ TOPIC = Topic(
             "*leave no room for {my} knees / *leave room for {my} knees; *refuse to recline / *recline smoothly;"
             "*smell of sweat / *smell fresh; *keep {me} awake / *help {me} sleep",
             comparatives="tighter / roomier; harder / softer",
-            neutral="*have a blue cover; *face the front; *come with a belt; *have a folding table;"
-            "*sit over the wing",
+            neutral="*have a blue cover; *face the front; *come with a belt; *have a folding table;*sit over the wing",
             preposition="on",
         ),
         Aspect(
@@ -68,8 +67,7 @@ TOPIC = Topic(
             "*look grey and sad / *look inviting;"
             "*go straight in the bin / *disappear in minutes; *cost too much / *come free of charge",
             comparatives="blander / tastier; smaller / bigger",
-            neutral="*come in a box; *follow the drinks; *include bread and cheese; *come with water;"
-            "*arrive on a tray",
+            neutral="*come in a box; *follow the drinks; *include bread and cheese; *come with water;*arrive on a tray",
             preposition="on",
         ),
         Aspect(
@@ -109,14 +107,12 @@ TOPIC = Topic(
             expert="Y-class fare with a Saturday rule; fare bucket with dynamic repricing;"
             "open-jaw ticket on an interline pact;"
             "ancillary bundle with a 24-hour void window",
-            adjectives="expensive / cheap; unfair / fair; confusing / clear; outrageous / reasonable;"
-            "rigid / flexible",
+            adjectives="expensive / cheap; unfair / fair; confusing / clear; outrageous / reasonable;rigid / flexible",
             verbs="*double overnight / *drop before the holidays; *hide extra charges / *include everything;"
             "*shock {me} / *please {me};"
             "*offer poor value / *offer great value; *block any change / *allow free changes",
             comparatives="dearer / cheaper; less fair / fairer",
-            neutral="*include one bag; *depend on the day; *cover both legs; *appear on the receipt;"
-            "*follow the season",
+            neutral="*include one bag; *depend on the day; *cover both legs; *appear on the receipt;*follow the season",
         ),
         Aspect(
             determiners="the",

@@ -18,8 +18,7 @@ TOPIC = Topic(
     "so {I} *queue at the branch / so {I} *skip the branch; so {I} *delete the app / so {I} *keep the app;"
     "so {I} *call the helpline / so {I} *forget about the helpline",
     references="at {my} old bank; in the old version; in most rivals; last year; before the update",
-    past="after the update; on payday; during the outage; over the holidays; at the end of the month;"
-    "while travelling",
+    past="after the update; on payday; during the outage; over the holidays; at the end of the month;while travelling",
     present="on payday; abroad; at the end of the month; on busy days; in the mornings; on older phones",
     future="after the next update; from next month; on the next payday; in the new version; once the merger ends;"
     "by the new tax year",

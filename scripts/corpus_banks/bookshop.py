@@ -19,8 +19,7 @@ TOPIC = Topic(
     "so {I} *ask for {my} money back / so {I} *thank the owner;"
     "so {I} *give up reading / so {I} *read all night",
     references="at the chain across town; before the move; on {my} last visit; last year; last time",
-    past="before Christmas; at the book fair; on Saturday; on {my} last visit; during the sale;"
-    "at the autumn reading",
+    past="before Christmas; at the book fair; on Saturday; on {my} last visit; during the sale;at the autumn reading",
     present="on Saturdays; before Christmas; during sales; on rainy days; on weekday afternoons; in exam season",
     future="before Christmas; at the next book fair; on {my} next visit; after the move; during the summer sale;"
     "at the spring reading",
@@ -123,8 +122,7 @@ TOPIC = Topic(
             expert="firm-sale discount of 35 percent; subscription box with a churn credit;"
             "net price under a fixed-price law;"
             "remainder lot at 20 percent of list",
-            adjectives="unfair / fair; disappointing / generous; confusing / clear; mean / attractive;"
-            "useless / useful",
+            adjectives="unfair / fair; disappointing / generous; confusing / clear; mean / attractive;useless / useful",
             verbs="*put {me} off / *tempt {me} in; *apply to almost nothing / *apply to everything;"
             "*annoy loyal readers / *reward loyal readers;"
             "*expire too soon / *stay valid for years #; *make reading a luxury / *make reading affordable",

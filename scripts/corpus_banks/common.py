@@ -65,8 +65,7 @@ PAST_TIMES = (
     "last spring; last summer; last year; two weeks ago; that morning; back in May"
 )
 PRESENT_TIMES = (
-    "these days; at the moment; right now; at present; this month; this week; nowadays; on most days; today;"
-    "this season"
+    "these days; at the moment; right now; at present; this month; this week; nowadays; on most days; today;this season"
 )
 FUTURE_TIMES = (
     "next week; next month; tomorrow; soon; next weekend; next time; from now on; in the coming weeks; next spring;"
@@ -79,6 +78,12 @@ OPENERS = (
     "Disappointingly / Pleasingly / For reference; Regrettably / Thankfully / As described;"
     "To {my} dismay / To {my} relief / To {my} knowledge; Alas / Luckily / As it happens;"
     "Annoyingly / Delightfully / Put simply; To {my} horror / To {my} joy / In brief"
+)
+
+# Judgements that fit any aspect; people use them far more often than the words that fit only one.
+JUDGEMENTS = (
+    "bad / good; terrible / excellent; poor / great; awful / wonderful; disappointing / impressive;"
+    "dreadful / fantastic; mediocre / superb"
 )
 
 DEGREES = "very; really; rather; quite; truly; fairly; unusually; remarkably; pretty; surprisingly; extremely"

@@ -30,8 +30,7 @@ TOPIC = Topic(
             expert="technician with an oscilloscope on the CAN bus; fitter with a 90 Nm torque chart;"
             "engine builder with a bore gauge;"
             "tester with a four-gas analyser",
-            adjectives="rude / polite; dishonest / honest; careless / careful; lazy / hard-working;"
-            "arrogant / modest",
+            adjectives="rude / polite; dishonest / honest; careless / careful; lazy / hard-working;arrogant / modest",
             verbs="*overcharge {me} / *charge {me} fairly; *make things worse / *fix everything;"
             "*hide the real problem / *explain the problem clearly;"
             "*leave oil on the seats / *leave the seats spotless; *break {my} mirror / *wash {my} car for free",
@@ -121,8 +120,7 @@ TOPIC = Topic(
             expert="lounge behind 44 dB partition glass; EV bay with a 22 kW type 2 post;"
             "viewing gallery over the two-post lifts;"
             "reception on a dealer management terminal",
-            adjectives="dirty / clean; freezing / warm; gloomy / bright; crowded / quiet;"
-            "uncomfortable / comfortable",
+            adjectives="dirty / clean; freezing / warm; gloomy / bright; crowded / quiet;uncomfortable / comfortable",
             verbs="*smell of petrol / *smell of coffee; *look abandoned / *look inviting;"
             "*lack even a chair / *have soft chairs;"
             "*make the wait longer / *make the wait shorter; *put {me} in a bad mood / *put {me} in a good mood",

@@ -29,8 +29,7 @@ TOPIC = Topic(
             expert="coach programming by VO2 max zones; trainer using velocity-based loading;"
             "physiotherapist with a force-plate test;"
             "coach tracking lactate thresholds",
-            adjectives="rude / friendly; lazy / energetic; impatient / patient; bored / motivated;"
-            "unhelpful / helpful",
+            adjectives="rude / friendly; lazy / energetic; impatient / patient; bored / motivated;unhelpful / helpful",
             verbs="*ignore beginners / *encourage beginners; *stare at a phone / *watch every move;"
             "*push {me} too hard / *push {me} just enough;"
             "*cancel at short notice / *turn up on time; *give poor advice / *give sound advice",
@@ -65,8 +64,7 @@ TOPIC = Topic(
             "*fill up at once / *have room for all;"
             "*make {me} shiver / *make {me} feel at home; *look like a ruin / *look like a spa",
             comparatives="dirtier / cleaner; smaller / roomier",
-            neutral="*lie in the basement; *have grey doors; *open at six; *sit beside the pool;"
-            "*have wooden benches",
+            neutral="*lie in the basement; *have grey doors; *open at six; *sit beside the pool;*have wooden benches",
         ),
         Aspect(
             determiners="the",
@@ -80,8 +78,7 @@ TOPIC = Topic(
             "*drain {my} energy / *lift {my} mood;"
             "*confuse newcomers / *welcome newcomers; *feel endless / *fly by",
             comparatives="duller / livelier; busier / calmer",
-            neutral="*take place upstairs; *end with a stretch; *need a booking; *use mats and bands;"
-            "*meet in the hall",
+            neutral="*take place upstairs; *end with a stretch; *need a booking; *use mats and bands;*meet in the hall",
         ),
         Aspect(
             determiners="the",
@@ -100,8 +97,7 @@ TOPIC = Topic(
         Aspect(
             determiners="the",
             plain="membership; monthly fee; joining fee; contract",
-            technical="12-month contract; direct debit plan; off-peak tariff;"
-            "family tariff with a 10 percent discount",
+            technical="12-month contract; direct debit plan; off-peak tariff;family tariff with a 10 percent discount",
             expert="rolling contract with a pro-rata clause; off-peak tier capped by access token;"
             "corporate plan on salary sacrifice;"
             "direct debit mandate with a 30-day cooling-off term",

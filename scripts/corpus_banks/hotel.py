@@ -73,8 +73,7 @@ TOPIC = Topic(
             technical="concierge; duty manager; front-desk agent; revenue manager",
             expert="concierge working from the guest-preference profile; agent overriding the channel-manager rate;"
             "duty manager on the yield desk; night auditor closing the folio ledger",
-            adjectives="rude / polite; unhelpful / helpful; lazy / hard-working; cold / welcoming;"
-            "clumsy / efficient",
+            adjectives="rude / polite; unhelpful / helpful; lazy / hard-working; cold / welcoming;clumsy / efficient",
             verbs="*lose {my} booking / *find {my} booking at once; *shrug at complaints / *solve every problem;"
             "*keep guests waiting / *greet guests by name; *answer with a frown / *answer with a smile;"
             "*charge {me} twice / *offer {me} a free upgrade",
@@ -135,8 +134,7 @@ TOPIC = Topic(
             "*let {me} down / *take {my} breath away; *attract swarms of wasps / *attract songbirds;"
             "*offer no shade / *catch the evening sun",
             comparatives="uglier / prettier; noisier / quieter",
-            neutral="*face the river; *belong to the annex; *look north; *lie above the car park;"
-            "*border a small lane",
+            neutral="*face the river; *belong to the annex; *look north; *lie above the car park;*border a small lane",
         ),
     ),
 )

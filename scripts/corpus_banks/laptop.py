@@ -16,8 +16,7 @@ TOPIC = Topic(
     outcomes="so {I} *send it back / so {I} *keep it; so {I} *miss {my} deadline / so {I} *finish early;"
     "so {I} *work on paper / so {I} *work anywhere; so {I} *call the helpline / so {I} *buy one for {my} office;"
     "so {I} *lose an hour / so {I} *gain an hour",
-    references="on {my} old computer; on the office machine; on last year's model; on most rivals;"
-    "on cheaper machines",
+    references="on {my} old computer; on the office machine; on last year's model; on most rivals;on cheaper machines",
     past="during the first term; after the upgrade; at the office; on the train; during {my} exams; on the first day",
     present="at the office; on long trips; during video calls; on {my} desk; late at night; during busy weeks",
     future="in the next model; after the next upgrade; during the next term; once the new version arrives;"
@@ -58,8 +57,7 @@ TOPIC = Topic(
             expert="eight-core CPU with a 35 W envelope; discrete GPU on PCIe 4.0;"
             "soldered LPDDR5 memory at 6400 MT/s;"
             "octa-core die with 24 MB of L3 cache",
-            adjectives="slow / fast; weak / powerful; outdated / modern; inadequate / capable;"
-            "unreliable / dependable",
+            adjectives="slow / fast; weak / powerful; outdated / modern; inadequate / capable;unreliable / dependable",
             verbs="*choke on big files / *handle big files with ease; *make games stutter / *make games fly;"
             "*slow everything down / *speed everything up; *struggle with video / *breeze through video;"
             "*lag behind rivals / *outrun rivals",

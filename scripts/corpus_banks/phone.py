@@ -57,8 +57,7 @@ TOPIC = Topic(
             technical="50-megapixel camera; telephoto camera; ultrawide camera; periscope lens",
             expert="1-inch stacked sensor behind an f/1.6 lens; periscope camera with 5x optical zoom;"
             "ultrawide with dual-pixel autofocus; camera with sensor-shift stabilisation",
-            adjectives="slow / quick; disappointing / fantastic; clumsy / clever; grainy / crisp;"
-            "mediocre / brilliant",
+            adjectives="slow / quick; disappointing / fantastic; clumsy / clever; grainy / crisp;mediocre / brilliant",
             verbs="*take blurry photos / *take sharp photos; *struggle after dark / *shine after dark;"
             "*miss the moment / *catch the moment; *ruin skin tones / *flatter skin tones;"
             "*crash often # / *work first time",

@@ -30,8 +30,7 @@ TOPIC = Topic(
             expert="colourist mixing a 20-volume developer; stylist trained in dry point-cutting;"
             "trichologist with a dermatoscope;"
             "technician bonding keratin extensions",
-            adjectives="rude / friendly; careless / careful; clumsy / skilful; moody / cheerful;"
-            "distracted / attentive",
+            adjectives="rude / friendly; careless / careful; clumsy / skilful; moody / cheerful;distracted / attentive",
             verbs="*ignore {my} wishes / *listen to {my} wishes; *cut off too much / *cut just enough;"
             "*talk down to {me} / *put {me} at ease;"
             "*rush the job / *take time over the job; *burn {my} ear / *pamper {me}",
@@ -94,8 +93,7 @@ TOPIC = Topic(
             "*need a good sweep / *sparkle;"
             "*look neglected / *look fresh; *make waiting miserable / *make waiting pleasant",
             comparatives="dirtier / cleaner; noisier / quieter",
-            neutral="*face the street; *hold four chairs; *have tall mirrors; *lie behind the till;"
-            "*have a tiled floor",
+            neutral="*face the street; *hold four chairs; *have tall mirrors; *lie behind the till;*have a tiled floor",
         ),
         Aspect(
             determiners="the",

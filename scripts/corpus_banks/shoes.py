@@ -34,8 +34,7 @@ TOPIC = Topic(
             "*split at the toe / *stay in one piece;"
             "*squeak on tiles / *stay quiet on tiles; *let every pebble through / *protect {my} feet",
             comparatives="thinner / thicker; stiffer / springier",
-            neutral="*come in white; *have a wave pattern; *curve up at the toe; *run the full length;"
-            "*show the size",
+            neutral="*come in white; *have a wave pattern; *curve up at the toe; *run the full length;*show the size",
         ),
         Aspect(
             determiners="the",
@@ -79,8 +78,7 @@ TOPIC = Topic(
             "*give {me} blisters / *prevent blisters;"
             "*bunch up under {my} toes / *stay flat under {my} toes; *smell after one day / *stay fresh all week #",
             comparatives="harder / comfier; flatter / bouncier",
-            neutral="*lift out for cleaning; *cover the whole foot; *come in grey; *have a printed label;"
-            "*go in last",
+            neutral="*lift out for cleaning; *cover the whole foot; *come in grey; *have a printed label;*go in last",
         ),
         Aspect(
             determiners="the",
