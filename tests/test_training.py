@@ -17,7 +17,8 @@ import torch
 
 from textvae import TextVAE, TrainConfig, train
 from textvae.artifacts import CorruptFileError, sha256
-from textvae.training import TextVAETrainer, TokenBudgetSampler, newest_checkpoint
+from textvae.batches import TokenBudgetSampler
+from textvae.training import TextVAETrainer, newest_checkpoint
 
 SUBJECTS = ["the soup", "the room", "our waiter", "the old car", "a new phone", "the gym", "this shop", "the bank"]
 VERBS = ["was", "seemed", "is always", "will be", "has never been", "looked"]

@@ -8,24 +8,15 @@ import json
 import logging
 import math
 import shutil
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader
 from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForCausalLM,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
     Trainer,
-    TrainerCallback,
     TrainerState,
     TrainingArguments,
     set_seed,
@@ -45,14 +36,15 @@ from .artifacts import (
     recover_folder,
     write_json,
 )
-from .configuration import PRESETS, TextVAEConfig, decoder_config, transformer_encoder
+from .assembly import build_model
+from .batches import SentencePairs, TokenBudgetSampler
+from .callbacks import DecoderReset, EpochSeed, FinalValidation, MetricsLog, Progress, say, tensorboard
 from .data import gate_texts, split_validation
-from .modeling import TextVAEModel
 from .objective import IGNORED, active_units, diagnose_collapse
 from .precision import has_bf16
 from .schedules import kl_weight
 from .text_vae import TextVAE
-from .tokenization import load_tokenizer, pad, train_tokenizer
+from .tokenization import load_tokenizer, pad
 from .train_config import TrainConfig
 
 logger = logging.getLogger(__name__)
@@ -110,47 +102,6 @@ def train(
     with atomic_replacement(output, TRAINING) as staged:
         staged.write_text(json.dumps(made_from, indent=2) + "\n")
     return TextVAE.from_pretrained(output)
-
-
-def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase | None = None) -> TextVAE:
-    """Return the untrained model that the options describe, with its tokenizers.
-
-    A half given as "gru", "transformer" or nothing starts from scratch; a folder or hub id brings pretrained weights
-    and its own tokenizer.
-    """
-    preset = PRESETS[config.size]
-    pretrained_lm = config.decoder not in ("gru", "transformer")
-    if pretrained_lm:
-        gguf_file = _gguf_file(config.decoder)
-        tokenizer = tokenizer or load_tokenizer(config.decoder, gguf_file)
-        lm = _load_pretrained(AutoModelForCausalLM, config.decoder, gguf_file=gguf_file)
-        decoder, vocab_size = lm.config, lm.config.vocab_size
-    else:
-        tokenizer = tokenizer or train_tokenizer(texts, config.vocab_size or preset.vocab_size)
-        lm, vocab_size = None, len(tokenizer)
-        decoder = decoder_config(preset, vocab_size, config.decoder)
-    if config.encoder is not None:
-        encoder_tokenizer = load_tokenizer(config.encoder)
-        backbone = _load_pretrained(AutoModel, config.encoder, add_pooling_layer=False)
-        encoder = backbone.config
-    else:
-        encoder_tokenizer, backbone = None, None
-        encoder = transformer_encoder(preset, vocab_size)
-    model_config = TextVAEConfig(
-        encoder=encoder,
-        decoder=decoder,
-        latent_dim=config.latent_dim or preset.latent_dim,
-        pooling="mean" if backbone is not None else "attention",
-        pooling_queries=preset.pooling_queries,
-        prefix_length=preset.prefix_length,
-        batch_norm_gamma=config.bn_gamma,
-        max_length=config.max_length,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
-        mask_token_id=tokenizer.mask_token_id if tokenizer.mask_token_id is not None else tokenizer.unk_token_id,
-    )
-    return TextVAE(TextVAEModel(model_config, backbone, lm), tokenizer, encoder_tokenizer)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -212,7 +163,7 @@ class TextVAETrainer(Trainer):
         if config.reset_decoder:
             self.add_callback(DecoderReset(self, round(config.warmup * steps)))
         if config.tensorboard:
-            self.add_callback(_tensorboard(output))
+            self.add_callback(tensorboard(output))
         self.running: list[Tensor] = []
 
     # Batches
@@ -370,142 +321,6 @@ class TextVAETrainer(Trainer):
             shutil.rmtree(old)
 
 
-class SentencePairs(Dataset):
-    """Token ids of each sentence for the encoder and for the decoder."""
-
-    def __init__(self, vae: TextVAE, texts: Sequence[str]):
-        self.decoder = vae.decoder_rows(texts)
-        self.encoder = self.decoder if vae.encoder_tokenizer is vae.tokenizer else vae.encoder_rows(texts)
-        self.lengths = [max(len(a), len(b)) for a, b in zip(self.encoder, self.decoder, strict=True)]
-
-    def __len__(self) -> int:
-        return len(self.decoder)
-
-    def __getitem__(self, i: int) -> tuple[list[int], list[int]]:
-        return self.encoder[i], self.decoder[i]
-
-
-class TokenBudgetSampler(Sampler[list[int]]):
-    """Batches of about `budget` tokens, of sentences of nearly one length.
-
-    Sentences are sorted by length, equal lengths in a random order of each epoch, and cut into batches; the batches
-    come in random order. Their number is the same in every epoch, which an exact resume needs.
-    """
-
-    def __init__(self, lengths: Sequence[int], budget: int, seed: int):
-        super().__init__()
-        self.lengths, self.budget, self.seed, self.epoch = np.asarray(lengths, np.int64), budget, seed, 0
-        self.cuts = self._cut(np.sort(self.lengths))
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose which epoch's order the next iteration yields."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.cuts) - 1
-
-    def __iter__(self) -> Iterator[list[int]]:
-        generator = np.random.default_rng([self.seed, self.epoch])
-        shuffled = generator.permutation(len(self.lengths))
-        order = shuffled[np.argsort(self.lengths[shuffled], kind="stable")]
-        for i in generator.permutation(len(self)):
-            yield order[self.cuts[i] : self.cuts[i + 1]].tolist()
-
-    def _cut(self, ascending: np.ndarray) -> list[int]:
-        cuts = [0]
-        for i, length in enumerate(ascending):
-            if i > cuts[-1] and (i - cuts[-1] + 1) * length > self.budget:
-                cuts.append(i)
-        return [*cuts, len(ascending)] if len(ascending) else cuts
-
-
-class EpochSeed(TrainerCallback):
-    """Tell the sampler which epoch begins, also after a resume in the middle of one."""
-
-    def __init__(self, sampler: TokenBudgetSampler):
-        self.sampler = sampler
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Set the epoch from the number of steps done."""
-        self.sampler.set_epoch(state.global_step // len(self.sampler))
-
-
-class FinalValidation(TrainerCallback):
-    """Validate at the last step too, wherever the validation interval falls."""
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Ask for a validation at the end."""
-        if state.global_step >= state.max_steps:
-            control.should_evaluate = True
-
-
-class DecoderReset(TrainerCallback):
-    """Draw the decoder anew, and forget its moments, when the warm-up ends."""
-
-    def __init__(self, trainer: TextVAETrainer, step: int):
-        self.trainer, self.step = trainer, step
-
-    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Reset at the chosen step; a run resumed at that very step resets there too."""
-        if state.global_step == self.step:
-            model = self.trainer.vae.model
-            model.reset_decoder(self.trainer.config.seed)
-            moments: Any = self.trainer.optimizer
-            for parameter in model.decoder.parameters():
-                moments.state.pop(parameter, None)
-
-
-class MetricsLog(TrainerCallback):
-    """Append every logged line to metrics.jsonl."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        """Write one line and flush it."""
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": state.global_step, "epoch": state.epoch} | (logs or {})) + "\n")
-
-
-class Progress(TrainerCallback):
-    """Say on stderr how far the run is, how fast it goes and when it will be done."""
-
-    def __init__(self) -> None:
-        self.started = 0.0
-        self.first_step = 0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Start the clock."""
-        self.started, self.first_step = time.monotonic(), state.global_step
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        """Print one line."""
-        logs = logs or {}
-        if "reconstruction" in logs:
-            rate = (state.global_step - self.first_step) / max(time.monotonic() - self.started, 1e-9)
-            left = (state.max_steps - state.global_step) / rate if rate else 0
-            say(
-                f"step {state.global_step:,}/{state.max_steps:,}  reconstruction {logs['reconstruction']:.2f}  "
-                f"kl {logs['kl']:.2f}  beta {logs['beta']:.3f}  {rate:.1f} steps/s  {_clock(left)} left"
-            )
-        elif "eval_loss" in logs:
-            say(
-                f"validation at step {state.global_step:,}: reconstruction {logs['eval_reconstruction']:.2f}  "
-                f"kl {logs['eval_kl']:.2f}  active units {logs['eval_active_units']:.0%}"
-            )
-
-
-def say(message: str) -> None:
-    """Write one line to stderr, where progress goes."""
-    sys.stderr.write(message + "\n")
-    sys.stderr.flush()
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
-
-
 def _prepare_run(output: Path, config: TrainConfig, texts: Sequence[str], made_from: dict, resume: bool) -> TextVAE:
     recover_folder(output)
     if (output / TRAINING).exists():
@@ -559,31 +374,3 @@ def _keep_metrics_until(path: Path, step: int) -> None:
             break
     with atomic_path(path) as staged:
         staged.write_text("".join(kept), encoding="utf-8")
-
-
-def _gguf_file(source: str) -> str | None:
-    folder = Path(source)
-    if not folder.is_dir() or (folder / "config.json").exists():
-        return None
-    files = sorted(folder.glob("*.gguf"))
-    return files[0].name if files else None
-
-
-def _load_pretrained(auto: Any, source: str, **options: Any) -> PreTrainedModel:
-    """Load pretrained weights in float32 from a folder or hub id."""
-    gguf_file = options.pop("gguf_file", None)
-    if gguf_file:
-        options["gguf_file"] = gguf_file
-    elif auto is AutoModel and AutoConfig.from_pretrained(source).model_type != "bert":
-        options.pop("add_pooling_layer", None)  # only BERT-like classes take it
-    return auto.from_pretrained(source, dtype=torch.float32, **options)
-
-
-def _tensorboard(output: Path) -> TrainerCallback:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ImportError("TensorBoard files need tensorboard: pip install 'textvae[tensorboard]'") from error
-    from transformers.integrations import TensorBoardCallback
-
-    return TensorBoardCallback(SummaryWriter(str(output / "tensorboard")))

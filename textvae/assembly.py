@@ -1,0 +1,75 @@
+"""Untrained models: from-scratch and pretrained halves put together with their tokenizers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+
+from .configuration import PRESETS, TextVAEConfig, decoder_config, transformer_encoder
+from .modeling import TextVAEModel
+from .text_vae import TextVAE
+from .tokenization import load_tokenizer, train_tokenizer
+from .train_config import TrainConfig
+
+
+def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase | None = None) -> TextVAE:
+    """Return the untrained model that the options describe, with its tokenizers.
+
+    A half given as "gru", "transformer" or nothing starts from scratch; a folder or hub id brings pretrained weights
+    and its own tokenizer.
+    """
+    preset = PRESETS[config.size]
+    pretrained_lm = config.decoder not in ("gru", "transformer")
+    if pretrained_lm:
+        gguf_file = _gguf_file(config.decoder)
+        tokenizer = tokenizer or load_tokenizer(config.decoder, gguf_file)
+        lm = _load_pretrained(AutoModelForCausalLM, config.decoder, gguf_file=gguf_file)
+        decoder, vocab_size = lm.config, lm.config.vocab_size
+    else:
+        tokenizer = tokenizer or train_tokenizer(texts, config.vocab_size or preset.vocab_size)
+        lm, vocab_size = None, len(tokenizer)
+        decoder = decoder_config(preset, vocab_size, config.decoder)
+    if config.encoder is not None:
+        encoder_tokenizer = load_tokenizer(config.encoder)
+        backbone = _load_pretrained(AutoModel, config.encoder, add_pooling_layer=False)
+        encoder = backbone.config
+    else:
+        encoder_tokenizer, backbone = None, None
+        encoder = transformer_encoder(preset, vocab_size)
+    model_config = TextVAEConfig(
+        encoder=encoder,
+        decoder=decoder,
+        latent_dim=config.latent_dim or preset.latent_dim,
+        pooling="mean" if backbone is not None else "attention",
+        pooling_queries=preset.pooling_queries,
+        prefix_length=preset.prefix_length,
+        batch_norm_gamma=config.bn_gamma,
+        max_length=config.max_length,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
+        mask_token_id=tokenizer.mask_token_id if tokenizer.mask_token_id is not None else tokenizer.unk_token_id,
+    )
+    return TextVAE(TextVAEModel(model_config, backbone, lm), tokenizer, encoder_tokenizer)
+
+
+def _gguf_file(source: str) -> str | None:
+    folder = Path(source)
+    if not folder.is_dir() or (folder / "config.json").exists():
+        return None
+    files = sorted(folder.glob("*.gguf"))
+    return files[0].name if files else None
+
+
+def _load_pretrained(auto: Any, source: str, **options: Any) -> PreTrainedModel:
+    """Load pretrained weights in float32 from a folder or hub id."""
+    gguf_file = options.pop("gguf_file", None)
+    if gguf_file:
+        options["gguf_file"] = gguf_file
+    elif auto is AutoModel and AutoConfig.from_pretrained(source).model_type != "bert":
+        options.pop("add_pooling_layer", None)  # only BERT-like classes take it
+    return auto.from_pretrained(source, dtype=torch.float32, **options)
