@@ -19,9 +19,9 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "textvae"
 LAYERS = [
     {"gaussian", "objective", "schedules", "geometry", "noise", "precision"},
-    {"configuration", "train_config", "tokenization", "data", "artifacts"},
+    {"configuration", "train_config", "tokenization", "gate", "data", "artifacts"},
     {"modeling"},
-    {"text_vae", "index", "assembly"},
+    {"text_vae", "items", "index", "assembly"},
     {"training", "batches", "callbacks", "evaluation", "attributes", "pictures"},
     {"cli", "__main__"},
 ]
@@ -31,7 +31,7 @@ DOORS = {
     "datasets": {"data"},
     "pyarrow": {"data"},
     "faiss": {"index"},
-    "sqlite3": {"index"},
+    "sqlite3": {"items"},
     "transformers": {
         "configuration",
         "tokenization",

@@ -1,6 +1,7 @@
 import csv
 import doctest
 import gzip
+import importlib
 import io
 import itertools
 import json
@@ -18,17 +19,8 @@ from pyarrow import parquet
 
 from textvae import data
 from textvae.artifacts import CorruptFileError
-from textvae.data import (
-    MAX_CHARACTERS,
-    GateReport,
-    clean,
-    gate,
-    gate_texts,
-    read_corpus,
-    read_rows,
-    read_texts,
-    split_validation,
-)
+from textvae.data import read_corpus, read_rows, read_texts, split_validation
+from textvae.gate import MAX_CHARACTERS, GateReport, clean, gate, gate_texts
 
 FAMILY, ARABIC = "a family \U0001f468\u200d\U0001f469\u200d\U0001f467", "\u0645\u0631\u062d\u0628\u0627"
 MEGABYTE = "x" * 1_000_000
@@ -43,8 +35,9 @@ def give_stdin(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
 
 
-def test_the_examples_run():
-    assert doctest.testmod(data).failed == 0
+@pytest.mark.parametrize("module", ["data", "gate"])
+def test_the_examples_run(module):
+    assert doctest.testmod(importlib.import_module(f"textvae.{module}")).failed == 0
 
 
 # The gate

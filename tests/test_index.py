@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from textvae import artifacts
+from textvae import artifacts, items
 from textvae import index as module
 from textvae.artifacts import CorruptFileError, write_manifest
 from textvae.index import Hit, LatentIndex
@@ -633,7 +633,7 @@ def test_a_failed_write_leaves_the_older_index(index, vae, tmp_path, monkeypatch
     index.save(tmp_path / "index")
     newer = LatentIndex.build(vae, ["only"])
     if writer == "VACUUM":
-        newer._items.close()
+        newer._items._database.close()
     else:
         monkeypatch.setattr("faiss.write_index", lambda *_: (_ for _ in ()).throw(RuntimeError("write error")))
     with pytest.raises(OSError, match="could not write .*index .*: is the disk full?"):
@@ -652,3 +652,8 @@ def test_the_examples_in_the_docstrings_run(vae, tmp_path, method):
     (example,) = doctest.DocTestFinder(recurse=False).find(documented, "example", globs=names)
     results = doctest.DocTestRunner().run(example)
     assert results.attempted >= 1 and results.failed == 0
+
+
+def test_the_examples_of_the_item_store_run():
+    results = doctest.testmod(items)
+    assert results.attempted >= 4 and results.failed == 0

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from . import geometry
 from .artifacts import CorruptFileError, atomic_folder, open_folder, read_json, write_json
-from .data import gate_texts
+from .gate import gate_texts
 from .geometry import Array
 from .text_vae import TextVAE
 

@@ -1,4 +1,4 @@
-"""Text on its way in: the gate every text passes, and corpora read from files, standard input or the hub."""
+"""Corpora, read from files, standard input or the hub, and split into training and validation."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import re
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,14 @@ from typing import Any
 import numpy as np
 
 from .artifacts import CorruptFileError
+from .gate import GateReport, clean_one, with_article
 
-MAX_CHARACTERS = 10_000
 TEXT_COLUMNS = ("text", "sentence", "content", "review")  # looked for in this order when no column is named
 SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".parquet")
 FORMATS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
 
 LONGEST_LINE = 1 << 26  # bytes; what a file without line ends may cost in memory
 HEAD = 8192  # bytes that are looked at to tell text from binary
-SURROGATES = re.compile("[\ud800-\udfff]")
 # Formats that begin with valid UTF-8; others give themselves away by NULs or when they are decoded.
 MAGIC = {b"PK\x03\x04": "a zip archive", b"PAR1\x15": "a Parquet file", b"%PDF-": "a PDF"}
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(:[\w.-]+)?")
@@ -37,105 +35,6 @@ FILE_SUFFIX = re.compile(r"\.[A-Za-z]\w{0,7}")  # "data.csv" is a missing file, 
 
 # Given the columns there are, returns the wanted ones: the text first.
 Choose = Callable[[Sequence[str]], list[str]]
-
-
-@dataclass
-class GateReport:
-    """What happened to the texts of a corpus: counts, in texts."""
-
-    read: int = 0
-    kept: int = 0
-    empty: int = 0
-    cut: int = 0
-    surrogates: int = 0
-
-    def summary(self) -> str:
-        """Return the counts that are not zero as one plain line.
-
-        Example:
-            >>> GateReport(read=1003, kept=1000, empty=3).summary()
-            'read 1,003 lines: 1,000 kept, 3 empty'
-        """
-        counts = {
-            "kept": self.kept,
-            "empty": self.empty,
-            f"cut at {MAX_CHARACTERS:,} characters": self.cut,
-            "with lone surrogates replaced": self.surrogates,
-        }
-        details = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-        total = f"read {self.read:,} {'line' if self.read == 1 else 'lines'}"
-        return f"{total}: {details}" if details else total
-
-
-def gate(text: object, position: int = 0) -> str:
-    r"""Return a text that every tokenizer takes: lone surrogates replaced by U+FFFD, cut at `MAX_CHARACTERS`.
-
-    Empty texts, NUL, emoji and right-to-left text pass unchanged.
-
-    Args:
-        text: Anything; only strings pass.
-        position: Its place among the texts, from 0, for the message.
-
-    Raises:
-        TypeError: It is not a string.
-
-    Example:
-        >>> gate("half an emoji: \ud83d")
-        'half an emoji: �'
-    """
-    return SURROGATES.sub("\N{REPLACEMENT CHARACTER}", _string(text, position)[:MAX_CHARACTERS])
-
-
-def gate_texts(texts: Sequence[str]) -> list[str]:
-    """Pass a list of texts through the gate, in order; `[]` gives `[]`.
-
-    Raises:
-        TypeError: `texts` is one string, a mapping or a set instead of a list, or one of them is not a string.
-
-    Example:
-        >>> gate_texts(["one", ""])
-        ['one', '']
-    """
-    if isinstance(texts, (str, bytes, bytearray, Mapping, Set)) or not isinstance(texts, Iterable):
-        raise TypeError(f"expected a list of strings, got {_article(type(texts).__name__)}")
-    return [gate(text, position) for position, text in enumerate(texts)]
-
-
-def clean(texts: Iterable[object], report: GateReport) -> Iterator[str]:
-    r"""Yield the texts of a corpus, each on one line, without outer whitespace; count everything into `report`.
-
-    Empty texts and None (a missing value) are skipped.
-
-    Raises:
-        TypeError: A text is neither a string nor None.
-
-    Example:
-        >>> list(clean([" one\ntwo ", ""], GateReport()))
-        ['one two']
-    """
-    return filter(None, (_clean_one(text, report) for text in texts))
-
-
-def _clean_one(text: object, report: GateReport) -> str:
-    """Return the cleaned text, "" if there is none."""
-    position = report.read
-    report.read += 1
-    raw = "" if text is None else _string(text, position)
-    # Not a regular expression: `\s*\n\s*` takes quadratic time on a megabyte of spaces.
-    line = " ".join(filter(None, map(str.strip, raw.replace("\t", "\n").splitlines())))
-    if not line:
-        report.empty += 1
-        return ""
-    report.kept += 1
-    report.cut += len(line) > MAX_CHARACTERS
-    report.surrogates += SURROGATES.search(line, 0, MAX_CHARACTERS) is not None
-    return gate(line).rstrip()
-
-
-def _string(text: object, position: int) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"text {position} is {_article(type(text).__name__)}, not a string")
-    return text
 
 
 def read_texts(
@@ -260,7 +159,7 @@ def _rows(
     kept = 0
     for text, *rest in values:
         try:
-            cleaned = _clean_one(text, report)
+            cleaned = clean_one(text, report)
         except TypeError as error:
             raise ValueError(f"{name}: {error}; choose a column of texts with --column") from error
         if not cleaned:
@@ -354,7 +253,7 @@ def _read_json(lines: Iterator[str], name: str, choose: Choose) -> Iterator[Sequ
         elif record is None:
             yield [None]
         else:
-            kind = _article(type(record).__name__)
+            kind = with_article(type(record).__name__)
             raise ValueError(f"{name} line {number} is {kind}, not a JSON object: write one object a line")
 
 
@@ -439,7 +338,3 @@ def _not_text(name: str, why: str) -> ValueError:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def _article(kind: str) -> str:
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"

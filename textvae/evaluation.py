@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .data import gate_texts
+from .gate import gate_texts
 from .gaussian import DiagonalGaussian
 from .objective import active_units
 from .text_vae import TextVAE

@@ -1,17 +1,15 @@
-"""Similarity search in latent space: FAISS over posterior means, with the texts and their metadata in SQLite."""
+"""Similarity search in latent space: FAISS over posterior means, beside the texts and their metadata."""
 
 # N vectors, D latent dimensions
 from __future__ import annotations
 
-import json
 import operator
 import os
 import re
-import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice, zip_longest
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
@@ -19,19 +17,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .artifacts import MANIFEST, CorruptFileError, atomic_folder, open_folder, read_json, write_json
+from .items import Item, ItemStore, Row, StoreError, rows_of
 
 if TYPE_CHECKING:
     from .text_vae import TextVAE
 
 Metric = Literal["cosine", "l2"]
-Item = str | Mapping[str, Any]
-Row = tuple[str, str]  # a text and its metadata as JSON
 FORMAT_VERSION = 1
 VECTORS, ITEMS, ABOUT = "index.faiss", "items.sqlite", "index.json"
 BLOCK = 8192  # texts that are encoded and stored together
 TRAINING_BLOCKS = 8  # blocks that train the quantizers of IVF, PQ and the like
 TOMBSTONES = 1 / 5  # share of removed vectors above which a graph is built again
-SURROGATES = re.compile("[\ud800-\udfff]")
 CRASHES = re.compile(r"NSG|HNSW0*[01](?!\d)|IVF0+(?!\d)")  # faiss takes these, then aborts or loses vectors
 
 
@@ -57,16 +53,14 @@ class LatentIndex:
         'a red fox'
     """
 
-    def __init__(self, vectors: Any, items: sqlite3.Connection, about: Mapping[str, Any], vae: TextVAE | None = None):
+    def __init__(self, vectors: Any, items: ItemStore, about: Mapping[str, Any], vae: TextVAE | None = None):
         """Wrap a faiss index and its items; `build` and `load` are the ways in."""
         self.factory: str = about["factory"]
         self.metric: Metric = about["metric"]
         self.fingerprint: str = about["fingerprint"]
         self._vectors, self._items, self._vae = vectors, items, vae
-        self._next_id: int = about.get("next_id", 0)
         self._tombstones = set(about.get("tombstones", ()))
         self._model_folders: list[Path] = about.get("model_folders", [])
-        self._items_are_saved = False  # True: `_items` reads the saved folder, copy before the first change
         self._lock = threading.RLock()
 
     @classmethod
@@ -103,8 +97,8 @@ class LatentIndex:
         if metric not in get_args(Metric):
             raise ValueError(f"unknown metric {metric!r}: use 'cosine' or 'l2'")
         about = {"factory": factory, "metric": metric, "fingerprint": vae.fingerprint}
-        index = cls(_new_vectors(vae.dim, factory, metric), _new_items(), about, vae)
-        rows = _rows(corpus, metadata)
+        index = cls(_new_vectors(vae.dim, factory, metric), ItemStore(), about, vae)
+        rows = rows_of(corpus, metadata)
         blocks = ((block, index._encode(block, batch_size)) for block in iter(lambda: list(islice(rows, BLOCK)), []))
         if not index._vectors.is_trained:
             sample = list(islice(blocks, TRAINING_BLOCKS))
@@ -168,7 +162,7 @@ class LatentIndex:
             >>> index.add(["a green frog"], metadata=[{"page": 7}])
             [2]
         """
-        rows = list(_rows(texts, metadata))
+        rows = list(rows_of(texts, metadata))
         return self._append(rows, self._encode(rows, batch_size)) if rows else []
 
     def remove(self, ids: Iterable[int]) -> int:
@@ -183,15 +177,9 @@ class LatentIndex:
             >>> index.remove([2])
             1
         """
-        removed = sorted({operator.index(id) for id in ids})
+        wanted = [operator.index(id) for id in ids]
         with self._lock:
-            unknown = [id for id in removed if self._row(id) is None]
-            if unknown:
-                names = ", ".join(map(str, unknown[:5])) + (f" and {len(unknown) - 5} more" if unknown[5:] else "")
-                raise ValueError(f"the index has no id {names}: nothing was removed")
-            self._own_items()
-            with self._items:
-                self._items.executemany("DELETE FROM items WHERE id = ?", ((id,) for id in removed))
+            with self._items.removing(wanted) as removed:
                 try:
                     self._vectors.remove_ids(np.array(removed, np.int64))
                 except RuntimeError:  # graphs and refined factories cannot
@@ -211,10 +199,7 @@ class LatentIndex:
             ('a red fox', {})
         """
         with self._lock:
-            row = self._row(id)
-        if row is None:
-            raise ValueError(f"the index has no id {id}")
-        return row[0], json.loads(row[1])
+            return self._items.get(id)
 
     def __len__(self) -> int:
         with self._lock:
@@ -232,13 +217,13 @@ class LatentIndex:
     def ids(self) -> list[int]:
         """Every id, ascending."""
         with self._lock:
-            return [id for (id,) in self._items.execute("SELECT id FROM items ORDER BY id")]
+            return self._items.ids()
 
     @property
     def texts(self) -> list[str]:
         """Every text, in the order of `ids`."""
         with self._lock:
-            return [text for (text,) in self._items.execute("SELECT text FROM items ORDER BY id")]
+            return self._items.texts()
 
     @property
     def model_path(self) -> Path | None:
@@ -278,8 +263,8 @@ class LatentIndex:
         with self._lock, atomic_folder(path, ABOUT) as staged:
             try:
                 faiss.write_index(self._vectors, str(staged / VECTORS))
-                self._items.execute("VACUUM INTO ?", (str(staged / ITEMS),))  # leaves no trace of removed texts
-            except (RuntimeError, sqlite3.Error) as error:
+                self._items.save(staged / ITEMS)
+            except (RuntimeError, StoreError) as error:
                 raise OSError(f"could not write {path} ({_reason(error)}): is the disk full?") from error
             model = self.model_path
             about = {
@@ -291,7 +276,7 @@ class LatentIndex:
                 "factory": self.factory,
                 "dim": self.dim,
                 "count": len(self),
-                "next_id": self._next_id,
+                "next_id": self._items.next_id,
                 "tombstones": sorted(self._tombstones),
             }
             write_json(staged / ABOUT, about)
@@ -321,18 +306,17 @@ class LatentIndex:
 
         try:
             vectors = faiss.read_index(str(path / VECTORS))
-            items = sqlite3.connect(f"{(path / ITEMS).as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
-            stored, last = items.execute("SELECT count(*), coalesce(max(id), -1) FROM items").fetchone()
+            items = ItemStore(path / ITEMS, about.get("next_id", 0))
+            stored, last = items.extent()
             index = cls(vectors, items, about)
             counts = len(index), stored, about["count"]
-        except (RuntimeError, sqlite3.DatabaseError, KeyError, TypeError) as error:
+        except (RuntimeError, StoreError, KeyError, TypeError) as error:
             raise CorruptFileError(f"{path} is not a readable index ({_reason(error)}): build it again") from error
-        if len(set(counts)) > 1 or last >= index._next_id or index.dim != about["dim"]:
+        if len(set(counts)) > 1 or last >= items.next_id or index.dim != about["dim"]:
             raise CorruptFileError(
                 f"the files of {path} disagree: {counts[0]} vectors, {counts[1]} texts, {counts[2]} in {ABOUT}: "
                 "build the index again"
             )
-        index._items_are_saved = True
         if vae is not None:
             index._check_model(vae)
             index._vae = vae
@@ -397,17 +381,11 @@ class LatentIndex:
             ) from error
 
     def _append(self, rows: Sequence[Row], vectors: NDArray[np.float32]) -> list[int]:
-        with self._lock:
-            self._own_items()
-            ids = range(self._next_id, self._next_id + len(rows))
-            stored = zip(ids, rows, strict=True)
-            with self._items:  # rolled back if faiss refuses
-                self._items.executemany("INSERT INTO items VALUES (?, ?, ?)", ((id, *row) for id, row in stored))
-                try:
-                    self._vectors.add_with_ids(vectors, np.array(ids, np.int64))
-                except RuntimeError as error:
-                    raise ValueError(f"the factory {self.factory!r} refuses these vectors: {_reason(error)}") from error
-            self._next_id = ids.stop
+        with self._lock, self._items.adding(rows) as ids:
+            try:
+                self._vectors.add_with_ids(vectors, np.array(ids, np.int64))
+            except RuntimeError as error:
+                raise ValueError(f"the factory {self.factory!r} refuses these vectors: {_reason(error)}") from error
         return list(ids)
 
     def _nearest(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[int, float]]]:
@@ -438,18 +416,6 @@ class LatentIndex:
     def _hit(self, id: int, score: float) -> Hit:
         closeness = score if self.metric == "cosine" else 0.0 - max(score, 0.0) ** 0.5  # faiss squares, rounds below 0
         return Hit(id, closeness, *self.get(id))
-
-    def _row(self, id: int) -> Row | None:
-        if not 0 <= id < self._next_id:
-            return None
-        return self._items.execute("SELECT text, metadata FROM items WHERE id = ?", (int(id),)).fetchone()
-
-    def _own_items(self) -> None:
-        if self._items_are_saved:
-            saved, self._items = self._items, sqlite3.connect("", check_same_thread=False)
-            saved.backup(self._items)
-            saved.close()
-            self._items_are_saved = False
 
     def _bury(self) -> None:
         import faiss
@@ -484,34 +450,6 @@ def _new_vectors(dim: int, factory: str, metric: Metric) -> Any:
     # inverted lists keep ids themselves; under an IDMap2, removal would leave every later id pointing at another text
     inner.nprobe = max(1, round(inner.nlist**0.5))  # the default of 1 misses most neighbours
     return vectors
-
-
-def _new_items() -> sqlite3.Connection:
-    items = sqlite3.connect("", check_same_thread=False)  # a nameless temporary file: spills to disk, vanishes on close
-    items.execute("CREATE TABLE items (id INTEGER PRIMARY KEY, text TEXT NOT NULL, metadata TEXT NOT NULL)")
-    return items
-
-
-def _rows(corpus: Iterable[Item], metadata: Sequence[Mapping[str, Any] | None] | None) -> Iterator[Row]:
-    if isinstance(corpus, str | bytes | Mapping):
-        raise TypeError(f"texts come as a list or another iterable, got a single {type(corpus).__name__}")
-    missing: Any = object()
-    pairs: Any = (
-        ((item, None) for item in corpus) if metadata is None else zip_longest(corpus, metadata, fillvalue=missing)
-    )
-    for position, (item, extra) in enumerate(pairs):
-        if item is missing or extra is missing:
-            raise ValueError(f"texts and metadata differ in length after {position}: give one dictionary per text")
-        if isinstance(item, Mapping):
-            if "text" not in item or extra is not None:
-                raise ValueError(f"item {position} needs a 'text' and its metadata beside it, got {list(item)}")
-            item, extra = item["text"], {key: value for key, value in item.items() if key != "text"}
-        if not isinstance(item, str):
-            raise TypeError(f"the text of item {position} is a {type(item).__name__}, not a string")
-        try:
-            yield SURROGATES.sub("\ufffd", item), json.dumps(dict(extra or {}))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"the metadata of item {position} is not JSON ({error})") from error
 
 
 def _read_about(path: Path) -> dict[str, Any]:

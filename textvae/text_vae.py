@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerBase
 from . import geometry
 from .artifacts import CorruptFileError, atomic_folder, open_folder, read_json
 from .configuration import TextVAEConfig
-from .data import gate_texts
+from .gate import gate_texts
 from .gaussian import DiagonalGaussian
 from .geometry import Array, Method
 from .modeling import TextVAEModel

@@ -39,7 +39,8 @@ from .artifacts import (
 from .assembly import build_model
 from .batches import SentencePairs, TokenBudgetSampler
 from .callbacks import DecoderReset, EpochSeed, FinalValidation, MetricsLog, Progress, say, tensorboard
-from .data import gate_texts, split_validation
+from .data import split_validation
+from .gate import gate_texts
 from .objective import IGNORED, active_units, diagnose_collapse
 from .precision import has_bf16
 from .schedules import kl_weight

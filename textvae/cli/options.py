@@ -18,7 +18,7 @@ from cyclopts import Parameter
 from ..artifacts import open_folder
 
 if TYPE_CHECKING:
-    from ..data import GateReport
+    from ..gate import GateReport
     from ..text_vae import TextVAE
 
 STDIN = "-"
@@ -106,7 +106,8 @@ class Reading:
 
         The first row is read at once, so that a bad corpus is refused before a model is loaded.
         """
-        from ..data import GateReport, read_rows
+        from ..data import read_rows
+        from ..gate import GateReport
 
         report = GateReport()
         options = {"column": self.column, "split": self.split, "streaming": self.streaming, "limit": self.limit}

@@ -1,0 +1,165 @@
+"""The texts of an index with their metadata: corpora turned into rows, and rows kept in SQLite."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from .gate import SURROGATES
+
+Item = str | Mapping[str, Any]
+Row = tuple[str, str]  # a text and its metadata as JSON
+StoreError = sqlite3.Error  # what a store raises when its file is damaged or the disk is full
+
+
+class ItemStore:
+    """Rows by id, where an id is never used twice.
+
+    A new store is a nameless temporary file; a saved one is read where it lies and copied before its first change.
+    Callers that share a store between threads take turns.
+
+    Example:
+        >>> store = ItemStore()
+        >>> with store.adding([("a red fox", "{}")]) as ids:
+        ...     print(list(ids))
+        [0]
+        >>> store.get(0)
+        ('a red fox', {})
+    """
+
+    def __init__(self, path: Path | None = None, next_id: int = 0):
+        """Make an empty store, or open the saved one at `path`, whose next row gets `next_id`.
+
+        Raises:
+            StoreError: The saved file cannot be opened.
+        """
+        self.next_id = next_id
+        self._is_saved = path is not None
+        if path is None:
+            self._database = _temporary_database()
+            self._database.execute(
+                "CREATE TABLE items (id INTEGER PRIMARY KEY, text TEXT NOT NULL, metadata TEXT NOT NULL)"
+            )
+        else:
+            address = f"{path.as_uri()}?mode=ro&immutable=1"
+            self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
+
+    def get(self, id: int) -> tuple[str, dict[str, Any]]:
+        """Return the text and the metadata of an id.
+
+        Raises:
+            ValueError: There is no such id.
+        """
+        row = self._row(id)
+        if row is None:
+            raise ValueError(f"the index has no id {id}")
+        return row[0], json.loads(row[1])
+
+    def ids(self) -> list[int]:
+        """Return every id, ascending."""
+        return [id for (id,) in self._database.execute("SELECT id FROM items ORDER BY id")]
+
+    def texts(self) -> list[str]:
+        """Return every text, in the order of `ids`."""
+        return [text for (text,) in self._database.execute("SELECT text FROM items ORDER BY id")]
+
+    def extent(self) -> tuple[int, int]:
+        """Return the number of rows and the largest id, -1 if there is none.
+
+        Raises:
+            StoreError: The file is damaged.
+        """
+        return self._database.execute("SELECT count(*), coalesce(max(id), -1) FROM items").fetchone()
+
+    @contextmanager
+    def adding(self, rows: Sequence[Row]) -> Iterator[range]:
+        """Add rows and yield their new ids; an error inside the block undoes it."""
+        self._own()
+        ids = range(self.next_id, self.next_id + len(rows))
+        stored = zip(ids, rows, strict=True)
+        with self._database:
+            self._database.executemany("INSERT INTO items VALUES (?, ?, ?)", ((id, *row) for id, row in stored))
+            yield ids
+        self.next_id = ids.stop
+
+    @contextmanager
+    def removing(self, ids: Iterable[int]) -> Iterator[list[int]]:
+        """Remove ids and yield them, each once and ascending; an error inside the block undoes it.
+
+        Raises:
+            ValueError: There is no such id. Nothing is removed.
+        """
+        removed = sorted(set(ids))
+        unknown = [id for id in removed if self._row(id) is None]
+        if unknown:
+            names = ", ".join(map(str, unknown[:5])) + (f" and {len(unknown) - 5} more" if unknown[5:] else "")
+            raise ValueError(f"the index has no id {names}: nothing was removed")
+        self._own()
+        with self._database:
+            self._database.executemany("DELETE FROM items WHERE id = ?", ((id,) for id in removed))
+            yield removed
+
+    def save(self, path: Path) -> None:
+        """Write the store to a new file, which holds no trace of removed rows.
+
+        Raises:
+            StoreError: The file cannot be written.
+        """
+        self._database.execute("VACUUM INTO ?", (str(path),))
+
+    def _row(self, id: int) -> Row | None:
+        if not 0 <= id < self.next_id:
+            return None
+        return self._database.execute("SELECT text, metadata FROM items WHERE id = ?", (int(id),)).fetchone()
+
+    def _own(self) -> None:
+        if self._is_saved:
+            saved, self._database = self._database, _temporary_database()
+            saved.backup(self._database)
+            saved.close()
+            self._is_saved = False
+
+
+def rows_of(corpus: Iterable[Item], metadata: Sequence[Mapping[str, Any] | None] | None = None) -> Iterator[Row]:
+    """Yield one row per text of a corpus; lone surrogates, which SQLite cannot store, become U+FFFD.
+
+    Args:
+        corpus: Texts, or mappings with a "text" whose other keys are its metadata.
+        metadata: One dictionary of JSON values (or None) per text, beside a corpus of strings.
+
+    Raises:
+        ValueError: Metadata that is not JSON or not one per text, or a mapping without "text".
+        TypeError: The corpus is a single item, or an item is neither a string nor a mapping.
+
+    Example:
+        >>> list(rows_of([{"text": "a red fox", "page": 3}]))
+        [('a red fox', '{"page": 3}')]
+    """
+    if isinstance(corpus, str | bytes | Mapping):
+        raise TypeError(f"texts come as a list or another iterable, got a single {type(corpus).__name__}")
+    missing: Any = object()
+    pairs: Any = (
+        ((item, None) for item in corpus) if metadata is None else zip_longest(corpus, metadata, fillvalue=missing)
+    )
+    for position, (item, extra) in enumerate(pairs):
+        if item is missing or extra is missing:
+            raise ValueError(f"texts and metadata differ in length after {position}: give one dictionary per text")
+        if isinstance(item, Mapping):
+            if "text" not in item or extra is not None:
+                raise ValueError(f"item {position} needs a 'text' and its metadata beside it, got {list(item)}")
+            item, extra = item["text"], {key: value for key, value in item.items() if key != "text"}
+        if not isinstance(item, str):
+            raise TypeError(f"the text of item {position} is a {type(item).__name__}, not a string")
+        try:
+            yield SURROGATES.sub("\ufffd", item), json.dumps(dict(extra or {}))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the metadata of item {position} is not JSON ({error})") from error
+
+
+def _temporary_database() -> sqlite3.Connection:
+    return sqlite3.connect("", check_same_thread=False)  # a nameless file: spills to disk, vanishes on close
