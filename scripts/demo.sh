@@ -7,7 +7,8 @@ run=runs/demo
 show() { printf '\n$ %s\n' "$*"; "$@"; }
 column() { awk -F'\t' -v column="$1" -v value="$2" 'NR > 1 && $column == value { print $1 }' data/train.tsv; }
 
-show textvae train data/train.tsv --valid data/valid.tsv -o $run --resume
+show textvae train data/train.tsv --valid data/valid.tsv -o $run --resume \
+    --size tiny --latent-dim 64 --epochs 3.5 --beta 0.15 --free-bits 0.2
 show textvae encode $run data/valid.tsv -o $run/valid.npy
 show textvae index $run data/train.tsv -o $run/index --keep topic
 for query in "the waiter was rude" "my phone runs out of power" "a haircut I loved" \
@@ -24,7 +25,7 @@ column 3 future > $run/future.txt
 show textvae attribute $run --positive $run/positive.txt --negative $run/negative.txt --name sentiment -o $run/sentiment
 show textvae attribute $run --positive $run/future.txt --negative $run/past.txt --name tense -o $run/tense
 for sentence in "The receptionist was rude." "The battery is weak." "The soup at this restaurant tasted bad."; do
-    show textvae shift $run "$sentence" --attribute $run/sentiment --strength 1
+    show textvae shift $run "$sentence" --attribute $run/sentiment --strength 2
 done
 for sentence in "The receptionist was helpful." "The gym opened at six." "The mechanic repaired the brakes."; do
     show textvae shift $run "$sentence" --attribute $run/tense --strength 1

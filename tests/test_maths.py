@@ -361,10 +361,11 @@ def test_slerp_between_equal_norms_keeps_the_norm(start, end, n):
     np.testing.assert_allclose(np.linalg.norm(path(start, end, n), axis=1), 7, rtol=1e-3)
 
 
-def test_slerp_walks_the_circle_at_a_steady_pace():
-    angles = np.linspace(0, 2, 6)
-    points = path([3.0, 0.0], [3 * math.cos(2), 3 * math.sin(2)], 6)
-    np.testing.assert_allclose(points, 3 * np.stack([np.cos(angles), np.sin(angles)], 1), atol=1e-5)
+@pytest.mark.parametrize("angle", [0.05, 2.0, 3.0])
+def test_slerp_walks_the_circle_at_a_steady_pace(angle):
+    angles = np.linspace(0, angle, 6)
+    points = path([3.0, 0.0], [3 * math.cos(angle), 3 * math.sin(angle)], 6)
+    np.testing.assert_allclose(points, 3 * np.stack([np.cos(angles), np.sin(angles)], 1), atol=1e-4)
 
 
 @pytest.mark.parametrize(
