@@ -4,7 +4,7 @@
 
 FOLDER holds yelp/{train,valid}.tsv (label TAB sentence) and ptb/{train,valid}.txt. Every number is measured on
 validation sentences. Runs go to --runs and are resumed if they exist, so an interrupted benchmark loses nothing; the
-minutes are those of all its sessions.
+minutes add up over the interruptions.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def start(run: Path) -> subprocess.Popen:
 def wait_for_a_moment(process: subprocess.Popen, run: Path, generator: random.Random, during_save: bool) -> bool:
     """Return at a random moment of the training, or as soon as a save is under way; say whether one is."""
     before = newest(run)
-    while process.poll() is None and newest(run) == before:  # until this session has made progress of its own
+    while process.poll() is None and newest(run) == before:  # until this process has made progress of its own
         time.sleep(0.005)
     deadline = time.monotonic() + generator.uniform(0, 4)
     while process.poll() is None and time.monotonic() < deadline:

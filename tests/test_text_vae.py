@@ -344,6 +344,16 @@ def test_the_seed_decides_the_weights(small_vae, other_vae, sentences):
     assert len(small_vae.fingerprint) == 16 and int(small_vae.fingerprint, 16)
 
 
+@pytest.mark.parametrize(
+    "name", ["encoder.mean.bias", "encoder.backbone.embeddings.LayerNorm.weight", "decoder.gru.bias_hh_l0"]
+)
+def test_the_fingerprint_covers_every_weight(sentences, small_vae, name):
+    changed = TextVAE.from_texts(sentences, TextVAEConfig.preset("tiny", vocab_size=320, max_length=24))
+    with torch.no_grad():
+        changed.model.get_parameter(name)[-1] += 1e-3
+    assert changed.fingerprint != small_vae.fingerprint
+
+
 def test_a_saved_model_is_the_same(small_vae, run, sentences):
     loaded = TextVAE.from_pretrained(run, device="cpu")
     assert loaded.fingerprint == small_vae.fingerprint and loaded.dim == 32 and loaded.path == run.resolve()
@@ -489,11 +499,11 @@ def test_separable_latents_are_told_apart():
 
 
 def test_latents_that_say_nothing_are_told_apart_half_of_the_time():
-    texts = [f"bad {i}" for i in range(200)]
-    attribute = Attribute.fit(SyntheticVAE(spread=1.0), texts[:100], texts[100:])
-    assert 0.35 < attribute.accuracy < 0.65
-    low, high = attribute.interval
-    assert low < attribute.accuracy < high
+    # Few examples in six dimensions: judged on the examples it was fitted on, the direction would seem right.
+    texts = [f"bad {i}" for i in range(400)]
+    fits = [Attribute.fit(SyntheticVAE(spread=1.0), texts[i : i + 5], texts[i + 5 : i + 10]) for i in range(0, 400, 10)]
+    assert 0.4 < np.mean([attribute.accuracy for attribute in fits]) < 0.6
+    assert all(low <= fit.accuracy <= high for fit in fits for low, high in [fit.interval])
 
 
 @pytest.mark.parametrize(("accuracy", "examples", "expected"), [(0.9, 100, (0.8256, 0.9448)), (1.0, 10, (0.7225, 1.0))])
