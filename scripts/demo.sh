@@ -4,15 +4,22 @@
 . "$(dirname "$0")/install.sh" ""
 run=runs/demo
 
-show() { printf '\n$ %s\n' "$*"; "$@"; }
+show() {
+    printf '\n$'
+    for word in "$@"; do
+        case $word in *" "*) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac
+    done
+    printf '\n'
+    "$@"
+}
 column() { awk -F'\t' -v column="$1" -v value="$2" 'NR > 1 && $column == value { print $1 }' data/train.tsv; }
 
 show textvae train data/train.tsv --valid data/valid.tsv -o $run --resume \
-    --size tiny --latent-dim 64 --epochs 3.5 --beta 0.15 --free-bits 0.2
+    --size tiny --latent-dim 64 --epochs 3 --beta 0.15 --free-bits 0.2
 show textvae encode $run data/valid.tsv -o $run/valid.npy
 show textvae index $run data/train.tsv -o $run/index --keep topic
-for query in "the waiter was rude" "my phone runs out of power" "a haircut I loved" \
-    "the flight left late" "easy to read and well bound"; do
+for query in "The waiter was rude." "The battery of my phone is weak." "I loved this hair salon." \
+    "The flight was late." "The novel was gripping."; do
     show textvae search $run/index "$query" -k 3
 done
 show textvae sample $run -n 10 --seed 0
