@@ -226,6 +226,8 @@ def test_altered_weights_are_refused(tmp_path, byte):
         ({"beta": -1}, "--beta must not be negative"),
         ({"warmup": 1.5}, r"--warmup must be a share in \[0, 1\]"),
         ({"word_dropout": 1.0}, r"--word-dropout must be a share in \[0, 1\)"),
+        ({"schedule": "linear", "warmup": 0.9, "ramp": 0.5}, "--ramp and --warmup together must be at most 1"),
+        ({"reset_decoder": True, "decoder": "gpt2"}, "--reset-decoder would throw away the pretrained weights"),
         ({"max_length": 2}, "--max-length must be at least 3"),
     ],
 )

@@ -54,9 +54,9 @@ def shuffle_tokens(input_ids: Tensor, attention_mask: Tensor, distance: float) -
     jitter_BT = torch.rand(B, T, device=input_ids.device) * distance
     inner_BT = inner_tokens(attention_mask)
     ends_T = torch.where(inner_BT, places_BT + jitter_BT, places_BT)
-    # Ends keep their place: an inner token may not sort past the EOS that follows it nor before the BOS.
+    # The EOS keeps its place: no inner token may sort past it.
     last_B1 = attention_mask.sum(1, keepdim=True).float() - 1
-    keys_BT = torch.where(inner_BT, ends_T.clamp(min=0.5).minimum(last_B1 - 0.5), ends_T)
+    keys_BT = torch.where(inner_BT, ends_T.minimum(last_B1 - 0.5), ends_T)
     return input_ids.gather(1, keys_BT.argsort(dim=1, stable=True))
 
 

@@ -370,6 +370,8 @@ class TextVAE:
 
     def _latents(self, latents: ArrayLike) -> Array:
         points = np.asarray(latents, np.float32)
+        if points.shape == (0,):
+            points = points.reshape(0, self.dim)
         if points.ndim != 2 or points.shape[1] != self.dim:
             raise ValueError(f"latents have shape {points.shape}, the model needs (N, {self.dim})")
         if not np.isfinite(points).all():

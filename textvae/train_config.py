@@ -91,6 +91,20 @@ class TrainConfig:
             _require(getattr(self, name) >= 0, name, "must not be negative", getattr(self, name))
         for name in ("warmup", "ramp"):
             _require(0 <= getattr(self, name) <= 1, name, "must be a share in [0, 1]", getattr(self, name))
+        rises = self.schedule in ("linear", "logistic")
+        whole = self.warmup + self.ramp
+        _require(
+            not rises or whole <= 1,
+            "ramp",
+            "and --warmup together must be at most 1: the KL weight never gets up",
+            whole,
+        )
+        _require(
+            not self.reset_decoder or self.decoder in ("gru", "transformer"),
+            "reset_decoder",
+            "would throw away the pretrained weights of --decoder",
+            self.decoder,
+        )
         for name in ("word_dropout", "noise_drop", "noise_mask"):
             _require(0 <= getattr(self, name) < 1, name, "must be a share in [0, 1)", getattr(self, name))
         _require(self.max_length >= 3, "max_length", "must be at least 3", self.max_length)

@@ -141,11 +141,10 @@ class TextVAEModel(PreTrainedModel):
 
     def reset_decoder(self, generator_seed: int) -> None:
         """Draw the decoder's weights anew (Li et al. 2019, sec. 3: the second phase starts from a fresh decoder)."""
-        state = torch.get_rng_state()
-        torch.manual_seed(generator_seed)
         config: Any = self.config
-        fresh = build_decoder(config)
-        torch.set_rng_state(state)
+        with torch.random.fork_rng():
+            torch.manual_seed(generator_seed)
+            fresh = build_decoder(config)
         self.decoder.load_state_dict(fresh.state_dict())
 
 
