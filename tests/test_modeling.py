@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassFieldValidationError
-from transformers import AutoConfig, AutoModel, BertConfig, GPT2Config
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, BertConfig, GPT2Config
 
 from textvae import TextVAE, TextVAEConfig, TextVAEModel
 from textvae.configuration import GRUDecoderConfig
@@ -392,3 +392,12 @@ def test_more_beams_never_find_a_less_likely_best_text(trained, latents):
 
     scores = [score({"num_beams": n}) for n in (1, 2, 6)]
     assert all(worse <= better + 1e-3 for worse, better in pairwise(scores))
+
+
+def test_a_language_model_that_chose_its_attention_can_be_the_decoder():
+    lm = AutoModelForCausalLM.from_config(config("gpt2").decoder, attn_implementation="sdpa")
+    with_lm = config("gpt2")
+    with_lm.decoder = lm.config
+    assert with_lm.decoder._attn_implementation == "sdpa"
+    model = TextVAEModel(with_lm, lm=lm)
+    assert model.generate(torch.zeros(2, with_lm.latent_dim), max_length=5).shape[0] == 2

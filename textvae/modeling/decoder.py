@@ -26,6 +26,10 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
     config_class = PreTrainedConfig
     main_input_name = "input_ids"
     base_model_prefix = "lm"
+    # The config of a loaded model names the attention that its own class chose; these let it through.
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_attention_backend = True
 
     @abstractmethod
     def forward(
