@@ -39,7 +39,8 @@ def main() -> None:
             process = start(broken)
             saving = wait_for_a_moment(process, broken, generator, during_save=killed % 2 == 1)
             if process.poll() is not None:
-                failed += process.returncode != 0
+                if process.returncode != 0:
+                    sys.exit(f"a resume failed: {broken.with_suffix('.log').read_text()}")
                 break
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -60,7 +61,8 @@ def main() -> None:
 def start(run: Path) -> subprocess.Popen:
     """Start or resume the training of a run."""
     command = [sys.executable, "-m", "textvae", "train", str(ROOT / "data/train.tsv"), "-o", str(run), "--resume"]
-    return subprocess.Popen([*command, *OPTIONS], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(run.with_suffix(".log"), "w") as log:
+        return subprocess.Popen([*command, *OPTIONS], stdout=subprocess.DEVNULL, stderr=log)
 
 
 def wait_for_a_moment(process: subprocess.Popen, run: Path, generator: random.Random, during_save: bool) -> bool:
