@@ -232,6 +232,12 @@ def test_the_version_is_told_once():
     assert project["version"] == textvae.__version__
 
 
+def test_the_readme_prints_what_the_results_hold():
+    command = [sys.executable, "scripts/update_readme.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_readme_blocks_run(small_vae, tmp_path, monkeypatch):
     """Python blocks run in order in one namespace; an untrained model stands in for every run that they name.
 
