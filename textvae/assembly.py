@@ -72,4 +72,8 @@ def _load_pretrained(auto: Any, source: str, **options: Any) -> PreTrainedModel:
         options["gguf_file"] = gguf_file
     elif auto is AutoModel and AutoConfig.from_pretrained(source).model_type != "bert":
         options.pop("add_pooling_layer", None)  # only BERT-like classes take it
-    return auto.from_pretrained(source, dtype=torch.float32, **options)
+    model = auto.from_pretrained(source, dtype=torch.float32, **options)
+    if gguf_file:
+        # The weights are plain float32 now; left in the config, this mark forbids saving them.
+        del model.config.quantization_config
+    return model
