@@ -46,7 +46,11 @@ def fill(match: re.Match[str]) -> str:
 def main_job() -> str:
     """Return the table of scripts/benchmark_main_job.py."""
     values = _rows("main_job")
-    jobs = {"yelp": "Yelp, GRU", "ptb.gru": "PTB, GRU", "ptb.transformer": "PTB, Transformer"}
+    jobs = {
+        "yelp": "Yelp, GRU, 3 epochs",
+        "ptb.gru": "PTB, GRU, 3 epochs",
+        "ptb.transformer": "PTB, Transformer, 1 epoch",
+    }
     jobs = {job: title for job, title in jobs.items() if f"main.{job}.nll" in values}
     lines = [["", *jobs.values()], ["---"] * (len(jobs) + 1)]
     for key, (title, form) in MEASURES.items():
