@@ -49,7 +49,7 @@ class Job:
 JOBS = {
     "yelp": Job("yelp", "yelp/train.tsv", "yelp/valid.tsv", "1", TrainConfig(epochs=3)),
     "ptb_gru": Job("ptb", "ptb/train.txt", "ptb/valid.txt", None, TrainConfig(epochs=3)),
-    "ptb_transformer": Job("ptb", "ptb/train.txt", "ptb/valid.txt", None, TrainConfig(epochs=1, decoder="transformer")),
+    "ptb_transformer": Job("ptb", "ptb/train.txt", "ptb/valid.txt", None, TrainConfig(epochs=3, decoder="transformer")),
 }
 BARS = {"recon_bleu": ">= 40", "kl": ">= 8", "active_fraction": "1.0", "duplicates": "<= 0.05", "minutes": "<= 30"}
 

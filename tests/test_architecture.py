@@ -18,7 +18,7 @@ from textvae import TextVAE
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "textvae"
 LAYERS = [
-    {"gaussian", "objective", "schedules", "geometry", "noise", "precision"},
+    {"gaussian", "cross_entropy", "objective", "schedules", "geometry", "noise", "precision"},
     {"configuration", "train_config", "tokenization", "gate", "data", "artifacts"},
     {"modeling"},
     {"text_vae", "items", "index", "assembly"},

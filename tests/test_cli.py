@@ -459,7 +459,7 @@ def test_every_flag_of_every_verb_has_a_help_text():
 def test_help_lists_every_verb_and_version_is_the_package_s(textvae):
     listed = textvae("--help").out
     assert all(f" {verb} " in listed for verb in VERBS)
-    assert "Peak learning rate." in textvae("train --help").out
+    assert "Peak learning rate" in textvae("train --help").out
     from textvae import __version__
 
     assert textvae("--version").lines == [__version__]

@@ -42,7 +42,6 @@ def test_pretrained_halves_train_generate_save_and_load(tmp_path, captions):
         decoder=str(decoder),
         max_steps=200,
         batch_tokens=256,
-        learning_rate=2e-4,
         max_length=32,
         logging_steps=20,
         eval_steps=100,

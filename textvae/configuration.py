@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from huggingface_hub.dataclasses import strict
-from transformers import AutoConfig, BertConfig, LlamaConfig, PreTrainedConfig
+from transformers import AutoConfig, BertConfig, GPT2Config, PreTrainedConfig
 
 DecoderKind = Literal["gru", "transformer"]
 # What transformers itself passes beside the declared fields; everything else unknown is a typo.
@@ -167,14 +167,13 @@ def decoder_config(preset: Preset, vocab_size: int, kind: str) -> PreTrainedConf
             vocab_size=vocab_size, hidden_size=preset.hidden_size, gru_hidden_size=preset.gru_hidden_size
         )
     if kind == "transformer":
-        return LlamaConfig(
+        return GPT2Config(  # learnt positions tell the prefix vectors apart; rotary ones learn to more slowly
             vocab_size=vocab_size,
-            hidden_size=preset.hidden_size,
-            num_hidden_layers=preset.num_layers,
-            num_attention_heads=preset.num_heads,
-            intermediate_size=3 * preset.hidden_size,
-            max_position_embeddings=512,
-            tie_word_embeddings=True,
+            n_embd=preset.hidden_size,
+            n_layer=preset.num_layers,
+            n_head=preset.num_heads,
+            n_positions=512,
+            resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
             bos_token_id=0, eos_token_id=1, pad_token_id=2,
         )  # fmt: skip
     raise ValueError(f"unknown decoder {kind!r}: use one of {', '.join(get_args(DecoderKind))}, a folder or a hub id")

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-IGNORED = -100
+from .cross_entropy import IGNORED
+
 ACTIVE_VARIANCE = 0.01
 COLLAPSED_KL = 0.5
 COLLAPSED_ACTIVE_FRACTION = 0.25
@@ -51,9 +52,12 @@ def free_bits(kl_BD: Tensor, floor: float) -> Tensor:
     return kl_BD.mean(0).clamp(min=floor).sum() if floor > 0 else kl_BD.sum(-1).mean()
 
 
-def negative_elbo(reconstruction_B: Tensor, kl_BD: Tensor, *, beta: float = 1.0, floor: float = 0.0) -> Tensor:
-    """Return reconstruction + beta * KL, the loss in nats per sentence (Higgins et al. 2017, eq. 4; scalar)."""
-    return reconstruction_B.mean() + beta * free_bits(kl_BD, floor)
+def negative_elbo(reconstruction: Tensor, kl_BD: Tensor, *, beta: float = 1.0, floor: float = 0.0) -> Tensor:
+    """Return reconstruction + beta * KL, the loss in nats per sentence (Higgins et al. 2017, eq. 4; scalar).
+
+    `reconstruction` holds each sentence's nats, shape (B,), or their mean, a scalar.
+    """
+    return reconstruction.mean() + beta * free_bits(kl_BD, floor)
 
 
 def importance_weighted_bound(log_likelihood_KB: Tensor, log_prior_KB: Tensor, log_posterior_KB: Tensor) -> Tensor:

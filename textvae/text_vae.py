@@ -21,11 +21,12 @@ from transformers import PreTrainedTokenizerBase
 from . import geometry
 from .artifacts import CorruptFileError, atomic_folder, open_folder, read_json
 from .configuration import TextVAEConfig
+from .cross_entropy import IGNORED
 from .gate import gate_texts
 from .gaussian import DiagonalGaussian
 from .geometry import Array, Method
 from .modeling import TextVAEModel
-from .objective import IGNORED, importance_weighted_bound, reconstruction_nats
+from .objective import importance_weighted_bound
 from .precision import autocast
 from .tokenization import encoder_ids, load_tokenizer, pad, to_texts, train_tokenizer, wrap
 
@@ -327,13 +328,12 @@ class TextVAE:
         return result.numpy()
 
     def _nats(self, latents_KD: Tensor, row: list[int], batch_size: int) -> Tensor:
-        ids = torch.tensor([row], device=self.device)
-        parts = []
-        for latents in latents_KD.split(batch_size):
-            ids_KT = ids.expand(len(latents), -1)
-            with autocast(self.device):
-                logits = self.model.decode(latents.to(self.device), ids_KT)
-            parts.append(reconstruction_nats(logits, ids_KT).cpu())
+        labels_1T = torch.tensor([row], device=self.device)
+        with autocast(self.device):
+            parts = [
+                self.model.nats(latents.to(self.device), labels_1T.expand(len(latents), -1)).cpu()
+                for latents in latents_KD.split(batch_size)
+            ]
         return torch.cat(parts)
 
     @torch.inference_mode()
@@ -346,8 +346,8 @@ class TextVAE:
         result = torch.empty(len(rows))
         for chosen in _by_length(rows, batch_size):
             ids, mask = pad([rows[i] for i in chosen], self.model.config.pad_token_id)
-            logits = self.model.decode(latents[chosen].to(self.device), ids.to(self.device))
-            result[chosen] = reconstruction_nats(logits.cpu(), ids.masked_fill(mask == 0, IGNORED))
+            labels = ids.masked_fill(mask == 0, IGNORED).to(self.device)
+            result[chosen] = self.model.nats(latents[chosen].to(self.device), labels).cpu()
         return result.numpy()
 
     # Shared with training

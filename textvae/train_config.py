@@ -10,6 +10,9 @@ import difflib
 from dataclasses import dataclass
 from typing import Any, Literal
 
+LEARNING_RATES = {"gru": 2e-3, "transformer": 1e-3}
+PRETRAINED_LEARNING_RATE = 2e-4
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
@@ -25,7 +28,7 @@ class TrainConfig:
         epochs: Passes over the corpus.
         max_steps: Stop after this many steps instead.
         batch_tokens: Tokens in a batch; small batches learn faster per minute on a CPU.
-        learning_rate: Peak learning rate.
+        learning_rate: Peak learning rate; by default 2e-3 for gru, 1e-3 for transformer, 2e-4 with pretrained parts.
         lr_warmup: Steps of linear learning rate warm-up; a cosine to 5% follows.
         weight_decay: Decoupled weight decay.
         max_grad_norm: Gradients are scaled down to this norm.
@@ -58,7 +61,7 @@ class TrainConfig:
     epochs: float = 3.0
     max_steps: int | None = None
     batch_tokens: int = 1024
-    learning_rate: float = 2e-3
+    learning_rate: float | None = None
     lr_warmup: int = 50
     weight_decay: float = 0.01
     max_grad_norm: float = 5.0
@@ -82,8 +85,10 @@ class TrainConfig:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_tokens", "learning_rate", "logging_steps", "keep_checkpoints", "max_grad_norm"):
+        for name in ("epochs", "batch_tokens", "logging_steps", "keep_checkpoints", "max_grad_norm"):
             _require(getattr(self, name) > 0, name, "must be above 0", getattr(self, name))
+        if self.learning_rate is not None:
+            _require(self.learning_rate > 0, "learning_rate", "must be above 0", self.learning_rate)
         for name in ("latent_dim", "vocab_size", "max_steps", "eval_steps", "save_steps"):
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "must be at least 1", value)
@@ -108,6 +113,15 @@ class TrainConfig:
         for name in ("word_dropout", "noise_drop", "noise_mask"):
             _require(0 <= getattr(self, name) < 1, name, "must be a share in [0, 1)", getattr(self, name))
         _require(self.max_length >= 3, "max_length", "must be at least 3", self.max_length)
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """The learning rate, or the default one of these halves."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        if self.encoder is not None:
+            return PRETRAINED_LEARNING_RATE
+        return LEARNING_RATES.get(self.decoder, PRETRAINED_LEARNING_RATE)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values."""

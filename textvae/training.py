@@ -39,9 +39,10 @@ from .artifacts import (
 from .assembly import build_model
 from .batches import SentencePairs, TokenBudgetSampler
 from .callbacks import DecoderReset, EpochSeed, FinalValidation, MetricsLog, Progress, say, tensorboard
+from .cross_entropy import IGNORED
 from .data import split_validation
 from .gate import gate_texts
-from .objective import IGNORED, active_units, diagnose_collapse
+from .objective import active_units, diagnose_collapse
 from .precision import has_bf16
 from .schedules import kl_weight
 from .text_vae import TextVAE
@@ -131,7 +132,7 @@ class TextVAETrainer(Trainer):
         arguments = TrainingArguments(
             output_dir=str(output / CHECKPOINTS),
             max_steps=steps,
-            learning_rate=config.learning_rate,
+            learning_rate=config.peak_learning_rate,
             lr_scheduler_type="cosine_with_min_lr",
             lr_scheduler_kwargs={"min_lr_rate": MIN_LEARNING_RATE},
             warmup_steps=min(config.lr_warmup, steps // 10),
@@ -155,6 +156,8 @@ class TextVAETrainer(Trainer):
             report_to=[],
             seed=config.seed,
         )
+        if device.type == "cpu":
+            vae.model.set_attn_implementation("eager")  # the fused one compiles a kernel for every new shape there
         super().__init__(vae.model, arguments, train_dataset=self.sentences, eval_dataset=self.valid_dataset)
         self.remove_callback(PrinterCallback)
         self.add_callback(EpochSeed(self.sampler))

@@ -13,8 +13,13 @@ from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedConfig
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from ..configuration import GRUDecoderConfig, TextVAEConfig
+from ..cross_entropy import linear_cross_entropy
+from ..objective import reconstruction_nats
 
+# The 0.02 of transformers would starve a decoder trained from scratch: its words would be lost beside the latent.
 EMBEDDING_STD = 0.1
+# Language models whose logits are a linear layer of their last states and nothing else: no bias, scale or cap.
+PLAIN_HEADS = {"gpt2", "llama", "mistral", "qwen2", "qwen3", "smollm3", "gpt_neox", "olmo2"}
 
 
 class LatentDecoder(PreTrainedModel, GenerationMixin):
@@ -41,6 +46,33 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
         return_dict: bool | None = None,
     ) -> CausalLMOutputWithPast:
         """Return logits (B, T, V) for input ids (B, T) given latents (B, D), and the cache for the next call."""
+
+    @abstractmethod
+    def states(self, input_ids: Tensor, latents: Tensor) -> Tensor:
+        """Return the last hidden states (B, T, H), of which the logits are made, for ids (B, T) and latents (B, D)."""
+
+    def head(self) -> Tensor | None:
+        """Return the weight (V, H) that makes logits of states, or None if they take more than a product."""
+        return self.get_output_embeddings().weight  # type: ignore[union-attr, return-value]
+
+    def nats(self, input_ids: Tensor, latents: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return -log p(labels | latents) in nats.
+
+        Args:
+            input_ids: What the decoder reads, shape (B, T).
+            latents: Shape (B, D).
+            labels: BOS ... EOS, shape (B, T), -100 where padded.
+
+        Returns:
+            The sum over sentences, a scalar with a gradient; and each sentence's, shape (B,), float32, without one.
+        """
+        head = self.head()
+        if head is None:
+            nats_B = reconstruction_nats(self(input_ids=input_ids, latents=latents).logits, labels)
+            return nats_B.sum(), nats_B.detach()
+        states_BTH, targets_BT = self.states(input_ids, latents)[:, :-1], labels[:, 1:]
+        total, nats_N = linear_cross_entropy(states_BTH.flatten(0, 1), head, targets_BT.flatten())
+        return total, nats_N.view(targets_BT.shape).sum(-1)
 
     def prepare_inputs_for_generation(  # type: ignore[override]  # our forward takes latents and no mask
         self,
@@ -73,26 +105,51 @@ class CausalLMDecoder(LatentDecoder):
     ):
         super().__init__(config)
         self.lm = lm if lm is not None else AutoModelForCausalLM.from_config(config)
-        hidden: int = self.lm.get_input_embeddings().weight.shape[1]  # type: ignore[union-attr, assignment, index]
+        embeddings: Tensor = self.lm.get_input_embeddings().weight  # type: ignore[union-attr, assignment]
+        if lm is None:
+            nn.init.normal_(embeddings, std=EMBEDDING_STD)
+        self.embedding_std = EMBEDDING_STD if embeddings.is_meta else embeddings.std().item()
+        hidden = embeddings.shape[1]
         self.prefix_length = prefix_length
         self.prefix = nn.Linear(latent_dim, prefix_length * hidden) if prefix_length else None
         self.addition = nn.Linear(latent_dim, hidden)
         self.keeps_logits = "logits_to_keep" in inspect.signature(self.lm.forward).parameters
         self.post_init()
 
+    def _init_weights(self, module: nn.Module) -> None:
+        # A latent from the prior then weighs as much as a word: more would drown the words, less would be ignored.
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=self.embedding_std / module.in_features**0.5)
+            nn.init.zeros_(module.bias)
+
     def get_input_embeddings(self) -> nn.Module:
         """Return the token embeddings."""
         return self.lm.get_input_embeddings()
 
-    def forward(self, input_ids, latents, past_key_values=None, use_cache=None, return_dict=None):  # noqa: D102
+    def get_output_embeddings(self) -> nn.Module | None:
+        """Return the layer that makes logits of states."""
+        return self.lm.get_output_embeddings()
+
+    def head(self) -> Tensor | None:  # noqa: D102
+        return super().head() if self.lm.config.model_type in PLAIN_HEADS else None
+
+    def states(self, input_ids: Tensor, latents: Tensor) -> Tensor:  # noqa: D102
+        output = self.lm.base_model(inputs_embeds=self._embed(input_ids, latents, prefix=True), use_cache=False)
+        return output.last_hidden_state[:, self.prefix_length :]
+
+    def _embed(self, input_ids: Tensor, latents: Tensor, prefix: bool) -> Tensor:
         embeddings_BTH = self.lm.get_input_embeddings()(input_ids)
         embeddings_BTH = embeddings_BTH + self.addition(latents).unsqueeze(1)
-        if self.prefix is not None and (past_key_values is None or past_key_values.get_seq_length() == 0):
-            prefix_BKH = self.prefix(latents).unflatten(-1, (self.prefix_length, -1))
-            embeddings_BTH = torch.cat([prefix_BKH.to(embeddings_BTH.dtype), embeddings_BTH], 1)
+        if self.prefix is None or not prefix:
+            return embeddings_BTH
+        prefix_BKH = self.prefix(latents).unflatten(-1, (self.prefix_length, -1))
+        return torch.cat([prefix_BKH.to(embeddings_BTH.dtype), embeddings_BTH], 1)
+
+    def forward(self, input_ids, latents, past_key_values=None, use_cache=None, return_dict=None):  # noqa: D102
+        first = past_key_values is None or past_key_values.get_seq_length() == 0
         tokens = input_ids.shape[1]
         output = self.lm(
-            inputs_embeds=embeddings_BTH,
+            inputs_embeds=self._embed(input_ids, latents, prefix=first),
             past_key_values=past_key_values,
             use_cache=bool(use_cache),
             **({"logits_to_keep": tokens} if self.keeps_logits else {}),
@@ -135,7 +192,6 @@ class GRUDecoder(LatentDecoder):
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        # The 0.02 of transformers starves a recurrent net: its inputs would be lost beside the latent.
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=EMBEDDING_STD)
         elif isinstance(module, nn.Linear):
@@ -158,20 +214,27 @@ class GRUDecoder(LatentDecoder):
         """Return the token embeddings."""
         return self.embedding
 
-    def forward(self, input_ids, latents, past_key_values=None, use_cache=None, return_dict=None):  # noqa: D102
-        tokens = input_ids.shape[1]
-        latents_BTD = latents.unsqueeze(1).expand(-1, tokens, -1)
+    def get_output_embeddings(self) -> nn.Module:
+        """Return the layer that makes logits of states."""
+        return self.output
+
+    def states(self, input_ids: Tensor, latents: Tensor) -> Tensor:  # noqa: D102
+        return self._read(input_ids, latents, None)[0]
+
+    def _read(self, input_ids: Tensor, latents: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        latents_BTD = latents.unsqueeze(1).expand(-1, input_ids.shape[1], -1)
         inputs_BTI = torch.cat([self.dropout(self.embedding(input_ids)), latents_BTD], -1)
-        if past_key_values is None:
+        if state is None:
             start = torch.tanh(self.initial(latents)).float()
             state = start.unflatten(-1, (self.config.num_hidden_layers, -1)).transpose(0, 1).contiguous()
-            length = 0
-        else:
-            state, length = past_key_values.hidden, past_key_values.length
         states_BTG, state = self.gru(inputs_BTI, state)
-        logits_BTV = self.output(self.projection(self.dropout(states_BTG)))
-        cache: Any = GRUState(state, length + tokens) if use_cache else None
-        return CausalLMOutputWithPast(logits=logits_BTV, past_key_values=cache)
+        return self.projection(self.dropout(states_BTG)), state
+
+    def forward(self, input_ids, latents, past_key_values=None, use_cache=None, return_dict=None):  # noqa: D102
+        state, length = (None, 0) if past_key_values is None else (past_key_values.hidden, past_key_values.length)
+        states_BTH, state = self._read(input_ids, latents, state)
+        cache: Any = GRUState(state, length + input_ids.shape[1]) if use_cache else None
+        return CausalLMOutputWithPast(logits=self.output(states_BTH), past_key_values=cache)
 
 
 def build_decoder(config: TextVAEConfig, lm: PreTrainedModel | None = None) -> LatentDecoder:

@@ -12,8 +12,9 @@ from transformers import AutoModel, GenerationConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from ..configuration import TextVAEConfig
+from ..cross_entropy import IGNORED
 from ..gaussian import DiagonalGaussian
-from ..objective import IGNORED, negative_elbo, reconstruction_nats
+from ..objective import negative_elbo
 from .decoder import GRUDecoder, build_decoder
 from .encoder import LatentEncoder
 
@@ -24,7 +25,7 @@ class TextVAEOutput(ModelOutput):
 
     Attributes:
         loss: reconstruction + beta * KL, nats per sentence, a scalar.
-        reconstruction: -log p(x|z) in nats, shape (B,).
+        reconstruction: -log p(x|z) in nats, shape (B,), without a gradient.
         kl: KL(q(z|x) || N(0, I)) in nats, shape (B,).
         posterior: q(z|x).
     """
@@ -87,6 +88,10 @@ class TextVAEModel(PreTrainedModel):
         """
         return self.decoder(input_ids=input_ids, latents=latents).logits
 
+    def nats(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Return -log p(x|z) of each row, shape (B,), for labels (B, U), -100 where padded, and latents (B, D)."""
+        return self.decoder.nats(labels.masked_fill(labels == IGNORED, self.config.pad_token_id), latents, labels)[1]
+
     def forward(
         self,
         input_ids: Tensor,
@@ -116,9 +121,9 @@ class TextVAEModel(PreTrainedModel):
             labels = input_ids if attention_mask is None else input_ids.masked_fill(attention_mask == 0, IGNORED)
         if decoder_input_ids is None:
             decoder_input_ids = labels.masked_fill(labels == IGNORED, self.config.pad_token_id)
-        reconstruction_B = reconstruction_nats(self.decode(latents_BD, decoder_input_ids), labels)
+        total, reconstruction_B = self.decoder.nats(decoder_input_ids, latents_BD, labels)
         kl_BD = posterior.kl()
-        loss = negative_elbo(reconstruction_B, kl_BD, beta=beta, floor=free_bits)
+        loss = negative_elbo(total / len(labels), kl_BD, beta=beta, floor=free_bits)
         return TextVAEOutput(loss=loss, reconstruction=reconstruction_B, kl=kl_BD.sum(-1), posterior=posterior)
 
     @torch.no_grad()

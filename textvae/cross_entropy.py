@@ -1,0 +1,70 @@
+"""Cross-entropy of a linear layer's outputs, without ever holding the logits of a batch in float32."""
+
+# N tokens, H hidden, V vocabulary, C tokens of a chunk
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+IGNORED = -100
+CHUNK_ELEMENTS = 2**20  # C * V: what fits a core's cache
+
+
+def linear_cross_entropy(states_NH: Tensor, weight_VH: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the cross-entropy of `states @ weight.T` against targets, in nats.
+
+    The gradient is made beside the value, chunk by chunk while the logits are in the cache, so the largest tensor is
+    (N, V) in the arithmetic of the matrix product (bf16 under autocast), and the backward pass has none of it left.
+
+    Args:
+        states_NH: Inputs of the layer, shape (N, H).
+        weight_VH: Weight of the layer, shape (V, H).
+        targets_N: Class of each token, shape (N,); -100 marks tokens that are not scored.
+
+    Returns:
+        The sum over tokens, a scalar with a gradient; and the value of each token, shape (N,), float32, without one.
+    """
+    total, nats_N = _LinearCrossEntropy.apply(states_NH, weight_VH, targets_N)
+    return total, nats_N
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, states_NH: Tensor, weight_VH: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:
+        device = states_NH.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states_NH.dtype
+        learns = any(ctx.needs_input_grad[:2])
+        tokens, vocabulary = len(states_NH), len(weight_VH)
+        with torch.autocast(device, enabled=False):
+            states, weight = states_NH.to(dtype), weight_VH.to(dtype)
+            gradient_NV = states.new_empty(tokens, vocabulary) if learns else None
+            nats_N = states.new_empty(tokens, dtype=torch.float32)
+            scored_N1 = (targets_N != IGNORED).unsqueeze(1)
+            targets_N1 = targets_N.clamp(min=0).unsqueeze(1)
+            rows = max(64, CHUNK_ELEMENTS // vocabulary)
+            for start in range(0, tokens, rows):
+                chunk = slice(start, start + rows)
+                logits_CV = (states[chunk] @ weight.t()).float()
+                largest_C1 = logits_CV.amax(1, keepdim=True)
+                picked_C1 = logits_CV.gather(1, targets_N1[chunk])
+                total_C1 = logits_CV.sub_(largest_C1).exp_().sum(1, keepdim=True)
+                nats_C1 = total_C1.log() + largest_C1 - picked_C1
+                nats_N[chunk] = (nats_C1 * scored_N1[chunk]).squeeze(1)
+                if gradient_NV is not None:
+                    # softmax minus the target, and 0 for a token that is not scored
+                    logits_CV.mul_(scored_N1[chunk] / total_C1)
+                    logits_CV.scatter_add_(1, targets_N1[chunk], -scored_N1[chunk].float())
+                    gradient_NV[chunk] = logits_CV
+            if gradient_NV is not None:
+                ctx.save_for_backward(gradient_NV @ weight, gradient_NV.t() @ states)
+        ctx.dtypes = states_NH.dtype, weight_VH.dtype
+        ctx.mark_non_differentiable(nats_N)
+        return nats_N.sum(), nats_N
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+        for_states, for_weight = ctx.saved_tensors
+        states_dtype, weight_dtype = ctx.dtypes
+        return (for_states.to(states_dtype) * outputs[0], for_weight.to(weight_dtype) * outputs[0], None)
