@@ -8,7 +8,9 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, BertConfig
 
 from textvae import TextVAE, TextVAEConfig, TextVAEModel
 from textvae.configuration import GRUDecoderConfig
-from textvae.objective import IGNORED, free_bits, reconstruction_nats
+from textvae.cross_entropy import IGNORED
+from textvae.modeling import decoder
+from textvae.objective import free_bits, reconstruction_nats
 from textvae.tokenization import pad
 
 BOS, EOS, PAD, VOCABULARY, MAX_LENGTH = 0, 1, 2, 90, 20
@@ -176,6 +178,46 @@ def test_the_loss_is_the_mean_reconstruction_plus_beta_times_the_kl(model):
     floored = model(ids, mask, beta=0.3, free_bits=4.0)
     expected = floored.reconstruction.mean() + 0.3 * free_bits(floored.posterior.kl(), 4.0)
     torch.testing.assert_close(floored.loss, expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("plain", [True, False], ids=["from states", "from logits"])
+def test_the_nats_of_a_decoder_are_those_of_its_logits(kind, plain, monkeypatch):
+    if not plain:
+        monkeypatch.setattr(decoder.LatentDecoder, "head", lambda self: None)
+        monkeypatch.setattr(decoder, "PLAIN_HEADS", set())
+    model = build(kind)
+    ids, mask = batch()
+    labels = ids.masked_fill(mask == 0, IGNORED)
+    latents = torch.randn(len(ids), model.config.latent_dim)
+    total, nats = model.decoder.nats(ids, latents, labels)
+    expected = reconstruction_nats(model.decode(latents, ids), labels)
+    torch.testing.assert_close(nats, expected.detach())
+    ours, theirs = (torch.autograd.grad(loss, list(model.decoder.parameters())) for loss in (total, expected.sum()))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def test_a_language_model_with_more_than_a_product_as_head_is_scored_by_its_logits():
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    capped = AutoConfig.for_model(
+        "gemma2", vocab_size=VOCABULARY, head_dim=8, num_key_value_heads=2, final_logit_softcapping=0.5, **shape
+    )
+    model = TextVAEModel(TextVAEConfig(encoder=config("gpt2").encoder, decoder=capped, latent_dim=8, max_length=20))
+    ids, _ = batch((6, 6))
+    latents = torch.randn(2, 8)
+    assert model.decoder.head() is None
+    torch.testing.assert_close(model.nats(latents, ids), reconstruction_nats(model.decode(latents, ids), ids).detach())
+
+
+@pytest.mark.parametrize("kind", ["transformer", "gpt2"])
+def test_at_first_a_latent_from_the_prior_weighs_as_much_as_a_word(kind):
+    half = build(kind).decoder
+    words = half.get_input_embeddings().weight.std()
+    latents = torch.randn(500, half.addition.in_features)
+    for injection in (half.addition, half.prefix):
+        assert 0.8 * words < injection(latents).std() < 1.25 * words
 
 
 def test_padding_does_not_change_the_loss(model):

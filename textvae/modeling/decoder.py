@@ -103,10 +103,13 @@ class CausalLMDecoder(LatentDecoder):
     def __init__(
         self, config: PreTrainedConfig, latent_dim: int, prefix_length: int, lm: PreTrainedModel | None = None
     ):
-        super().__init__(config)
-        self.lm = lm if lm is not None else AutoModelForCausalLM.from_config(config)
-        embeddings: Tensor = self.lm.get_input_embeddings().weight  # type: ignore[union-attr, assignment]
+        from_scratch = lm is None
         if lm is None:
+            lm = AutoModelForCausalLM.from_config(config)  # before us, so that its class chooses the attention
+        super().__init__(config)
+        self.lm = lm
+        embeddings: Tensor = lm.get_input_embeddings().weight  # type: ignore[union-attr, assignment]
+        if from_scratch:
             nn.init.normal_(embeddings, std=EMBEDDING_STD)
         self.embedding_std = EMBEDDING_STD if embeddings.is_meta else embeddings.std().item()
         hidden = embeddings.shape[1]
