@@ -426,6 +426,35 @@ def test_sampling_follows_the_global_seed(trained, latents):
     assert sample(1) == sample(1) != sample(2)
 
 
+def test_writing_is_greedy_generation_without_the_rows_that_have_ended(trained, latents, monkeypatch):
+    rows_read, forward = [], trained.model.decoder.forward
+    monkeypatch.setattr(
+        trained.model.decoder, "forward", lambda **inputs: rows_read.append(len(inputs["latents"])) or forward(**inputs)
+    )
+    written = trained.model.write(latents)
+    assert rows_read[0] == len(latents) > rows_read[-1]
+    assert sum(rows_read) == sum(len(row) - 1 for row in trim(written))
+    assert torch.equal(written, trained.model.generate(latents))
+    assert torch.equal(trained.model.write(latents, max_length=5), trained.model.generate(latents, max_length=5))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_decoder_writes_what_it_generates(kind):
+    model = build(kind)
+    latents = 3 * torch.randn(9, model.config.latent_dim)
+    assert torch.equal(model.write(latents), model.generate(latents))
+
+
+@pytest.mark.parametrize("options", [{}, {"temperature": 2.0}, {"top_k": 7}, {"top_p": 0.8, "temperature": 1.5}])
+def test_writing_samples_what_generation_samples(trained, latents, options):
+    for latent in latents[:4].split(1):
+        torch.manual_seed(3)
+        written = trained.model.write(latent, **({"temperature": 1.0} | options))
+        torch.manual_seed(3)
+        generated = trained.model.generate(latent, do_sample=True, **({"top_k": 0} | options))
+        assert torch.equal(written, generated)
+
+
 def test_more_beams_never_find_a_less_likely_best_text(trained, latents):
     def score(options):
         ids = trained.model.generate(latents, length_penalty=0.0, **options)

@@ -64,10 +64,22 @@ def test_encoding_draws_nothing(small_vae, sentences):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8, 100])
-def test_the_batch_size_changes_neither_the_order_nor_the_vectors(small_vae, sentences, batch_size):
+def test_the_batch_size_changes_neither_the_order_nor_the_vectors(small_vae, sentences, batch_size, monkeypatch):
+    monkeypatch.setattr("textvae.precision.has_bf16", lambda device: False)
     texts = [*sentences[::-1], "", "a much longer sentence than the others , which comes last here"]
     alone = np.stack([small_vae.encode(text) for text in texts])
     np.testing.assert_allclose(small_vae.encode(texts, batch_size=batch_size), alone, atol=1e-5)
+
+
+def test_vectors_computed_in_bf16_point_where_those_in_fp32_do(small_vae, sentences, monkeypatch):
+    monkeypatch.setattr("textvae.precision.has_bf16", lambda device: True)
+    short = small_vae.encode(sentences)
+    monkeypatch.setattr("textvae.precision.has_bf16", lambda device: False)
+    exact = small_vae.encode(sentences)
+    cosine = (short * exact).sum(1) / np.linalg.norm(short, axis=1) / np.linalg.norm(exact, axis=1)
+    assert not np.array_equal(short, exact)
+    assert short.dtype == np.float32
+    assert cosine.min() >= 0.999
 
 
 @pytest.mark.parametrize("text", ODD_TEXTS, ids=lambda text: repr(text[:12]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 
@@ -19,3 +21,12 @@ def has_bf16(device: torch.device) -> bool:
 def autocast(device: torch.device) -> torch.autocast:
     """Return an autocast block to bf16, which does nothing where bf16 is slow."""
     return torch.autocast(device.type, torch.bfloat16, enabled=has_bf16(device))
+
+
+def prefer_attention(model: Any, device: torch.device) -> None:
+    """Choose the attention of a model that will run on this device: on a CPU, without the fused kernel.
+
+    That kernel is compiled anew for every shape, which costs more than it saves on sentences.
+    """
+    if device.type == "cpu":
+        model.set_attn_implementation("eager")

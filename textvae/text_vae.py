@@ -27,13 +27,14 @@ from .gaussian import DiagonalGaussian
 from .geometry import Array, Method
 from .modeling import TextVAEModel
 from .objective import importance_weighted_bound
-from .precision import autocast
+from .precision import autocast, prefer_attention
 from .tokenization import encoder_ids, load_tokenizer, pad, to_texts, train_tokenizer, wrap
 
 if TYPE_CHECKING:
     from .attributes import Attribute
 
 ENCODER_TOKENIZER = "encoder_tokenizer"
+ORDINARY_LENGTH = 16  # tokens of a sentence, for which batch_size counts
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
 
 
@@ -56,6 +57,7 @@ class TextVAE:
         path: Path | None = None,
     ):
         self.model = model.eval()
+        prefer_attention(model, model.device)
         self.tokenizer = tokenizer
         self.encoder_tokenizer = encoder_tokenizer or tokenizer
         self.path = path
@@ -146,7 +148,7 @@ class TextVAE:
 
         Args:
             texts: A string gives shape (D,); a list of N gives (N, D), and an empty list (0, D).
-            batch_size: Texts encoded together.
+            batch_size: Sentences of 16 tokens encoded together; of longer ones, fewer.
         """
         if isinstance(texts, str):
             return self.posterior([texts], batch_size=batch_size).mean[0].numpy()
@@ -158,10 +160,12 @@ class TextVAE:
         texts = gate_texts(texts)
         means, log_stds = torch.empty(len(texts), self.dim), torch.empty(len(texts), self.dim)
         rows = self.encoder_rows(texts)
-        for chosen in _by_length(rows, batch_size):
-            ids, mask = pad([rows[i] for i in chosen], self.encoder_pad_id)
-            posterior = self.model.encode(ids.to(self.device), mask.to(self.device))
-            means[chosen], log_stds[chosen] = posterior.mean.float().cpu(), posterior.log_std.float().cpu()
+        with autocast(self.device):  # around all batches: it rounds the weights once
+            for chosen in _by_length(rows, batch_size):
+                ids, mask = pad([rows[i] for i in chosen], self.encoder_pad_id)
+                whole = len(rows[chosen[0]]) == len(rows[chosen[-1]])
+                posterior = self.model.encode(ids.to(self.device), None if whole else mask.to(self.device))
+                means[chosen], log_stds[chosen] = posterior.mean.float().cpu(), posterior.log_std.float().cpu()
         return DiagonalGaussian(means, log_stds)
 
     # Latents to text
@@ -206,17 +210,22 @@ class TextVAE:
         _require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
         _require(max_length is None or max_length >= 2, f"max_length must be at least 2 tokens, got {max_length}")
         _require(not (temperature and num_beams > 1), "choose sampling (temperature) or beams (num_beams), not both")
-        options: dict[str, object] = {"num_return_sequences": candidates, "num_beams": num_beams, "do_sample": False}
-        if temperature:
-            options |= {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": top_k}
-        elif candidates > num_beams:
+        if not temperature and candidates > num_beams:
             raise ValueError(f"{candidates} candidates need sampling (temperature above 0) or num_beams={candidates}")
-        if max_length is not None:
-            options["max_length"] = max_length
+        max_length = max_length or self.model.config.max_length
         written: list[str] = []
         with _seeded(seed if temperature else 0):
             for start in range(0, len(latents), batch_size):
-                ids = self.model.generate(torch.tensor(latents[start : start + batch_size]), **options)
+                points = torch.tensor(latents[start : start + batch_size])
+                if num_beams > 1:
+                    ids = self.model.generate(
+                        points, num_beams=num_beams, num_return_sequences=candidates, max_length=max_length
+                    )
+                else:
+                    points = points.repeat_interleave(candidates, 0)
+                    ids = self.model.write(
+                        points, max_length=max_length, temperature=temperature, top_k=top_k, top_p=top_p
+                    )
                 written += to_texts(self.tokenizer, ids.tolist())
         return written if candidates == 1 else self._nearest(written, latents, candidates)
 
@@ -302,7 +311,7 @@ class TextVAE:
             texts: N texts.
             num_samples: K, the importance samples; the estimate is a lower bound that rises with K.
             seed: Seed of the samples.
-            batch_size: Rows decoded together.
+            batch_size: Importance samples decoded together.
 
         Returns:
             Nats per sentence, shape (N,), float32, for the tokens and the end of the sentence.
@@ -315,25 +324,25 @@ class TextVAE:
         prior = DiagonalGaussian.standard(self.dim)
         generator = torch.Generator().manual_seed(seed)
         result = torch.empty(len(texts))
-        for i, row in enumerate(rows):
-            one = DiagonalGaussian(
-                posterior.mean[i].expand(num_samples, -1), posterior.log_std[i].expand(num_samples, -1)
-            )
-            latents_KD = one.sample(generator=generator)
-            likelihood_K = -self._nats(latents_KD, row, batch_size)
-            bound = importance_weighted_bound(
-                likelihood_K[:, None], prior.log_prob(latents_KD)[:, None], one.log_prob(latents_KD)[:, None]
-            )
-            result[i] = bound[0]
+        with autocast(self.device):
+            for i, row in enumerate(rows):
+                one = DiagonalGaussian(
+                    posterior.mean[i].expand(num_samples, -1), posterior.log_std[i].expand(num_samples, -1)
+                )
+                latents_KD = one.sample(generator=generator)
+                likelihood_K = -self._nats(latents_KD, row, batch_size)
+                bound = importance_weighted_bound(
+                    likelihood_K[:, None], prior.log_prob(latents_KD)[:, None], one.log_prob(latents_KD)[:, None]
+                )
+                result[i] = bound[0]
         return result.numpy()
 
     def _nats(self, latents_KD: Tensor, row: list[int], batch_size: int) -> Tensor:
         labels_1T = torch.tensor([row], device=self.device)
-        with autocast(self.device):
-            parts = [
-                self.model.nats(latents.to(self.device), labels_1T.expand(len(latents), -1)).cpu()
-                for latents in latents_KD.split(batch_size)
-            ]
+        parts = [
+            self.model.nats(latents.to(self.device), labels_1T.expand(len(latents), -1)).cpu()
+            for latents in latents_KD.split(batch_size)
+        ]
         return torch.cat(parts)
 
     @torch.inference_mode()
@@ -385,11 +394,23 @@ class TextVAE:
 
 
 def _by_length(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
+    """Yield batches of nearly one length, of at most `batch_size` ordinary texts' tokens, padded ones included.
+
+    A batch that is half full ends where the length changes, so that most batches have no padding at all.
+    """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
+    budget = batch_size * ORDINARY_LENGTH
+    chosen: list[int] = []
+    for i in sorted(range(len(rows)), key=lambda i: len(rows[i])):
+        length = len(rows[i])
+        longer = chosen and length > len(rows[chosen[0]]) and 2 * len(chosen) * length > budget
+        if longer or (chosen and (len(chosen) + 1) * length > budget):
+            yield chosen
+            chosen = []
+        chosen.append(i)
+    if chosen:
+        yield chosen
 
 
 @contextmanager

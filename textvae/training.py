@@ -43,7 +43,7 @@ from .cross_entropy import IGNORED
 from .data import split_validation
 from .gate import gate_texts
 from .objective import active_units, diagnose_collapse
-from .precision import has_bf16
+from .precision import has_bf16, prefer_attention
 from .schedules import kl_weight
 from .text_vae import TextVAE
 from .tokenization import load_tokenizer, pad
@@ -156,8 +156,7 @@ class TextVAETrainer(Trainer):
             report_to=[],
             seed=config.seed,
         )
-        if device.type == "cpu":
-            vae.model.set_attn_implementation("eager")  # the fused one compiles a kernel for every new shape there
+        prefer_attention(vae.model, device)
         super().__init__(vae.model, arguments, train_dataset=self.sentences, eval_dataset=self.valid_dataset)
         self.remove_callback(PrinterCallback)
         self.add_callback(EpochSeed(self.sampler))
@@ -293,7 +292,7 @@ class TextVAETrainer(Trainer):
 
     def _repeated_samples(self) -> float:
         latents = torch.randn(PRIOR_SAMPLES, self.vae.dim, generator=torch.Generator().manual_seed(self.config.seed))
-        ids = self.vae.model.generate(latents)
+        ids = self.vae.model.write(latents)
         return 1 - len({tuple(row) for row in ids.tolist()}) / PRIOR_SAMPLES
 
     # Saves

@@ -33,14 +33,21 @@ class LatentEncoder(nn.Module):
         if self.gamma is not None:
             self.batch_norm = nn.BatchNorm1d(config.latent_dim, affine=False)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> DiagonalGaussian:
-        """Return the posterior of each row: mean and log_std of shape (B, D), float32."""
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> DiagonalGaussian:
+        """Return the posterior of each row: mean and log_std of shape (B, D), float32.
+
+        Without a mask nothing is padded.
+        """
         states_BTH = self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        pooled_BP = self.norm(self.pooling(states_BTH, attention_mask))
-        mean_BD = self.mean(pooled_BP).float()
-        if self.gamma is not None:
-            mean_BD = self.gamma * self.batch_norm(mean_BD)  # Zhu et al. 2020, eq. 6
-        log_std_BD = (self.log_std(pooled_BP).float() + INITIAL_LOG_STD).clamp(MIN_LOG_STD, MAX_LOG_STD)
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
+        pooled_BP = self.pooling(states_BTH, attention_mask)
+        with torch.autocast(pooled_BP.device.type, enabled=False):  # a posterior in bf16 would be a coarse grid
+            pooled_BP = self.norm(pooled_BP.to(self.norm.weight.dtype))
+            mean_BD = self.mean(pooled_BP).float()
+            if self.gamma is not None:
+                mean_BD = self.gamma * self.batch_norm(mean_BD)  # Zhu et al. 2020, eq. 6
+            log_std_BD = (self.log_std(pooled_BP).float() + INITIAL_LOG_STD).clamp(MIN_LOG_STD, MAX_LOG_STD)
         return DiagonalGaussian(mean_BD, log_std_BD)
 
 

@@ -17,6 +17,7 @@ from ..gaussian import DiagonalGaussian
 from ..objective import negative_elbo
 from .decoder import GRUDecoder, build_decoder
 from .encoder import LatentEncoder
+from .generation import write
 
 
 @dataclass
@@ -79,7 +80,7 @@ class TextVAEModel(PreTrainedModel):
         Returns:
             A Gaussian whose mean and log_std have shape (B, D).
         """
-        return self.encoder(input_ids, torch.ones_like(input_ids) if attention_mask is None else attention_mask)
+        return self.encoder(input_ids, attention_mask)
 
     def decode(self, latents: Tensor, input_ids: Tensor) -> Tensor:
         """Return logits (B, T, V) for the decoder's token ids (B, T) given latents (B, D).
@@ -143,6 +144,38 @@ class TextVAEModel(PreTrainedModel):
         generation.setdefault("max_length", self.config.max_length)
         decoder: Any = self.decoder
         return decoder.generate(start, latents=latents, **generation)
+
+    def write(
+        self,
+        latents: Tensor,
+        *,
+        max_length: int | None = None,
+        temperature: float = 0,
+        top_k: int = 0,
+        top_p: float = 1,
+    ) -> Tensor:
+        """Write a text from each latent: what `generate` writes greedily or samples, sooner.
+
+        Args:
+            latents: Latents, shape (B, D).
+            max_length: Longest text in tokens; by default the model's.
+            temperature: 0 takes the likeliest token each time.
+            top_k: Sample among this many likeliest tokens; 0 for all.
+            top_p: Sample among the likeliest tokens whose probabilities sum to this.
+
+        Returns:
+            Token ids BOS ... EOS, shape (B, U), padded on the right.
+        """
+        config: Any = self.config
+        return write(
+            self.decoder,
+            latents.to(self.device, self.dtype),
+            config,
+            max_length=max_length or config.max_length,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+        )
 
     def reset_decoder(self, generator_seed: int) -> None:
         """Draw the decoder's weights anew (Li et al. 2019, sec. 3: the second phase starts from a fresh decoder)."""
