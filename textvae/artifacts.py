@@ -6,10 +6,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MANIFEST = "manifest.json"
 STAGED, REPLACED = ".staged-", ".replaced-"
@@ -32,6 +35,28 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         staged.unlink(missing_ok=True)
+
+
+def save_rows(path: str | Path, parts: Iterable[np.ndarray]) -> int:
+    """Write arrays of one width, one below the other, as one npy file and return its number of rows.
+
+    Args:
+        path: The file.
+        parts: Arrays of shape (any, D) and one dtype, at least one; held one at a time.
+    """
+    import numpy as np
+
+    count = 0
+    with atomic_path(path) as staged, open(staged, "wb") as file:
+        for part in parts:
+            header = {"descr": np.lib.format.dtype_to_descr(part.dtype), "fortran_order": False}
+            if not count:  # numpy leaves room in the header for the number of rows to grow
+                np.lib.format.write_array_header_1_0(file, header | {"shape": (0, part.shape[1])})
+            file.write(np.ascontiguousarray(part).data)
+            count += len(part)
+        file.seek(0)
+        np.lib.format.write_array_header_1_0(file, header | {"shape": (count, part.shape[1])})
+    return count
 
 
 @contextmanager

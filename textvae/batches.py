@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 from torch.utils.data import Dataset, Sampler
 
 from .text_vae import TextVAE
+from .token_rows import cached_token_rows
 
 
 class SentencePairs(Dataset):
-    """Token ids of each sentence for the encoder and for the decoder."""
+    """Token ids of each sentence for the encoder and for the decoder, kept in files.
 
-    def __init__(self, vae: TextVAE, texts: Sequence[str]):
-        self.decoder = vae.decoder_rows(texts)
-        self.encoder = self.decoder if vae.encoder_tokenizer is vae.tokenizer else vae.encoder_rows(texts)
-        self.lengths = [max(len(a), len(b)) for a, b in zip(self.encoder, self.decoder, strict=True)]
+    Args:
+        vae: Gives the tokenizers.
+        texts: The sentences.
+        files: Folder and beginning of the names of the files; those that are there are taken as they are.
+    """
+
+    def __init__(self, vae: TextVAE, texts: Sequence[str], files: Path):
+        self.decoder = cached_token_rows(files.with_name(f"{files.name}-decoder"), texts, vae.decoder_rows)
+        self.encoder = self.decoder
+        if vae.encoder_tokenizer is not vae.tokenizer:
+            self.encoder = cached_token_rows(files.with_name(f"{files.name}-encoder"), texts, vae.encoder_rows)
+        self.lengths = np.maximum(self.encoder.lengths, self.decoder.lengths)
 
     def __len__(self) -> int:
         return len(self.decoder)
@@ -32,7 +43,7 @@ class TokenBudgetSampler(Sampler[list[int]]):
     come in random order. Their number is the same in every epoch, which an exact resume needs.
     """
 
-    def __init__(self, lengths: Sequence[int], budget: int, seed: int):
+    def __init__(self, lengths: ArrayLike, budget: int, seed: int):
         super().__init__()
         self.lengths, self.budget, self.seed, self.epoch = np.asarray(lengths, np.int64), budget, seed, 0
         self.cuts = self._cut(np.sort(self.lengths))

@@ -145,7 +145,9 @@ class LatentIndex:
         single = single or vectors.ndim == 1
         vectors = self._checked(vectors[None] if vectors.ndim == 1 else vectors)
         with self._lock:
-            hits = [[self._hit(id, score) for id, score in row] for row in self._nearest(vectors, min(k, len(self)))]
+            nearest = self._nearest(vectors, min(k, len(self)))
+            items = self._items.get_many({id for row in nearest for id, _ in row})
+        hits = [[Hit(id, self._closeness(score), *items[id]) for id, score in row] for row in nearest]
         return hits[0] if single else hits
 
     def add(
@@ -413,9 +415,8 @@ class LatentIndex:
                 lists.nprobe = probes
         return nearest
 
-    def _hit(self, id: int, score: float) -> Hit:
-        closeness = score if self.metric == "cosine" else 0.0 - max(score, 0.0) ** 0.5  # faiss squares, rounds below 0
-        return Hit(id, closeness, *self.get(id))
+    def _closeness(self, score: float) -> float:
+        return score if self.metric == "cosine" else 0.0 - max(score, 0.0) ** 0.5  # faiss squares, rounds below 0
 
     def _bury(self) -> None:
         import faiss

@@ -60,6 +60,12 @@ class ItemStore:
             raise ValueError(f"the index has no id {id}")
         return row[0], json.loads(row[1])
 
+    def get_many(self, ids: Iterable[int]) -> dict[int, tuple[str, dict[str, Any]]]:
+        """Return the text and the metadata of each id that there is."""
+        wanted = "SELECT id, text, metadata FROM items WHERE id IN (SELECT value FROM json_each(?))"
+        rows = self._database.execute(wanted, (json.dumps(list(ids)),))
+        return {id: (text, json.loads(metadata) if metadata != "{}" else {}) for id, text, metadata in rows}
+
     def ids(self) -> list[int]:
         """Return every id, ascending."""
         return [id for (id,) in self._database.execute("SELECT id FROM items ORDER BY id")]

@@ -124,7 +124,8 @@ class TextVAETrainer(Trainer):
 
     def __init__(self, vae: TextVAE, config: TrainConfig, texts: Sequence[str], valid: Sequence[str], output: Path):
         self.vae, self.config, self.output = vae, config, output
-        self.sentences, self.valid_dataset = SentencePairs(vae, texts), SentencePairs(vae, valid)
+        self.sentences = SentencePairs(vae, texts, output / CHECKPOINTS / "train")
+        self.valid_dataset = SentencePairs(vae, valid, output / CHECKPOINTS / "valid")
         self.sampler = TokenBudgetSampler(self.sentences.lengths, config.batch_tokens, config.seed)
         steps = config.max_steps or math.ceil(config.epochs * len(self.sampler))
         eval_steps = config.eval_steps or max(1, steps // VALIDATIONS_PER_RUN)
@@ -168,6 +169,7 @@ class TextVAETrainer(Trainer):
         if config.tensorboard:
             self.add_callback(tensorboard(output))
         self.running: list[Tensor] = []
+        self.unchecked: list[tuple[str, Tensor]] = []  # losses and gradient norms
 
     # Batches
 
@@ -220,16 +222,29 @@ class TextVAETrainer(Trainer):
         """Return the annealed objective of one corrupted batch; a loss that is not finite stops the run."""
         beta = self.config.beta * self.kl_weight
         output = model(**self.corrupt(inputs), beta=beta, free_bits=self.config.free_bits)
-        if not torch.isfinite(output.loss):
-            raise FloatingPointError(self._not_finite(f"the loss is {output.loss.item()}"))
+        self.unchecked.append(("loss", output.loss.detach()))
+        self._check_finite(at_once=self.args.device.type == "cpu")
         self.running.append(torch.stack([output.reconstruction, output.kl]).detach().float())
         return (output.loss, output) if return_outputs else output.loss
 
     def _clip_grad_norm(self, model: Any) -> Any:
         norm = super()._clip_grad_norm(model)
-        if not math.isfinite(float(norm)):
-            raise FloatingPointError(self._not_finite(f"the gradient norm is {float(norm)}"))
+        self.unchecked.append(("gradient norm", torch.as_tensor(norm)))
+        self._check_finite(at_once=self.args.device.type == "cpu")
         return norm
+
+    def _check_finite(self, at_once: bool = True) -> None:
+        """Stop at a loss or gradient that is not finite: at once on a CPU, else before anything is logged or saved.
+
+        Each look makes an accelerator wait.
+        """
+        if not at_once or not self.unchecked:
+            return
+        names, values = zip(*self.unchecked, strict=True)
+        self.unchecked = []
+        for name, value in zip(names, torch.stack([v.float().reshape(()) for v in values]).tolist(), strict=True):
+            if not math.isfinite(value):
+                raise FloatingPointError(self._not_finite(f"the {name} is {value}"))
 
     def _not_finite(self, symptom: str) -> str:
         kept = f"the best weights so far are kept in {self.output}" if self._has_best() else "no weights were saved yet"
@@ -240,6 +255,7 @@ class TextVAETrainer(Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add reconstruction, KL and beta, averaged since the last line, to what the Trainer logs."""
+        self._check_finite()
         if self.running and "eval_loss" not in logs:
             reconstruction, kl = torch.cat(self.running, 1).mean(1).tolist()
             self.running = []
@@ -254,6 +270,7 @@ class TextVAETrainer(Trainer):
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
         """Measure the validation set without noise, at the final beta; save the weights if they are the best yet."""
+        self._check_finite()
         self.vae.model.eval()
         generator = torch.Generator(self.args.device).manual_seed(self.config.seed)
         parts, means = [], []
@@ -313,6 +330,7 @@ class TextVAETrainer(Trainer):
         return str(self.output / CHECKPOINTS / ".staged")
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self._check_finite()
         staged = Path(self._get_output_dir(trial))
         shutil.rmtree(staged, ignore_errors=True)
         super()._save_checkpoint(model, trial)

@@ -38,6 +38,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "eval": runs.evaluate,
     "plot": runs.plot,
     "info": runs.info,
+    "doctor": runs.doctor,
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..artifacts import CorruptFileError, atomic_path
+from ..artifacts import CorruptFileError, save_rows
 from .errors import UsageError
 from .options import (
     DEVICE,
@@ -61,7 +61,7 @@ def encode(
     vae = device.load(run)
     encoded = ((block, vae.encode(block, batch_size=batch_size)) for block in blocks(corpus))
     if output:
-        count = _save_npy(output, [latents for _, latents in encoded])
+        count = save_rows(output, (latents for _, latents in encoded))
         record = {"output": str(output), "texts": count, "dim": vae.dim}
         printing.result(record, f"wrote {count:,} latents of {vae.dim} dimensions to {output}")
         return
@@ -314,15 +314,6 @@ def traverse(
     for source in sources:
         for value, moved in zip(values, vae.traverse(source, dim, values), strict=True):
             printing.result({"source": source, "dim": dim, "value": value, "text": moved}, moved)
-
-
-def _save_npy(path: Path, parts: list[Array]) -> int:
-    import numpy as np
-
-    latents = np.concatenate(parts)
-    with atomic_path(path) as staged, open(staged, "wb") as file:  # np.save would append .npy to a mere name
-        np.save(file, latents, allow_pickle=False)
-    return len(latents)
 
 
 def _load_npy(path: Path) -> Array:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..text_vae import TextVAE
 
 STDIN = "-"
-BLOCK = 1024  # texts in memory at a time where results are written as they come
+BLOCK = 8192  # texts in memory at a time where results are written as they come
 
 
 def _not_a_flag(type_: Any, text: str | None) -> None:

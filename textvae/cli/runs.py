@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +29,7 @@ from .options import (
 
 OPTIONS = TrainConfig()
 TRAINING, METRICS = "training.json", "metrics.jsonl"
+WORTHWHILE = 0.05  # a gain below this is noise
 
 
 def train(
@@ -167,6 +169,31 @@ def info(path: Path, /, *, printing: Printing = PRINTING) -> None:
     if path.is_dir():
         check_manifest(path)
     raise ValueError(f"{path} is neither a run, an index nor an attribute: it has no {', '.join(kinds)}")
+
+
+def doctor(*, printing: Printing = PRINTING) -> None:
+    """Say what this machine gives, and which settings of its memory allocator make training faster.
+
+    Trains a small model for some seconds under each setting: about a minute in all.
+
+    Args:
+        printing: What is printed.
+    """
+    hush_libraries()
+    from .. import doctor
+
+    printing.facts(doctor.facts())
+    printing.note("training under each setting of the memory allocator ...")
+    trials = doctor.allocator_trials()
+    now = trials[0].tokens_per_second
+    for trial in trials:
+        record = asdict(trial) | {"gain": round(trial.tokens_per_second / now - 1, 3)}
+        shown = f"{trial.tokens_per_second:7,.0f} tokens/s ({record['gain']:+.0%})  {trial.peak_mb:6,.0f} MB"
+        printing.result(record, f"{trial.name:18} {shown}")
+    best = max(trials, key=lambda trial: trial.tokens_per_second)
+    if best.tokens_per_second > (1 + WORTHWHILE) * now:
+        words = " ".join(f"{name}={value}" for name, value in best.variables.items())
+        printing.note(f"for {best.tokens_per_second / now - 1:.0%} more: export {words}")
 
 
 def best_validation(run: Path) -> dict[str, float]:
