@@ -16,12 +16,14 @@ import itertools
 import json
 import logging
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -31,16 +33,20 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainingArguments
 
 from results import row, write_results
 from textvae import LatentIndex, TextVAE, TextVAEConfig, TrainConfig, train
 from textvae.assembly import build_model
+from textvae.batches import TokenBudgetSampler
 from textvae.data import read_corpus
+from textvae.doctor import HUGE, KEEP
 from textvae.precision import autocast
 from textvae.training import TextVAETrainer
 
 WARM_STEPS = 15  # not timed
+PARTS = ("bf16", "chunked_cross_entropy", "plain_attention", "length_groups", "fused_optimizer", "no_dropout")
+EMPTY: dict[str, str] = {}
 BARS = {
     "speed.encode_vs_st_fp32": ">= 4", "speed.encode_vs_st_bf16": ">= 1.5", "speed.encode_small_vs_minilm": ">= 15",
     "speed.encode_min_cosine": ">= 0.999", "speed.train_vs_naive": ">= 4", "speed.train_peak_fraction": ">= 0.30",
@@ -156,8 +162,10 @@ class Clock(TrainerCallback):
         self.times.append(time.perf_counter())
 
 
-def trial_ours(arguments: argparse.Namespace, size: str = "small") -> dict[str, float]:
-    """Train with our loop; return real tokens per second."""
+def trial_ours(
+    arguments: argparse.Namespace, size: str = "small", precision: str = "auto", dropout: float | None = None
+) -> dict[str, float]:
+    """Train with our loop; return real tokens per second and the peak of the memory."""
     clock, tokens, keep = Clock(), [], TextVAETrainer.collate
 
     def collate(self: TextVAETrainer, pairs: Any) -> dict[str, torch.Tensor]:
@@ -170,16 +178,22 @@ def trial_ours(arguments: argparse.Namespace, size: str = "small") -> dict[str, 
     def build(self: TextVAETrainer, *given: Any) -> None:
         built(self, *given)
         self.add_callback(clock)
+        for module in self.vae.model.modules():
+            if isinstance(module, nn.Dropout) and dropout is not None:
+                module.p = dropout
 
     TextVAETrainer.collate, TextVAETrainer.__init__ = collate, build  # type: ignore[method-assign]
     texts = read_corpus(arguments.data / "yelp" / "train.tsv", column="1", limit=50_000)
     steps = WARM_STEPS + arguments.steps
-    config = TrainConfig(size=size, max_steps=steps, eval_steps=10 * steps, save_steps=10 * steps)  # type: ignore[arg-type]
+    intervals = {"max_steps": steps, "eval_steps": 10 * steps, "save_steps": 10 * steps}
+    config = TrainConfig(size=size, precision=precision, **intervals)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as folder:
         train(texts, Path(folder) / "run", config, valid=texts[:16])
     timed = clock.times[WARM_STEPS : steps + 1]
     matrices = sum(p.numel() for p in _matrices(build_model(config, texts)))
-    return {"tokens": sum(tokens[WARM_STEPS:steps]) / (timed[-1] - timed[0]), "flop_per_token": 6 * matrices}
+    speed = sum(tokens[WARM_STEPS:steps]) / (timed[-1] - timed[0])
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"tokens": speed, "flop_per_token": 6 * matrices, "peak_mb": peak_mb}
 
 
 def trial_base(arguments: argparse.Namespace) -> dict[str, float]:
@@ -218,7 +232,7 @@ def trial_naive(arguments: argparse.Namespace) -> dict[str, float]:
 
 def _matrices(vae: TextVAE) -> Iterator[torch.Tensor]:
     """Yield the weights that every token is multiplied with; a tied embedding is the output layer's."""
-    head = vae.model.decoder.head()[0]
+    head = vae.model.decoder.head()
     for name, weight in vae.model.named_parameters():
         if weight.dim() == 2 and (weight is head or "embedding" not in name):
             yield weight
@@ -229,6 +243,67 @@ def matmul_peak(width: int = 4096) -> float:
     a = torch.randn(width, width, dtype=torch.bfloat16)
     a @ a
     return 2 * width**3 / statistics.median(seconds(lambda: a @ a) for _ in range(7))
+
+
+def fused_attention() -> Any:
+    """Return a patch that lets training use transformers' default attention."""
+    return patch("textvae.training.prefer_attention", lambda model, device: model.set_attn_implementation("sdpa"))
+
+
+def all_logits() -> Any:
+    """Return a patch that computes the loss from all logits at once."""
+    return patch("textvae.modeling.decoder.LatentDecoder.head", lambda decoder: None)
+
+
+def without(part: str) -> Callable[[argparse.Namespace], dict[str, float]]:
+    """Return the trial of our loop with one of its parts taken away."""
+
+    def shuffled(self: TokenBudgetSampler) -> Iterator[list[int]]:
+        order = np.random.default_rng(self.epoch).permutation(len(self.lengths))
+        for chosen in np.array_split(order, len(self)):
+            yield chosen.tolist()
+
+    def plain_optimizer(**options: Any) -> TrainingArguments:
+        return TrainingArguments(**options | {"optim": "adamw_torch"})
+
+    patches: dict[str, Any] = {
+        "chunked_cross_entropy": all_logits(),
+        "plain_attention": fused_attention(),
+        "length_groups": patch.object(TokenBudgetSampler, "__iter__", shuffled),
+        "fused_optimizer": patch("textvae.training.TrainingArguments", plain_optimizer),
+    }
+    options = {"bf16": {"precision": "fp32"}, "no_dropout": {"dropout": 0.1}}
+
+    def trial(arguments: argparse.Namespace) -> dict[str, float]:
+        with patches.get(part, contextlib.nullcontext()):
+            return trial_ours(arguments, **options.get(part, {}))  # type: ignore[arg-type]
+
+    return trial
+
+
+def parts(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Train with each part of our loop taken away, and with the allocator settings that `textvae doctor` tries."""
+    peaks: dict[str, float] = {}
+
+    def speed(name: str, trial: str, variables: dict[str, str]) -> float:
+        measured = _child(arguments, trial, variables)
+        peaks[name] = measured["peak_mb"]
+        return measured["tokens"]
+
+    trials = {"ours": partial(speed, "ours", "ours", {})}
+    trials |= {part: partial(speed, part, f"without-{part}", {}) for part in PARTS}
+    settings = {"keep_memory": KEEP, "huge_pages": HUGE, "keep_memory_and_huge_pages": KEEP | HUGE}
+    trials |= {name: partial(speed, name, "ours", variables) for name, variables in settings.items()}
+    rate = alternate(trials, arguments.rounds)
+
+    def measured(kind: str, name: str, gain: float) -> dict[str, Any]:
+        note = f"{rate[name]:,.0f} tokens/s, {peaks[name]:,.0f} MB; ours {rate['ours']:,.0f}, {peaks['ours']:,.0f} MB"
+        return row(f"speed.{kind}.{name}", round(gain, 3), n=arguments.steps, note=note)
+
+    return [
+        *(measured("part", part, rate["ours"] / rate[part]) for part in PARTS),
+        *(measured("allocator", name, rate[name] / rate["ours"]) for name in settings),
+    ]
 
 
 def against_naive(arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -262,21 +337,18 @@ def trial_elbo(arguments: argparse.Namespace, precision: str = "auto") -> dict[s
 
 def trial_elbo_plain(arguments: argparse.Namespace) -> dict[str, float]:
     """The same in fp32, with the fused attention and all logits at once."""
-    with (
-        patch("textvae.modeling.decoder.PLAIN_HEADS", ()),
-        patch("textvae.training.prefer_attention", lambda model, device: model.set_attn_implementation("sdpa")),
-    ):
+    with all_logits(), fused_attention():
         return trial_elbo(arguments, "fp32")
 
 
-def _child(arguments: argparse.Namespace, trial: str) -> dict[str, float]:
+def _child(arguments: argparse.Namespace, trial: str, variables: dict[str, str] = EMPTY) -> dict[str, float]:
     """Run a trial in a process of its own, with the allocator settings of a user who set none."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD"))}
     options = [
         f"--{name}={getattr(arguments, name.replace('-', '_'))}" for name in ("data", "run", "steps", "elbo-steps")
     ]
     command = [sys.executable, __file__, "--trial", trial, *options]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    result = subprocess.run(command, env=environment | variables, capture_output=True, text=True)
     if result.returncode:
         raise RuntimeError(f"trial {trial} failed: {result.stderr[-2000:]}")
     return json.loads(result.stdout.splitlines()[-1])
@@ -404,6 +476,7 @@ def start(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 TRIALS = {
+    **{f"without-{part}": without(part) for part in PARTS},
     "ours": trial_ours,
     "naive": trial_naive,
     "base": trial_base,
@@ -413,6 +486,7 @@ TRIALS = {
 COMPARISONS = {
     "sentence-transformers": against_sentence_transformers,
     "naive": against_naive,
+    "parts": parts,
     "hf-generate": against_generate,
     "faiss": against_faiss,
     "start": start,
