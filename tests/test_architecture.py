@@ -40,6 +40,7 @@ DOORS = {
         "assembly",
         "training",
         "callbacks",
+        "evaluation",
         "cli",
     },
     "huggingface_hub": {"configuration"},
@@ -47,6 +48,7 @@ DOORS = {
     "matplotlib": {"pictures"},
     "cyclopts": {"cli"},
     "sacrebleu": {"evaluation"},
+    "sklearn": {"evaluation"},
 }
 PUBLIC = [
     "Attribute",

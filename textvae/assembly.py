@@ -25,9 +25,8 @@ def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrained
     preset = PRESETS[config.size]
     pretrained_lm = config.decoder not in ("gru", "transformer")
     if pretrained_lm:
-        gguf_file = _gguf_file(config.decoder)
-        tokenizer = tokenizer or load_tokenizer(config.decoder, gguf_file)
-        lm = _load_pretrained(AutoModelForCausalLM, config.decoder, gguf_file=gguf_file)
+        lm, its_tokenizer = load_lm(config.decoder)
+        tokenizer = tokenizer or its_tokenizer
         decoder, vocab_size = lm.config, lm.config.vocab_size
     else:
         tokenizer = tokenizer or train_tokenizer(texts, config.vocab_size or preset.vocab_size)
@@ -55,6 +54,12 @@ def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrained
         mask_token_id=tokenizer.mask_token_id if tokenizer.mask_token_id is not None else tokenizer.unk_token_id,
     )
     return TextVAE(TextVAEModel(model_config, backbone, lm), tokenizer, encoder_tokenizer)
+
+
+def load_lm(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a pretrained causal LM in float32 and its tokenizer from a folder, also one with a GGUF file, or hub id."""
+    gguf_file = _gguf_file(source)
+    return _load_pretrained(AutoModelForCausalLM, source, gguf_file=gguf_file), load_tokenizer(source, gguf_file)
 
 
 def _gguf_file(source: str) -> str | None:

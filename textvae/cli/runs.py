@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import App, ArgumentCollection, Parameter
 from cyclopts.config import Dict
 
-from ..artifacts import CorruptFileError, check_manifest, open_folder, read_json
+from ..artifacts import CorruptFileError, check_manifest, open_folder, read_json, write_json
 from ..train_config import TrainConfig
 from .options import (
     DEVICE,
@@ -101,30 +101,43 @@ def evaluate(
     *,
     num_samples: int = 128,
     n_prior: int = 1000,
+    n_paths: int = 100,
+    lm: str | None = None,
+    reverse: bool = False,
     seed: int = 0,
+    output: Output | None = None,
     reading: Reading = READING,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
 ) -> None:
-    """Measure a model on held-out texts: likelihood, reconstruction, use of the latent, variety.
+    """Measure a model on held-out texts: likelihood, reconstruction, use of the latent, variety, fluency, geometry.
 
     Args:
         run: Run folder.
         texts: File of texts, a data set on the hub, or - for standard input.
         num_samples: Importance samples per text; the likelihood bound tightens with them.
-        n_prior: Texts sampled from the prior to count duplicates.
+        n_prior: Texts sampled from the prior.
+        n_paths: Interpolations between random pairs of the texts.
+        lm: Folder or hub id of a causal LM that judges fluency.
+        reverse: Train a small LM on the samples and score the texts with it; take --n-prior 10000 then.
         seed: Seed of everything random.
+        output: Also write the report to this JSON file.
         reading: How the texts are read.
         device: Where the model runs.
         printing: What is printed.
     """
     at_least(1, "--num-samples", num_samples)
     at_least(1, "--n-prior", n_prior)
+    at_least(1, "--n-paths", n_paths)
     corpus = list(reading.texts(texts, printing))
     vae = device.load(run)
     from ..evaluation import evaluate as measure
 
-    report = measure(vae, corpus, num_samples=num_samples, n_prior=n_prior, seed=seed)
+    report = measure(
+        vae, corpus, num_samples=num_samples, n_prior=n_prior, n_paths=n_paths, lm=lm, reverse=reverse, seed=seed
+    )
+    if output:
+        write_json(output, report.to_dict())
     if printing.json:
         printing.facts(report.to_dict())
         return

@@ -1,0 +1,192 @@
+"""Disentanglement: how well single latent dimensions stand for known factors of the texts."""
+
+# N texts, D latent dimensions, F factors
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+BINS, RESAMPLES, SHARE = 20, 30, 0.5
+BATCH, VOTES = 64, 400
+
+Factors = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A mean with its standard deviation over resamples or repetitions."""
+
+    mean: float
+    std: float
+
+
+def mutual_information_gap(latents_ND: NDArray, factors_NF: Factors, *, seed: int = 0) -> Score:
+    """Return the MIG (Chen et al. 2018, sec. 4.1): per factor, the lead of its best dimension over the next.
+
+    Each dimension is cut into 20 bins of equal width; the information is normalised by the factor's entropy. The mean
+    and deviation are over 30 resamples of half the texts.
+    """
+    _check(latents_ND, factors_NF)
+    generator = np.random.default_rng(seed)
+    size = max(2, round(SHARE * len(latents_ND)))
+    gaps = []
+    for _ in range(RESAMPLES):
+        chosen = generator.choice(len(latents_ND), size, replace=False)
+        information_DF, entropy_F = information(latents_ND[chosen], factors_NF[chosen])
+        best = np.sort(information_DF, 0)[::-1]
+        lead = best[0] - (best[1] if len(best) > 1 else 0)
+        gaps.append(np.mean(lead[entropy_F > 0] / entropy_F[entropy_F > 0]))
+    return Score(float(np.mean(gaps)), float(np.std(gaps)))
+
+
+def information(latents_ND: NDArray, factors_NF: Factors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return I(dimension; factor) in nats, (D, F), with dimensions in 20 bins, and the factors' entropies, (F,)."""
+    low, high = latents_ND.min(0), latents_ND.max(0)
+    bins_ND = ((latents_ND - low) / np.where(high > low, high - low, 1) * BINS).astype(int).clip(0, BINS - 1)
+    result = np.empty((latents_ND.shape[1], factors_NF.shape[1]))
+    entropies = np.empty(factors_NF.shape[1])
+    for f, values in enumerate(factors_NF.T):
+        classes, codes = np.unique(values, return_inverse=True)
+        entropies[f] = _entropy(np.bincount(codes))
+        for d, bins in enumerate(bins_ND.T):
+            joint = np.bincount(bins * len(classes) + codes, minlength=BINS * len(classes)).reshape(BINS, -1)
+            result[d, f] = _entropy(joint.sum(1)) + entropies[f] - _entropy(joint.ravel())
+    return result, entropies
+
+
+@dataclass(frozen=True)
+class DCI:
+    """Disentanglement, completeness, informativeness (Eastwood & Williams 2018, sec. 2).
+
+    Attributes:
+        disentanglement: 1 if every dimension matters to one factor only.
+        completeness: 1 if every factor is read from one dimension only.
+        informativeness: Accuracy of reading the factors from the latents, on the held-out half.
+    """
+
+    disentanglement: float
+    completeness: float
+    informativeness: float
+
+
+def dci(latents_ND: NDArray, factors_NF: Factors, *, seed: int = 0) -> DCI:
+    """Return the DCI scores with the importances of a random forest for each factor.
+
+    Raises:
+        ImportError: scikit-learn is missing.
+    """
+    from sklearn.ensemble import RandomForestClassifier
+
+    _check(latents_ND, factors_NF)
+    order = np.random.default_rng(seed).permutation(len(latents_ND))
+    train, test = np.array_split(order, 2)
+    importances, accuracies = [], []
+    for values in factors_NF.T:
+        forest = RandomForestClassifier(100, max_depth=12, random_state=seed).fit(latents_ND[train], values[train])
+        importances.append(forest.feature_importances_)
+        accuracies.append(forest.score(latents_ND[test], values[test]))
+    weights_DF = np.stack(importances, 1)
+    of_dimension, of_factor = weights_DF.sum(1), weights_DF.sum(0)
+    purity_D = 1 - _normalised_entropies(weights_DF)
+    return DCI(
+        disentanglement=float((purity_D * of_dimension).sum() / of_dimension.sum()),
+        completeness=float(((1 - _normalised_entropies(weights_DF.T)) * of_factor).sum() / of_factor.sum()),
+        informativeness=float(np.mean(accuracies)),
+    )
+
+
+def z_diff(latents_ND: NDArray, factors_NF: Factors, *, seed: int = 0) -> Score:
+    """Return the accuracy of telling which factor two batches share from their mean latent difference.
+
+    The beta-VAE metric (Higgins et al. 2017, sec. 3) with a linear classifier, over five repetitions.
+
+    Raises:
+        ImportError: scikit-learn is missing.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    def point(rows: _Sharing, factor: int) -> NDArray:
+        first, second = rows.pairs(factor, BATCH)
+        return np.abs(latents_ND[first] - latents_ND[second]).mean(0)
+
+    def accuracy(train: tuple[NDArray, NDArray], test: tuple[NDArray, NDArray]) -> float:
+        return LogisticRegression(max_iter=2000).fit(*train).score(*test)
+
+    return _votes(latents_ND, factors_NF, point, accuracy, seed)
+
+
+def z_min_var(latents_ND: NDArray, factors_NF: Factors, *, seed: int = 0) -> Score:
+    """Return the accuracy of telling which factor a batch shares from the dimension that varies least in it.
+
+    The FactorVAE metric (Kim & Mnih 2018, sec. 4) with a majority vote, over five repetitions.
+    """
+    spread_D = latents_ND.var(0)
+    live = spread_D > 1e-3 * spread_D.max()
+
+    def point(rows: _Sharing, factor: int) -> NDArray:
+        relative = latents_ND[rows.batch(factor, BATCH)][:, live].var(0) / spread_D[live]
+        return np.array([relative.argmin()])
+
+    def accuracy(train: tuple[NDArray, NDArray], test: tuple[NDArray, NDArray]) -> float:
+        votes = np.zeros((int(live.sum()), factors_NF.shape[1]))
+        np.add.at(votes, (train[0][:, 0], train[1]), 1)
+        return float((votes.argmax(1)[test[0][:, 0]] == test[1]).mean())
+
+    return _votes(latents_ND, factors_NF, point, accuracy, seed)
+
+
+class _Sharing:
+    """Draws texts that share the value of one factor."""
+
+    def __init__(self, factors_NF: Factors, generator: np.random.Generator):
+        self.factors, self.generator = factors_NF, generator
+        self.groups = [[np.flatnonzero(column == value) for value in np.unique(column)] for column in factors_NF.T]
+
+    def batch(self, factor: int, size: int) -> NDArray[np.intp]:
+        group = self.groups[factor][self.generator.integers(len(self.groups[factor]))]
+        return self.generator.choice(group, size)
+
+    def pairs(self, factor: int, size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        first = self.generator.integers(len(self.factors), size=size)
+        values, groups = np.unique(self.factors[:, factor]), self.groups[factor]
+        places = np.searchsorted(values, self.factors[first, factor])
+        return first, np.array([self.generator.choice(groups[place]) for place in places])
+
+
+def _votes(
+    latents_ND: NDArray,
+    factors_NF: Factors,
+    point: Callable[[_Sharing, int], NDArray],
+    accuracy: Callable[[tuple[NDArray, NDArray], tuple[NDArray, NDArray]], float],
+    seed: int,
+) -> Score:
+    _check(latents_ND, factors_NF)
+    scores = []
+    for repetition in range(5):
+        generator = np.random.default_rng([seed, repetition])
+        rows = _Sharing(factors_NF, generator)
+        factors = generator.integers(factors_NF.shape[1], size=2 * VOTES)
+        points = np.stack([point(rows, int(factor)) for factor in factors])
+        scores.append(accuracy((points[:VOTES], factors[:VOTES]), (points[VOTES:], factors[VOTES:])))
+    return Score(float(np.mean(scores)), float(np.std(scores)))
+
+
+def _check(latents_ND: NDArray, factors_NF: Factors) -> None:
+    if latents_ND.ndim != 2 or factors_NF.ndim != 2 or len(latents_ND) != len(factors_NF) or len(latents_ND) < 2:
+        raise ValueError(f"latents (N, D) and factors (N, F) are needed, got {latents_ND.shape} and {factors_NF.shape}")
+    if not np.isfinite(latents_ND).all():
+        raise ValueError("latents hold a NaN or an infinity")
+
+
+def _entropy(counts: NDArray) -> float:
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+def _normalised_entropies(weights_RC: NDArray) -> NDArray[np.float64]:
+    """Return each row's entropy over ln C; a row of zeros counts as 1, and so does nothing for a score."""
+    most = np.log(max(weights_RC.shape[1], 2))
+    return np.array([_entropy(row) / most if row.sum() > 0 else 1.0 for row in weights_RC])

@@ -1,0 +1,90 @@
+"""The shape of the latent space: how the aggregate posterior fits the prior, and what lies between sentences."""
+
+# N texts, D latent dimensions
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..gaussian import DiagonalGaussian
+from .texts import edit_distance
+
+MMD_SAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The aggregate posterior q(z) beside N(0, I).
+
+    Attributes:
+        largest_mean: Largest absolute mean of a dimension; the prior's is 0.
+        smallest_variance: Of a dimension; the prior's is 1.
+        largest_variance: Of a dimension.
+        mmd: Squared maximum mean discrepancy between q(z) and N(0, I), inverse multiquadric kernels; 0 if they agree.
+        effective_dims: Participation ratio of the covariance of the means: D if all directions carry as much.
+    """
+
+    largest_mean: float
+    smallest_variance: float
+    largest_variance: float
+    mmd: float
+    effective_dims: float
+
+
+def measure_geometry(posterior: DiagonalGaussian, *, seed: int = 0) -> Geometry:
+    """Compare q(z), the mixture of the posteriors of N texts (N >= 2), with the prior."""
+    generator = torch.Generator().manual_seed(seed)
+    latents_ND = posterior.sample(generator=generator)
+    chosen_ND = latents_ND[torch.randperm(len(latents_ND), generator=generator)[:MMD_SAMPLES]]
+    prior_ND = torch.randn(chosen_ND.shape, generator=generator)
+    spectrum_D = torch.linalg.eigvalsh(posterior.mean.double().T.cov()).clamp(min=0)
+    return Geometry(
+        largest_mean=float(latents_ND.mean(0).abs().max()),
+        smallest_variance=float(latents_ND.var(0).min()),
+        largest_variance=float(latents_ND.var(0).max()),
+        mmd=float(squared_mmd(chosen_ND, prior_ND)),
+        effective_dims=float(spectrum_D.sum() ** 2 / spectrum_D.square().sum().clamp(min=1e-30)),
+    )
+
+
+def squared_mmd(a_ND: Tensor, b_ND: Tensor) -> Tensor:
+    """Return the unbiased squared MMD of two samples (Gretton et al. 2012, eq. 3).
+
+    The kernel is a sum of inverse multiquadrics at seven scales around 2D (Tolstikhin et al. 2018, sec. 4).
+    """
+
+    def kernel(x_ND: Tensor, y_ND: Tensor) -> Tensor:
+        distances = torch.cdist(x_ND, y_ND).square()
+        scales = [2 * x_ND.shape[1] * scale for scale in (0.1, 0.2, 0.5, 1, 2, 5, 10)]
+        return torch.stack([scale / (scale + distances) for scale in scales]).sum(0)
+
+    def mean_off_diagonal(gram_NN: Tensor) -> Tensor:
+        n = len(gram_NN)
+        return (gram_NN.sum() - gram_NN.diagonal().sum()) / (n * (n - 1))
+
+    between = kernel(a_ND, b_ND).mean()
+    return mean_off_diagonal(kernel(a_ND, a_ND)) + mean_off_diagonal(kernel(b_ND, b_ND)) - 2 * between
+
+
+def smoothness(path: Sequence[str]) -> float:
+    """Return d(first, last) / sum of d(neighbours) with word edit distances, 0 to 1: 1 is a path without detours.
+
+    A path whose texts are all the same counts as 1.
+
+    Example:
+        >>> smoothness(["a red fox", "a red dog", "a big dog"])
+        1.0
+    """
+    steps = sum(edit_distance(a, b) for a, b in zip(path, path[1:], strict=False))
+    return min(1.0, edit_distance(path[0], path[-1]) / steps) if steps else 1.0
+
+
+def neighbours(count: int, pairs: int, seed: int) -> np.ndarray:
+    """Return random pairs of different numbers below `count`, shape (pairs, 2)."""
+    generator = np.random.default_rng(seed)
+    first = generator.integers(count, size=pairs)
+    return np.stack([first, (first + generator.integers(1, count, size=pairs)) % count], 1)

@@ -1,0 +1,197 @@
+"""Evaluation: what a model's latent space is worth on held-out text, in units that compare."""
+
+# N texts, D latent dimensions, K importance samples
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .. import geometry
+from ..gate import gate_texts
+from ..gaussian import DiagonalGaussian
+from ..objective import active_units
+from ..text_vae import TextVAE
+from .geometry import measure_geometry, neighbours, smoothness
+from .language_model import OutsideLM, SentenceLM, word_perplexity
+from .texts import bleu, distinct, duplicates, edit_distance, self_bleu
+
+PATH_LENGTH = 7  # texts along an interpolation, its ends included
+
+
+@dataclass(frozen=True)
+class EvalReport:
+    """Measurements of one model on one set of texts; likelihoods in nats per sentence.
+
+    Attributes:
+        texts: N.
+        nll: Importance-weighted negative log-likelihood.
+        num_samples: K of the nll.
+        negative_elbo: reconstruction + kl, which the nll is below.
+        word_perplexity: exp(total nats / total whitespace words, one end per sentence counted).
+        reconstruction: -log p(x|z) with one z drawn from the posterior.
+        kl: KL(q(z|x) || N(0, I)).
+        mutual_information: Between text and latent under the encoder, estimated over the N texts.
+        mutual_information_cap: ln N, which the estimate cannot exceed.
+        active_fraction: Share of dimensions whose posterior mean has a variance above 0.01.
+        recon_bleu: BLEU of the reconstruction from the posterior mean, on whitespace words; None without sacrebleu.
+        exact_match: Share of texts reconstructed exactly.
+        edit_distance: Mean word-level Levenshtein distance of the reconstruction, over the longer text's words.
+        prior_samples: Number of samples drawn from the prior.
+        duplicates: Share of them that repeat an earlier one.
+        distinct_1: Different words of the samples over all their words.
+        distinct_2: The same for pairs of words.
+        self_bleu: Mean BLEU of each of the first 200 samples against the others; None without sacrebleu.
+        largest_mean: Largest absolute mean of a dimension of the aggregate posterior; the prior's is 0.
+        smallest_variance: Of a dimension of the aggregate posterior; the prior's is 1.
+        largest_variance: The same, the largest.
+        mmd: Squared maximum mean discrepancy between aggregate posterior and N(0, I).
+        effective_dims: Participation ratio of the covariance of the means.
+        smoothness: Of interpolations: d(ends) / sum of d(neighbours), with word edit distances.
+        text_perplexity: Of the texts under the outside LM, per word; this and all below are None without an LM.
+        sample_perplexity: Of the prior samples under it.
+        sample_ppl_ratio: The latter over the former.
+        interpolation_ratio: Nats per word of the texts along the paths over those of the paths' ends.
+        reverse_perplexity: Of the texts under a small LM trained on the samples; None unless asked for.
+    """
+
+    texts: int
+    nll: float
+    num_samples: int
+    negative_elbo: float
+    word_perplexity: float
+    reconstruction: float
+    kl: float
+    mutual_information: float
+    mutual_information_cap: float
+    active_fraction: float
+    recon_bleu: float | None
+    exact_match: float
+    edit_distance: float
+    prior_samples: int
+    duplicates: float
+    distinct_1: float
+    distinct_2: float
+    self_bleu: float | None
+    largest_mean: float
+    smallest_variance: float
+    largest_variance: float
+    mmd: float
+    effective_dims: float
+    smoothness: float
+    text_perplexity: float | None = None
+    sample_perplexity: float | None = None
+    sample_ppl_ratio: float | None = None
+    interpolation_ratio: float | None = None
+    reverse_perplexity: float | None = None
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """Return the measurements as plain values."""
+        return dataclasses.asdict(self)
+
+    def __str__(self) -> str:
+        width = max(len(field.name) for field in dataclasses.fields(self))
+        measured = {name: value for name, value in self.to_dict().items() if value is not None}
+        return "\n".join(f"{name:{width}}  {_show(value)}" for name, value in measured.items())
+
+
+def evaluate(
+    vae: TextVAE,
+    texts: Sequence[str],
+    *,
+    num_samples: int = 128,
+    n_prior: int = 1000,
+    n_paths: int = 100,
+    lm: str | None = None,
+    reverse: bool = False,
+    seed: int = 0,
+) -> EvalReport:
+    """Measure a model on held-out texts.
+
+    Args:
+        vae: The model.
+        texts: N held-out texts, at least 2.
+        num_samples: K, importance samples per text.
+        n_prior: Samples drawn from the prior.
+        n_paths: Interpolations between random pairs of the texts.
+        lm: Folder or hub id of a causal LM that judges fluency.
+        reverse: Train a small LM on the prior samples and score the texts with it; give 10,000 samples then.
+        seed: Seed of everything random.
+    """
+    texts = gate_texts(texts)
+    if len(texts) < 2:
+        raise ValueError(f"evaluation needs at least 2 texts, got {len(texts) or 'none'}")
+    posterior = vae.posterior(texts)
+    nll = -vae.log_likelihood(texts, num_samples=num_samples, seed=seed)
+    written = vae.decode(posterior.mean.numpy())
+    samples = vae.sample(n_prior, seed=seed)
+    means = posterior.mean.numpy()
+    pairs = neighbours(len(texts), n_paths, seed)
+    points = np.concatenate([geometry.path(means[a], means[b], PATH_LENGTH) for a, b in pairs])
+    along = vae.decode(points)
+    paths = [along[i : i + PATH_LENGTH] for i in range(0, len(along), PATH_LENGTH)]
+    reconstruction = float(vae.reconstruction_nats(texts, posterior, seed=seed).mean())
+    kl = float(posterior.kl().sum(-1).mean())
+    fluency = _fluency(OutsideLM(lm), texts, samples, paths) if lm else {}
+    if reverse:
+        judge = SentenceLM(vae.tokenizer, seed=seed).fit(samples)
+        fluency["reverse_perplexity"] = word_perplexity(judge.nats(texts), texts)
+    return EvalReport(
+        texts=len(texts),
+        nll=float(nll.mean()),
+        num_samples=num_samples,
+        negative_elbo=reconstruction + kl,
+        word_perplexity=word_perplexity(nll, texts),
+        reconstruction=reconstruction,
+        kl=kl,
+        mutual_information=mutual_information(posterior, seed=seed),
+        mutual_information_cap=math.log(len(texts)),
+        active_fraction=float(active_units(posterior.mean).float().mean()),
+        recon_bleu=bleu(written, texts),
+        exact_match=sum(a == b for a, b in zip(written, texts, strict=True)) / len(texts),
+        edit_distance=float(np.mean([edit_distance(a, b) for a, b in zip(written, texts, strict=True)])),
+        prior_samples=n_prior,
+        duplicates=duplicates(samples),
+        distinct_1=distinct(samples, 1),
+        distinct_2=distinct(samples, 2),
+        self_bleu=self_bleu(samples),
+        smoothness=float(np.mean([smoothness(path) for path in paths])),
+        **dataclasses.asdict(measure_geometry(posterior, seed=seed)),
+        **fluency,  # type: ignore[arg-type]
+    )
+
+
+def _fluency(
+    judge: OutsideLM, texts: Sequence[str], samples: Sequence[str], paths: Sequence[Sequence[str]]
+) -> dict[str, float]:
+    real = word_perplexity(judge.nats(texts), texts)
+    drawn = word_perplexity(judge.nats(samples), samples)
+    ends = [text for path in paths for text in (path[0], path[-1])]
+    between = [text for path in paths for text in path[1:-1]]
+    per_word = [math.log(word_perplexity(judge.nats(chosen), chosen)) for chosen in (between, ends)]
+    return {
+        "text_perplexity": real,
+        "sample_perplexity": drawn,
+        "sample_ppl_ratio": drawn / real,
+        "interpolation_ratio": per_word[0] / per_word[1],
+    }
+
+
+def mutual_information(posterior: DiagonalGaussian, *, seed: int = 0) -> float:
+    """Return I(x; z) under q in nats, with q(z) the mixture of the N posteriors given (Hoffman & Johnson 2016).
+
+    The estimate is at most ln N.
+    """
+    latents_ND = posterior.sample(generator=torch.Generator().manual_seed(seed))
+    log_aggregate = torch.cat(
+        [torch.logsumexp(posterior.log_prob(rows[:, None]), 1) for rows in latents_ND.split(64)]
+    ) - math.log(len(posterior))
+    return float((posterior.log_prob(latents_ND) - log_aggregate).mean())
+
+
+def _show(value: float | int) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
