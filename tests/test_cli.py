@@ -223,10 +223,11 @@ def test_an_attribute_is_fitted_and_shifts_a_file(textvae):
 
 
 def test_eval_prints_a_table_or_a_record(textvae):
-    command = "eval RUN texts.txt --limit 5 --num-samples 2 --n-prior 4"
-    (record,) = textvae(f"{command} --json").records
+    command = "eval RUN texts.txt --limit 5 --num-samples 2 --n-prior 4 --n-paths 2"
+    (record,) = textvae(f"{command} --json -o report.json").records
     assert record["texts"] == 5
-    assert [line.split()[0] for line in textvae(command).lines] == list(record)
+    assert json.loads(Path("report.json").read_text()) == record
+    assert [line.split()[0] for line in textvae(command).lines] == [name for name, v in record.items() if v is not None]
 
 
 @pytest.mark.parametrize(("place", "kind"), [("RUN", "run"), ("INDEX", "index"), ("ATTRIBUTE", "attribute")])
