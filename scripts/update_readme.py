@@ -49,7 +49,7 @@ def main_job() -> str:
     jobs = {
         "yelp": "Yelp, GRU, 3 epochs",
         "ptb.gru": "PTB, GRU, 3 epochs",
-        "ptb.transformer": "PTB, Transformer, 1 epoch, 300 sentences",
+        "ptb.transformer": "PTB, Transformer, 3 epochs",
     }
     jobs = {job: title for job, title in jobs.items() if f"main.{job}.nll" in values}
     lines = [["", *jobs.values()], ["---"] * (len(jobs) + 1)]

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "textvae"
 LAYERS = [
     {"gaussian", "cross_entropy", "objective", "schedules", "geometry", "noise", "precision"},
-    {"configuration", "train_config", "tokenization", "token_rows", "gate", "data", "artifacts"},
+    {"configuration", "train_config", "tokenization", "token_rows", "gate", "data", "artifacts", "prior"},
     {"modeling"},
     {"text_vae", "items", "index", "assembly"},
     {"training", "batches", "callbacks", "evaluation", "attributes", "pictures", "doctor"},
@@ -44,11 +44,11 @@ DOORS = {
         "cli",
     },
     "huggingface_hub": {"configuration"},
-    "safetensors": {"text_vae", "attributes", "cli"},
+    "safetensors": {"text_vae", "prior", "attributes", "cli"},
     "matplotlib": {"pictures"},
     "cyclopts": {"cli"},
     "sacrebleu": {"evaluation"},
-    "sklearn": {"evaluation"},
+    "sklearn": {"evaluation", "prior"},
 }
 PUBLIC = [
     "Attribute",

@@ -62,7 +62,8 @@ def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(tmp_path, mo
         with pytest.raises(Crash):
             train(CORPUS, tmp_path / "broken", config)
     train(CORPUS, tmp_path / "broken", config, resume=True)
-    assert sha256(tmp_path / "broken/model.safetensors") == sha256(tmp_path / "whole/model.safetensors")
+    for name in ("model.safetensors", "prior.safetensors"):
+        assert sha256(tmp_path / "broken" / name) == sha256(tmp_path / "whole" / name)
     last = f"checkpoints/checkpoint-{options['max_steps']}/model.safetensors"
     assert sha256(tmp_path / "broken" / last) == sha256(tmp_path / "whole" / last)
     steps = [json.loads(line)["step"] for line in (tmp_path / "broken/metrics.jsonl").read_text().splitlines()]

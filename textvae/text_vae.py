@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -28,12 +28,13 @@ from .geometry import Array, Method
 from .modeling import TextVAEModel
 from .objective import importance_weighted_bound
 from .precision import autocast, prefer_attention
+from .prior import LatentPrior
 from .tokenization import encoder_ids, load_tokenizer, pad, to_texts, train_tokenizer, wrap
 
 if TYPE_CHECKING:
     from .attributes import Attribute
 
-ENCODER_TOKENIZER = "encoder_tokenizer"
+ENCODER_TOKENIZER, PRIOR = "encoder_tokenizer", "prior.safetensors"
 ORDINARY_LENGTH = 16  # tokens of a sentence, for which batch_size counts
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
 
@@ -55,12 +56,14 @@ class TextVAE:
         encoder_tokenizer: PreTrainedTokenizerBase | None = None,
         *,
         path: Path | None = None,
+        prior: LatentPrior | None = None,
     ):
         self.model = model.eval()
         prefer_attention(model, model.device)
         self.tokenizer = tokenizer
         self.encoder_tokenizer = encoder_tokenizer or tokenizer
         self.path = path
+        self.prior = prior
 
     # Loading and saving
 
@@ -93,7 +96,8 @@ class TextVAE:
         encoder_tokenizer = load_tokenizer(second) if second.exists() else None
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         model.to(torch.device(device))  # type: ignore[arg-type]
-        return cls(model, tokenizer, encoder_tokenizer, path=path.resolve())
+        prior = LatentPrior.load(path / PRIOR) if (path / PRIOR).exists() else None
+        return cls(model, tokenizer, encoder_tokenizer, path=path.resolve(), prior=prior)
 
     @classmethod
     def from_texts(cls, texts: Sequence[str], config: TextVAEConfig, *, seed: int = 0) -> TextVAE:
@@ -114,6 +118,8 @@ class TextVAE:
         with atomic_folder(path, "config.json") as folder:
             self.model.save_pretrained(folder)
             self.save_tokenizers(folder)
+            if self.prior is not None:
+                self.prior.save(folder / PRIOR)
         self.path = Path(path).resolve()
 
     def save_tokenizers(self, folder: Path) -> None:
@@ -234,15 +240,46 @@ class TextVAE:
         return self.decode(self.encode(gate_texts(texts), batch_size=batch_size), batch_size=batch_size)
 
     def sample(
-        self, n: int, *, temperature: float = 0, top_p: float = 1, seed: int | None = None, batch_size: int = 64
+        self,
+        n: int,
+        *,
+        temperature: float = 0,
+        top_p: float = 1,
+        seed: int | None = None,
+        batch_size: int = 64,
+        prior: Literal["fitted", "standard"] = "fitted",
     ) -> list[str]:
-        """Write n texts from latents drawn from the prior N(0, I).
+        """Write n texts from latents drawn from the prior.
 
         The variety comes from the latents; a temperature adds the decoder's own.
+
+        Args:
+            n: Number of texts.
+            temperature: Sampling temperature of the decoder.
+            top_p: Sample among the likeliest tokens whose probabilities sum to this.
+            seed: Seed of the draw.
+            batch_size: Latents decoded together.
+            prior: "fitted" draws from the prior that training or `fit_prior` fitted to the latents of its texts, if
+                there is one; "standard" from N(0, I).
         """
         _require(n >= 1, f"n must be at least 1, got {n}")
-        latents = np.random.default_rng(seed).standard_normal((n, self.dim), dtype=np.float32)
+        _require(prior in ("fitted", "standard"), f"prior must be 'fitted' or 'standard', got {prior!r}")
+        if self.prior is not None and prior == "fitted":
+            latents = self.prior.sample(n, seed)
+        else:
+            latents = np.random.default_rng(seed).standard_normal((n, self.dim), dtype=np.float32)
         return self.decode(latents, temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size)
+
+    def fit_prior(self, texts: Sequence[str], components: int = 1, *, seed: int = 0) -> LatentPrior:
+        """Fit the prior that `sample` draws from to the latents of texts; `save_pretrained` keeps it.
+
+        Args:
+            texts: Texts like those of the training; some thousands do.
+            components: Gaussians of the mixture; above 1 needs scikit-learn.
+            seed: Seed of the fit.
+        """
+        self.prior = LatentPrior.fit(self.posterior(texts), components, seed)
+        return self.prior
 
     def vary(
         self, text: str, n: int, *, spread: float = 1.0, temperature: float = 0, seed: int | None = None

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -45,7 +46,7 @@ from .gate import gate_texts
 from .objective import active_units, diagnose_collapse
 from .precision import has_bf16, prefer_attention
 from .schedules import kl_weight
-from .text_vae import TextVAE
+from .text_vae import PRIOR, TextVAE
 from .tokenization import load_tokenizer, pad
 from .train_config import TrainConfig
 
@@ -55,6 +56,7 @@ CHECKPOINTS, METRICS, TRAINING = "checkpoints", "metrics.jsonl", "training.json"
 VALIDATIONS_PER_RUN = 10
 MIN_LEARNING_RATE = 0.05
 PRIOR_SAMPLES = 64
+PRIOR_TEXTS = 10_000  # to whose latents the prior is fitted
 
 
 def train(
@@ -103,7 +105,13 @@ def train(
     made_from["best_loss"] = trainer.state.best_metric
     with atomic_replacement(output, TRAINING) as staged:
         staged.write_text(json.dumps(made_from, indent=2) + "\n")
-    return TextVAE.from_pretrained(output)
+    best = TextVAE.from_pretrained(output)
+    chosen = np.random.default_rng(config.seed).permutation(len(texts))[:PRIOR_TEXTS]
+    if len(texts) > 1:
+        prior = best.fit_prior([texts[i] for i in chosen])
+        with atomic_replacement(output, PRIOR) as staged:
+            prior.save(staged)
+    return best
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

@@ -152,6 +152,7 @@ def sample(
     temperature: float = 0.0,
     top_p: float = 1.0,
     seed: int | None = None,
+    prior: Literal["fitted", "standard"] = "fitted",
     batch_size: int = 64,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
@@ -164,6 +165,7 @@ def sample(
         temperature: Temperature of the tokens; at 0 all variety comes from the latents.
         top_p: Sample among the likeliest tokens whose probabilities sum to this.
         seed: Seed of the draw; by default drawn fresh.
+        prior: The prior that training fitted to its latents, or the standard normal of the loss.
         batch_size: Latents decoded together.
         device: Where the model runs.
         printing: What is printed.
@@ -171,7 +173,7 @@ def sample(
     at_least(1, "n", n)
     at_least(1, "--batch-size", batch_size)
     vae = device.load(run)
-    for text in vae.sample(n, temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size):
+    for text in vae.sample(n, temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size, prior=prior):
         printing.result({"text": text}, text)
 
 

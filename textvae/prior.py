@@ -1,0 +1,102 @@
+"""A prior that fits: the aggregate posterior is rarely N(0, I), and samples from N(0, I) then land in its gaps."""
+
+# N texts, D latent dimensions, K components
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from .artifacts import CorruptFileError
+from .gaussian import LOG_2PI, DiagonalGaussian
+
+Array = NDArray[np.float32]
+
+SHAPES = {"weights": 1, "means": 2, "factors": 3}
+FLOOR = 1e-6  # of a variance
+
+
+@dataclass(frozen=True)
+class LatentPrior:
+    """A mixture of Gaussians with full covariances in latent space.
+
+    Attributes:
+        weights: Share of each component, shape (K,).
+        means: Shape (K, D).
+        factors: Lower Cholesky factors of the covariances, shape (K, D, D).
+    """
+
+    weights: Array
+    means: Array
+    factors: Array
+
+    @classmethod
+    def fit(cls, posterior: DiagonalGaussian, components: int = 1, seed: int = 0) -> LatentPrior:
+        """Fit the aggregate posterior (1/N) sum q(z|x): by its exact moments, or by EM on one draw from each q(z|x).
+
+        Args:
+            posterior: Of N texts, at least 2.
+            components: K; above 1 needs scikit-learn.
+            seed: Seed of the draws and of EM.
+
+        Raises:
+            ValueError: There are fewer than 2 texts, or fewer than the components.
+        """
+        if len(posterior) < max(2, components):
+            raise ValueError(f"{components} components need at least {max(2, components)} texts, got {len(posterior)}")
+        if components > 1:
+            from sklearn.mixture import GaussianMixture
+
+            draws = posterior.sample(generator=torch.Generator().manual_seed(seed)).numpy()
+            fitted = GaussianMixture(components, reg_covar=1e-4, random_state=seed).fit(draws)
+            weights, means, covariances = fitted.weights_, fitted.means_, fitted.covariances_
+        else:
+            mu, spread = posterior.mean.double().numpy(), posterior.std.double().square().numpy()
+            covariance = np.cov(mu, rowvar=False, bias=True).reshape(mu.shape[1], -1)
+            weights, means = np.ones(1), mu.mean(0, keepdims=True)
+            covariances = (covariance + np.diag(spread.mean(0) + FLOOR))[None]
+        factors = np.linalg.cholesky(covariances)
+        return cls(*(np.ascontiguousarray(part, np.float32) for part in (weights, means, factors)))
+
+    def sample(self, n: int, seed: int | None = None) -> Array:
+        """Draw latents, shape (n, D); the same seed gives the same ones."""
+        generator = np.random.default_rng(seed)
+        shares = self.weights / self.weights.sum(dtype=np.float64)
+        chosen = generator.choice(len(self.weights), size=n, p=shares)
+        noise = generator.standard_normal((n, self.means.shape[1]), dtype=np.float32)
+        return self.means[chosen] + np.einsum("nij,nj->ni", self.factors[chosen], noise)
+
+    def log_prob(self, latents: NDArray) -> NDArray[np.float64]:
+        """Return the log density of latents (N, D) in nats, shape (N,)."""
+        of_component = []
+        for weight, mean, factor in zip(*(part.astype(np.float64) for part in self._parts()), strict=True):
+            white = np.linalg.solve(factor, (latents - mean).T)
+            volume = np.log(np.diag(factor)).sum() + 0.5 * len(mean) * LOG_2PI
+            of_component.append(np.log(weight) - volume - 0.5 * np.square(white).sum(0))
+        return np.logaddexp.reduce(of_component, 0)
+
+    def save(self, path: str | Path) -> None:
+        """Write the prior to a safetensors file."""
+        save_file(dict(zip(SHAPES, self._parts(), strict=True)), path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> LatentPrior:
+        """Read what `save` wrote.
+
+        Raises:
+            CorruptFileError: The file is something else.
+        """
+        try:
+            arrays = load_file(path)
+        except Exception as error:  # safetensors raises its own and OSError
+            raise CorruptFileError(f"{path} is no prior ({error}): restore it from a copy") from error
+        if {name: array.ndim for name, array in arrays.items()} != SHAPES:
+            raise CorruptFileError(f"{path} is no prior: it holds {', '.join(arrays) or 'nothing'}")
+        return cls(**arrays)
+
+    def _parts(self) -> tuple[Array, Array, Array]:
+        return self.weights, self.means, self.factors
