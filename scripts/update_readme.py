@@ -39,7 +39,8 @@ def main() -> None:
 
 def fill(match: re.Match[str]) -> str:
     """Return one marked block with its content."""
-    content = {"main_job": main_job, "crash": crash, "demo": demo, "interpolation": interpolation, "python": python}
+    parts = (main_job, crash, speed, growth, demo, interpolation, python)
+    content = {part.__name__: part for part in parts}
     return match[1] + content[match[2]]() + match[3]
 
 
@@ -66,6 +67,28 @@ def crash() -> str:
         f"{values['crash.kills']} times SIGKILL during training, {values['crash.resume_failures']} failed resumes, "
         f"final weights {same} an uninterrupted run's by SHA-256.\n"
     )
+
+
+def speed() -> str:
+    """Return the table of scripts/benchmark_speed.py: every row that has a bar."""
+    rows = json.loads((ROOT / "results/speed.json").read_text())["rows"]
+    lines = [["", "measured", "bar", "how"], ["---"] * 4]
+    lines += [[f"`{r['id']}`", f"{r['value']:g}", r["bar"], r["note"]] for r in rows if r["bar"]]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def growth() -> str:
+    """Return the table of scripts/benchmark_growth.py."""
+    values = _rows("growth")
+    sizes = sorted({int(id.split(".")[2]) for id in values})
+    lines = [["sentences", *(f"{size:,}" for size in sizes)], ["---"] * (len(sizes) + 1)]
+    for job in dict.fromkeys(id.split(".")[1] for id in values):
+        cells = [
+            f"{values[f'growth.{job}.{size}.seconds']:.3g} s, {values[f'growth.{job}.{size}.peak_mb']:,.0f} MB"
+            for size in sizes
+        ]
+        lines.append([job, *cells])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def demo() -> str:

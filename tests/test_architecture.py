@@ -46,6 +46,8 @@ DOORS = {
     "huggingface_hub": {"configuration"},
     "safetensors": {"text_vae", "prior", "attributes", "cli"},
     "matplotlib": {"pictures"},
+    "umap": {"pictures"},
+    "pacmap": {"pictures"},
     "cyclopts": {"cli"},
     "sacrebleu": {"evaluation"},
     "sklearn": {"evaluation", "prior"},

@@ -261,6 +261,9 @@ def test_train_resume_plot_and_info_of_a_run(textvae):
     pytest.importorskip("matplotlib")
     assert textvae("plot run").lines == ["run/training.png"]
     assert textvae("plot run -o curves.png --json").records == [{"picture": "curves.png"}]
+    drawn = textvae("plot run table.csv --label stars --limit 20 -o curves.png").lines
+    assert drawn == ["curves.png", "map.png", "map.html", "dimensions.png"] and all(map(os.path.exists, drawn))
+    assert textvae("plot run --label stars").code == 2
     assert Path("curves.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, ArgumentCollection, Parameter
 from cyclopts.config import Dict
 
 from ..artifacts import CorruptFileError, check_manifest, open_folder, read_json, write_json
 from ..train_config import TrainConfig
+from .errors import UsageError
 from .options import (
     DEVICE,
     PRINTING,
@@ -145,20 +146,47 @@ def evaluate(
         printing.result({}, line)
 
 
-def plot(run: Path, /, *, output: Output | None = None, printing: Printing = PRINTING) -> None:
-    """Draw the training curves of a run.
+def plot(
+    run: Path,
+    corpus: Source | None = None,
+    /,
+    *,
+    label: str | None = None,
+    axes: Literal["pca", "umap", "pacmap"] = "pca",
+    output: Output | None = None,
+    reading: Reading = READING,
+    device: Device = DEVICE,
+    printing: Printing = PRINTING,
+) -> None:
+    """Draw the training curves of a run; with a corpus, its map in latent space and the latents beside the prior.
 
     Args:
         run: Run folder.
-        output: Picture to write; by default training.png in the run folder.
+        corpus: Texts to draw: then map.png, map.html and dimensions.png are written too.
+        label: Column of the corpus that colours the map.
+        axes: The map's axes: two principal components, or umap or pacmap where they are installed.
+        output: Picture of the curves, by default training.png in the run folder; the others are written beside it.
+        reading: How the texts are read; --limit keeps the map light.
+        device: Where the model runs.
         printing: What is printed.
     """
     if not run.is_dir():
         open_folder(run, "run", "config.json")
-    from ..pictures import plot_training
+    if label is not None and corpus is None:
+        raise UsageError("--label needs a corpus to draw")
+    from .. import pictures
 
-    picture = str(plot_training(run, output))
-    printing.result({"picture": picture}, picture)
+    rows = list(reading.rows(corpus, printing, [label] if label else [])) if corpus is not None else []
+    paths = [pictures.plot_training(run, output)]
+    if corpus is not None:
+        texts = [str(row["text"]) for row in rows]
+        posterior = device.load(run).posterior(texts)
+        labels = [str(row[label]) for row in rows] if label else None
+        means, folder = posterior.mean.numpy(), paths[0].parent
+        paths += pictures.plot_map(means, texts, labels, folder / "map.png", axes)
+        paths.append(pictures.plot_dimensions(means, posterior.std.numpy(), folder / "dimensions.png"))
+    for path in paths:
+        printing.result({"picture": str(path)}, str(path))
 
 
 def info(path: Path, /, *, printing: Printing = PRINTING) -> None:
