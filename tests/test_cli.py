@@ -261,7 +261,10 @@ def test_train_resume_plot_and_info_of_a_run(textvae):
     pytest.importorskip("matplotlib")
     assert textvae("plot run").lines == ["run/training.png"]
     assert textvae("plot run -o curves.png --json").records == [{"picture": "curves.png"}]
-    drawn = textvae("plot run table.csv --label stars --limit 20 -o curves.png").lines
+    Path("shops.csv").write_text(
+        "text,town\n" + "".join(f"the shop in {t} was open,{t}\n" for t in ("Ulm", "Bonn", "Jena"))
+    )
+    drawn = textvae("plot run shops.csv --label town -o curves.png").lines
     assert drawn == ["curves.png", "map.png", "map.html", "dimensions.png"] and all(map(os.path.exists, drawn))
     assert textvae("plot run --label stars").code == 2
     assert Path("curves.png").read_bytes().startswith(b"\x89PNG")
