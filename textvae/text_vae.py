@@ -189,7 +189,7 @@ class TextVAE:
         candidates: int = 1,
         max_length: int | None = None,
         seed: int | None = None,
-        batch_size: int = 64,
+        batch_size: int = 256,
     ) -> list[str]:
         """Write a text for each latent.
 
@@ -235,7 +235,7 @@ class TextVAE:
                 written += to_texts(self.tokenizer, ids.tolist())
         return written if candidates == 1 else self._nearest(written, latents, candidates)
 
-    def reconstruct(self, texts: Sequence[str], /, *, batch_size: int = 64) -> list[str]:
+    def reconstruct(self, texts: Sequence[str], /, *, batch_size: int = 256) -> list[str]:
         """Write each text back from its posterior mean."""
         return self.decode(self.encode(gate_texts(texts), batch_size=batch_size), batch_size=batch_size)
 
@@ -246,7 +246,7 @@ class TextVAE:
         temperature: float = 0,
         top_p: float = 1,
         seed: int | None = None,
-        batch_size: int = 64,
+        batch_size: int = 256,
         prior: Literal["fitted", "standard"] = "fitted",
     ) -> list[str]:
         """Write n texts from latents drawn from the prior.

@@ -81,7 +81,7 @@ def decode(
     candidates: int = 1,
     max_length: int | None = None,
     seed: int | None = None,
-    batch_size: int = 64,
+    batch_size: int = 256,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
 ) -> None:
@@ -121,7 +121,7 @@ def reconstruct(
     texts: Source,
     /,
     *,
-    batch_size: int = 64,
+    batch_size: int = 256,
     reading: Reading = READING,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
@@ -153,7 +153,7 @@ def sample(
     top_p: float = 1.0,
     seed: int | None = None,
     prior: Literal["fitted", "standard"] = "fitted",
-    batch_size: int = 64,
+    batch_size: int = 256,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
 ) -> None:
