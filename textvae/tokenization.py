@@ -70,11 +70,7 @@ def wrap(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: Spec
 
 def encoder_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
     """Return a pretrained encoder's own ids for each text, its special tokens included."""
-    if not texts:
-        return []
-    return tokenizer(
-        list(texts), truncation=True, max_length=max_length, return_attention_mask=False, split_special_tokens=True
-    )["input_ids"]
+    return _ids(tokenizer, texts, max_length) if texts else []
 
 
 def pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
@@ -90,16 +86,22 @@ def to_texts(tokenizer: PreTrainedTokenizerBase, ids: Iterable[Sequence[int]]) -
     return [str(tokenizer.decode(list(row), skip_special_tokens=True)).strip() for row in ids]
 
 
-def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
+    """Return the ids of each text; with a longest length also the special tokens around them."""
     if isinstance(tokenizer, PreTrainedTokenizerFast):  # half the time without transformers' own wrapping of each row
         backend = tokenizer.backend_tokenizer
-        backend.no_truncation()
         backend.no_padding()
+        if max_length is None:
+            backend.no_truncation()
+        else:
+            backend.enable_truncation(max_length)
         backend.encode_special_tokens = True  # "</s>" in a text is text
-        return [row.ids for row in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
+        return [row.ids for row in backend.encode_batch_fast(list(texts), add_special_tokens=max_length is not None)]
     return tokenizer(
         list(texts),
-        add_special_tokens=False,
+        add_special_tokens=max_length is not None,
+        truncation=max_length is not None,
+        max_length=max_length,
         return_attention_mask=False,
         verbose=False,
         split_special_tokens=True,
