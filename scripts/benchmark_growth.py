@@ -12,7 +12,6 @@ import argparse
 import itertools
 import json
 import logging
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any
 from results import ROOT, row, write_results
 from textvae import LatentIndex, TextVAE, TrainConfig, train
 from textvae.data import read_corpus, read_texts
+from textvae.doctor import peak_memory_mb
 
 QUERIES = 1000
 
@@ -39,8 +39,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     if arguments.job:
         seconds = JOBS[arguments.job](arguments.folder)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        sys.stdout.write(json.dumps({"seconds": seconds, "peak_mb": peak}) + "\n")
+        sys.stdout.write(json.dumps({"seconds": seconds, "peak_mb": peak_memory_mb()}) + "\n")
         return
     rows = []
     texts = read_corpus(arguments.data / "yelp" / "train.tsv", column="1")

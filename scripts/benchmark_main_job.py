@@ -98,7 +98,7 @@ def measure(name: str, job: Job, data: Path, run: Path, sentences: int) -> list[
         measured("active_fraction", report.active_fraction, sentences, f"of {vae.dim} dimensions"),
         measured("nll", report.nll, sentences, f"importance-weighted, K={report.num_samples}, nats per sentence"),
         measured("word_perplexity", report.word_perplexity, sentences),
-        measured("duplicates", report.duplicates, report.prior_samples, "prior samples, N(0, I), greedy"),
+        measured("duplicates", report.duplicates, report.prior_samples, f"{report.prior} prior, greedy"),
         measured("minutes", spent[0] / 60, len(corpus), f"wall clock of training; options: {options or 'defaults'}"),
         measured("cpu_minutes", spent[1] / 60, len(corpus), "processor time of both cores together"),
         measured("parameters", sum(p.numel() for p in vae.model.parameters()), 1),

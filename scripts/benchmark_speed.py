@@ -16,7 +16,6 @@ import itertools
 import json
 import logging
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -40,7 +39,7 @@ from textvae import LatentIndex, TextVAE, TextVAEConfig, TrainConfig, train
 from textvae.assembly import build_model
 from textvae.batches import TokenBudgetSampler
 from textvae.data import read_corpus
-from textvae.doctor import HUGE, KEEP
+from textvae.doctor import HUGE, KEEP, peak_memory_mb
 from textvae.precision import autocast
 from textvae.training import TextVAETrainer
 
@@ -69,6 +68,8 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=10_000_000, help="lines of the stream")
     parser.add_argument("--trial", help=argparse.SUPPRESS)  # what a child process does
     arguments = parser.parse_args()
+    if "sentence-transformers" in arguments.against and not (arguments.encoder or arguments.trial):
+        parser.error("--against sentence-transformers needs --encoder")
     logging.disable(logging.WARNING)
     if arguments.trial:
         sys.stdout.write(json.dumps(TRIALS[arguments.trial](arguments)) + "\n")
@@ -190,9 +191,9 @@ def trial_ours(
     with tempfile.TemporaryDirectory() as folder:
         train(texts, Path(folder) / "run", config, valid=texts[:16])
     timed = clock.times[WARM_STEPS : steps + 1]
+    peak_mb = peak_memory_mb()
     matrices = sum(p.numel() for p in _matrices(build_model(config, texts)))
     speed = sum(tokens[WARM_STEPS:steps]) / (timed[-1] - timed[0])
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"tokens": speed, "flop_per_token": 6 * matrices, "peak_mb": peak_mb}
 
 
@@ -219,7 +220,7 @@ def trial_naive(arguments: argparse.Namespace) -> dict[str, float]:
         logits_BTV = model.decode(posterior.sample(), ids_BT)
         nats_BT = F.cross_entropy(logits_BTV[:, :-1].flatten(0, 1), ids_BT[:, 1:].flatten(), reduction="none")
         reconstruction = (nats_BT * mask_BT[:, 1:].flatten()).sum() / len(batch)
-        kl = posterior.kl_divergence().clamp(min=0.5).sum(1).mean()
+        kl = posterior.kl().clamp(min=0.5).sum(1).mean()
         optimizer.zero_grad()
         (reconstruction + 0.1 * kl).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)

@@ -63,7 +63,7 @@ def main() -> None:
     }
     for name, job in jobs.items():
         rows = job()
-        write_results("profile", rows)
+        write_results("profile", rows, replaces=f"profile.{name}/")
         sys.stdout.write(
             f"{name}\n" + "".join(f"  {r['value']:6.1%}  {r['id'].split('/', 1)[1]}  {r['note']}\n" for r in rows)
         )

@@ -22,11 +22,12 @@ def row(
     return {"id": id, "value": value, "n": n, "seed": seed, "bar": bar, "note": note}
 
 
-def write_results(name: str, rows: list[dict[str, Any]]) -> Path:
-    """Write rows to results/NAME.json; rows of other ids that are already there stay."""
+def write_results(name: str, rows: list[dict[str, Any]], replaces: str | None = None) -> Path:
+    """Write rows to results/NAME.json; others that are there stay, but for those whose id begins with `replaces`."""
     path = ROOT / "results" / f"{name}.json"
     fresh = {r["id"] for r in rows}
-    kept = [r for r in json.loads(path.read_text())["rows"] if r["id"] not in fresh] if path.exists() else []
+    kept = json.loads(path.read_text())["rows"] if path.exists() else []
+    kept = [r for r in kept if r["id"] not in fresh and not (replaces and r["id"].startswith(replaces))]
     content = {
         "command": shlex.join([Path(sys.executable).name, str(Path(sys.argv[0])), *sys.argv[1:]]),
         "commit": _git("rev-parse", "HEAD") + ("-dirty" if _git("status", "--porcelain", "textvae", "scripts") else ""),

@@ -264,8 +264,10 @@ def test_train_resume_plot_and_info_of_a_run(textvae):
     Path("shops.csv").write_text(
         "text,town\n" + "".join(f"the shop in {t} was open,{t}\n" for t in ("Ulm", "Bonn", "Jena"))
     )
-    drawn = textvae("plot run shops.csv --label town -o curves.png").lines
-    assert drawn == ["curves.png", "map.png", "map.html", "dimensions.png"] and all(map(os.path.exists, drawn))
+    drawn = textvae("plot run shops.csv --label town -o drawn").lines
+    names = ["training.png", "map.png", "map.html", "dimensions.png"]
+    assert drawn == [f"drawn/{name}" for name in names] and all(map(os.path.exists, drawn))
+    assert textvae("plot RUN shops.csv -o drawn").lines == drawn[1:]  # a run without metrics has no curves
     assert textvae("plot run --label stars").code == 2
     assert Path("curves.png").read_bytes().startswith(b"\x89PNG")
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from textvae import cross_entropy
 from textvae.cross_entropy import IGNORED, linear_cross_entropy
@@ -63,9 +64,11 @@ def test_under_autocast_the_value_is_float32_and_the_gradients_are_of_their_para
         assert (rounded - gradient).norm() < 0.02 * gradient.norm()
 
 
-def test_without_gradients_none_are_made():
+@pytest.mark.parametrize("block", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_none_are_made(block):
     states, weight, targets = layer(100)
-    with torch.no_grad():
+    with block(), FlopCounterMode(display=False) as counter:
         total, nats = linear_cross_entropy(states, weight, targets)
+    assert counter.get_total_flops() == 2 * states.numel() * len(weight)  # the logits and nothing else
     assert not total.requires_grad and not nats.requires_grad
     torch.testing.assert_close(nats.sum(), total)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -19,6 +21,24 @@ def test_a_trial_that_fails_says_why(tmp_path):
     (tmp_path / "torch.py").write_text('raise ImportError("no such library")')
     with pytest.raises(RuntimeError, match="training under broken failed: ImportError: no such library"):
         doctor._trial("broken", {"PYTHONPATH": str(tmp_path)})
+
+
+def test_a_setting_that_fails_is_left_out(monkeypatch):
+    def trial(name, variables):
+        if variables:
+            raise RuntimeError("no such library")
+        return doctor.Trial(name, variables, 100, 500)
+
+    monkeypatch.setattr(doctor, "_trial", trial)
+    assert [trial.name for trial in doctor.allocator_trials()] == ["as it is"]
+
+
+def test_the_peak_of_the_memory_is_this_process_alone():
+    code = "from textvae.doctor import peak_memory_mb; before = peak_memory_mb(); x = bytearray(200 << 20); "
+    code += "print(peak_memory_mb() - before)"
+    ballast = bytearray(300 << 20)
+    grown = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert len(ballast) and 190 < grown < 260
 
 
 def test_the_products_are_counted_in_gflops(monkeypatch):

@@ -28,7 +28,7 @@ def report(small_vae, sentences):
 
 def test_a_report_is_finite_and_comes_back_from_json(report):
     numbers = {key: value for key, value in report.to_dict().items() if value is not None}
-    assert all(math.isfinite(value) for value in numbers.values())
+    assert all(math.isfinite(value) for value in numbers.values() if not isinstance(value, str))
     assert EvalReport(**json.loads(json.dumps(report.to_dict()))) == report
     assert [line.split()[0] for line in str(report).splitlines()] == list(numbers)
 
@@ -158,6 +158,20 @@ def test_an_outside_lm_scores_texts_as_its_own_loss_does(outside, sentences, mon
         with torch.no_grad():
             mean = lm.model(ids, labels=ids).loss.item()
         assert value == pytest.approx(mean * (ids.shape[1] - 1), rel=1e-4)
+
+
+def test_an_outside_lm_reads_no_further_than_its_context(outside):
+    lm = OutsideLM(outside)
+    longest, longer = lm.nats(["soup " * 600, "soup " * 900])
+    assert longest == longer
+    assert lm.nats([]).shape == (0,)
+
+
+def test_a_judge_leaves_the_global_generator_alone(small_vae):
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    SentenceLM(small_vae.tokenizer, size="tiny", seed=1)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_fluency_is_measured_with_an_outside_lm(outside, small_vae, sentences):

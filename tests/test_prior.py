@@ -78,6 +78,12 @@ def test_another_file_is_refused(tmp_path, content):
         LatentPrior.load(tmp_path / "prior.safetensors")
 
 
+@pytest.mark.parametrize("components", [0, -3])
+def test_a_mixture_of_nothing_is_refused(components):
+    with pytest.raises(ValueError, match="components must be at least 1"):
+        LatentPrior.fit(posterior(9), components)
+
+
 @pytest.mark.parametrize(("texts", "components"), [(1, 1), (2, 3)])
 def test_too_few_texts_are_refused(texts, components):
     with pytest.raises(ValueError, match=f"at least .* texts, got {texts}"):

@@ -55,11 +55,17 @@ def test_damaged_rows_are_made_again(tmp_path, damage):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("counts", [[3], [1, 0, 4], [0], [7] * 30])
+@pytest.mark.parametrize("counts", [[3], [1, 0, 4], [0], [0, 3], [7] * 30])
 def test_arrays_are_written_one_below_the_other(tmp_path, counts):
     parts = [np.random.default_rng(0).normal(size=(count, 5)).astype(np.float32) for count in counts]
     assert save_rows(tmp_path / "rows.npy", iter(parts)) == sum(counts)
     assert np.array_equal(np.load(tmp_path / "rows.npy"), np.concatenate(parts))
+
+
+def test_nothing_to_write_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="nothing to write"):
+        save_rows(tmp_path / "rows.npy", [])
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_error_in_the_middle_leaves_the_old_file(tmp_path):

@@ -43,17 +43,23 @@ def save_rows(path: str | Path, parts: Iterable[np.ndarray]) -> int:
     Args:
         path: The file.
         parts: Arrays of shape (any, D) and one dtype, at least one; held one at a time.
+
+    Raises:
+        ValueError: There are no parts.
     """
     import numpy as np
 
     count = 0
+    header: dict[str, Any] = {}
     with atomic_path(path) as staged, open(staged, "wb") as file:
         for part in parts:
-            header = {"descr": np.lib.format.dtype_to_descr(part.dtype), "fortran_order": False}
-            if not count:  # numpy leaves room in the header for the number of rows to grow
+            if not header:  # numpy leaves room in the header for the number of rows to grow
+                header = {"descr": np.lib.format.dtype_to_descr(part.dtype), "fortran_order": False}
                 np.lib.format.write_array_header_1_0(file, header | {"shape": (0, part.shape[1])})
             file.write(np.ascontiguousarray(part).data)
             count += len(part)
+        if not header:
+            raise ValueError(f"there is nothing to write to {path}")
         file.seek(0)
         np.lib.format.write_array_header_1_0(file, header | {"shape": (count, part.shape[1])})
     return count

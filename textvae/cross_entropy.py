@@ -26,16 +26,18 @@ def linear_cross_entropy(states_NH: Tensor, weight_VH: Tensor, targets_N: Tensor
     Returns:
         The sum over tokens, a scalar with a gradient; and the value of each token, shape (N,), float32, without one.
     """
-    total, nats_N = _LinearCrossEntropy.apply(states_NH, weight_VH, targets_N)
+    total, nats_N = _LinearCrossEntropy.apply(states_NH, weight_VH, targets_N, torch.is_grad_enabled())
     return total, nats_N
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, states_NH: Tensor, weight_VH: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, states_NH: Tensor, weight_VH: Tensor, targets_N: Tensor, learns: bool
+    ) -> tuple[Tensor, Tensor]:
         device = states_NH.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states_NH.dtype
-        learns = any(ctx.needs_input_grad[:2])
+        learns = learns and any(ctx.needs_input_grad[:2])  # which parameters have under no_grad too
         tokens, vocabulary = len(states_NH), len(weight_VH)
         with torch.autocast(device, enabled=False):
             states, weight = states_NH.to(dtype), weight_VH.to(dtype)
@@ -64,7 +66,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return nats_N.sum(), nats_N
 
     @staticmethod
-    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, Tensor, None, None]:
         for_states, for_weight = ctx.saved_tensors
         states_dtype, weight_dtype = ctx.dtypes
-        return (for_states.to(states_dtype) * outputs[0], for_weight.to(weight_dtype) * outputs[0], None)
+        return (for_states.to(states_dtype) * outputs[0], for_weight.to(weight_dtype) * outputs[0], None, None)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes.util
 import importlib.util
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,7 +33,7 @@ KEEP = {
 }
 HUGE = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 DECAY = {"MALLOC_CONF": "dirty_decay_ms:10000,muzzy_decay_ms:10000,thp:always"}
-EXTRAS = {"peft": "peft", "gguf": "gguf", "tensorboard": "tensorboard", "eval": "sacrebleu", "plot": "matplotlib"}
+EXTRAS = {"peft": "peft", "gguf": "gguf", "tensorboard": "tensorboard", "eval": "sklearn", "plot": "matplotlib"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,16 @@ class Trial:
     variables: dict[str, str]
     tokens_per_second: float
     peak_mb: float
+
+
+def peak_memory_mb() -> float:
+    """Return the largest memory this process has had, in MB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss would count the parent's memory too, which a child begins with
+        return int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) / 1024  # type: ignore[index]
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def facts() -> dict[str, Any]:
@@ -70,27 +83,36 @@ def gflops(dtype: torch.dtype) -> float:
 
 
 def allocator_trials() -> list[Trial]:
-    """Train for some seconds in a process of its own under each allocator setting; the first is the present one."""
+    """Train for some seconds in a process of its own under each allocator setting; the first is the present one.
+
+    Settings under which training fails are left out.
+
+    Raises:
+        RuntimeError: It fails under the present one.
+    """
     settings = {"as it is": {}, "keep freed memory": KEEP, "huge pages": HUGE, "both": KEEP | HUGE}
     for library in ("jemalloc", "tcmalloc_minimal"):
         found = ctypes.util.find_library(library)
         if found:
             settings[library] = {"LD_PRELOAD": found} | (DECAY if library == "jemalloc" else {})
-    return [_trial(name, variables) for name, variables in settings.items()]
+    trials = [_trial("as it is", settings.pop("as it is"))]
+    for name, variables in settings.items():
+        with contextlib.suppress(RuntimeError):
+            trials.append(_trial(name, variables))
+    return trials
 
 
 def _trial(name: str, variables: dict[str, str], steps: int = STEPS) -> Trial:
     command = [sys.executable, "-m", "textvae.doctor", str(steps)]
     result = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True)
     if result.returncode:
-        raise RuntimeError(f"training under {name} failed: {result.stderr.strip().splitlines()[-1]}")
+        why = [f"exit code {result.returncode}", *result.stderr.strip().splitlines()][-1]
+        raise RuntimeError(f"training under {name} failed: {why}")
     return Trial(name, variables, **json.loads(result.stdout))
 
 
 def training_speed(steps: int) -> dict[str, float]:
     """Train size small on made-up batches of every length; return tokens per second and peak memory in MB."""
-    import resource
-
     torch.manual_seed(0)
     model = TextVAEModel(TextVAEConfig.preset("small", vocab_size=VOCABULARY)).train()
     prefer_attention(model, model.device)
@@ -107,8 +129,7 @@ def training_speed(steps: int) -> dict[str, float]:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
         speeds.append(labels_BT.numel() / (time.perf_counter() - start))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"tokens_per_second": round(statistics.median(speeds[WARM_STEPS:])), "peak_mb": round(peak)}
+    return {"tokens_per_second": round(statistics.median(speeds[WARM_STEPS:])), "peak_mb": round(peak_memory_mb())}
 
 
 if __name__ == "__main__":

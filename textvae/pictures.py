@@ -38,8 +38,7 @@ PAGE = """<!doctype html>
 <script>
 const data = DATA;
 const canvas = document.querySelector("canvas"), pen = canvas.getContext("2d"), off = new Set();
-const span = k => [Math.min(...data.points.map(p => p[k])), Math.max(...data.points.map(p => p[k]))];
-const [x0, x1] = span(0), [y0, y1] = span(1), edge = 15;
+const [[x0, y0], [x1, y1]] = data.corners, edge = 15;
 const place = p => [
   edge + (p[0] - x0) / (x1 - x0 || 1) * (canvas.width - 2 * edge),
   canvas.height - edge - (p[1] - y0) / (y1 - y0 || 1) * (canvas.height - 2 * edge),
@@ -126,9 +125,9 @@ def plot_map(
     """
     if len(latents_ND) < 3:
         raise ValueError(f"a map needs at least 3 texts, got {len(latents_ND)}")
+    figure = _figure(8, 7)
     points_N2, names = _plane(np.asarray(latents_ND, np.float64), axes)
     colours, legend = _colours(labels, len(texts))
-    figure = _figure(8, 7)
     plot = figure.subplots()
     order = np.random.default_rng(0).permutation(len(points_N2))  # so that no label hides another
     plot.scatter(*points_N2[order].T, s=5, c=[colours[i] for i in order], alpha=0.7, linewidths=0)
@@ -142,7 +141,9 @@ def plot_map(
         [round(float(x), 3), round(float(y), 3), colour, "" if labels is None else str(labels[i]), text]
         for i, ((x, y), colour, text) in enumerate(zip(points_N2, colours, texts, strict=True))
     ]
-    data = json.dumps({"points": shown, "axes": names, "legend": legend}, ensure_ascii=False).replace("</", "<\\/")
+    corners = [points_N2.min(0).tolist(), points_N2.max(0).tolist()]
+    content = {"points": shown, "corners": corners, "axes": names, "legend": legend}
+    data = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")  # no text can end the script
     page = picture.with_suffix(".html")
     with atomic_path(page) as staged:
         staged.write_text(PAGE.replace("DATA", data), encoding="utf-8", errors="replace")
@@ -182,6 +183,8 @@ def plot_dimensions(means_ND: NDArray, stds_ND: NDArray, output: str | Path) -> 
 def _plane(latents_ND: NDArray, axes: str) -> tuple[NDArray, tuple[str, str]]:
     if axes == "pca":
         centred = latents_ND - latents_ND.mean(0)
+        if centred.shape[1] == 1:
+            centred = np.pad(centred, ((0, 0), (0, 1)))
         _, spread, directions = np.linalg.svd(centred, full_matrices=False)
         shares = spread[:2] ** 2 / max((spread**2).sum(), 1e-30)
         first, second = (f"principal component {i} ({share:.0%} of the variance)" for i, share in enumerate(shares, 1))

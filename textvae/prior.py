@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from .artifacts import CorruptFileError
@@ -44,13 +45,18 @@ class LatentPrior:
             seed: Seed of the draws and of EM.
 
         Raises:
-            ValueError: There are fewer than 2 texts, or fewer than the components.
+            ValueError: There are fewer than 2 texts, or fewer than the components, or less than one component.
+            ImportError: There is more than one component and no scikit-learn.
         """
+        if components < 1:
+            raise ValueError(f"components must be at least 1, got {components}")
         if len(posterior) < max(2, components):
             raise ValueError(f"{components} components need at least {max(2, components)} texts, got {len(posterior)}")
         if components > 1:
-            from sklearn.mixture import GaussianMixture
-
+            try:
+                from sklearn.mixture import GaussianMixture
+            except ImportError as error:
+                raise ImportError("a mixture needs scikit-learn: pip install 'textvae[eval]'") from error
             draws = posterior.sample(generator=torch.Generator().manual_seed(seed)).numpy()
             fitted = GaussianMixture(components, reg_covar=1e-4, random_state=seed).fit(draws)
             weights, means, covariances = fitted.weights_, fitted.means_, fitted.covariances_
@@ -68,7 +74,10 @@ class LatentPrior:
         shares = self.weights / self.weights.sum(dtype=np.float64)
         chosen = generator.choice(len(self.weights), size=n, p=shares)
         noise = generator.standard_normal((n, self.means.shape[1]), dtype=np.float32)
-        return self.means[chosen] + np.einsum("nij,nj->ni", self.factors[chosen], noise)
+        latents = self.means[chosen]
+        for k, factor in enumerate(self.factors):
+            latents[chosen == k] += noise[chosen == k] @ factor.T
+        return latents
 
     def log_prob(self, latents: NDArray) -> NDArray[np.float64]:
         """Return the log density of latents (N, D) in nats, shape (N,)."""
@@ -92,9 +101,10 @@ class LatentPrior:
         """
         try:
             arrays = load_file(path)
-        except Exception as error:  # safetensors raises its own and OSError
+        except SafetensorError as error:
             raise CorruptFileError(f"{path} is no prior ({error}): restore it from a copy") from error
-        if {name: array.ndim for name, array in arrays.items()} != SHAPES:
+        whole = {name: array.ndim for name, array in arrays.items()} == SHAPES
+        if not whole or not all(np.isfinite(array).all() for array in arrays.values()):
             raise CorruptFileError(f"{path} is no prior: it holds {', '.join(arrays) or 'nothing'}")
         return cls(**arrays)
 

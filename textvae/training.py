@@ -105,6 +105,8 @@ def train(
     made_from["best_loss"] = trainer.state.best_metric
     with atomic_replacement(output, TRAINING) as staged:
         staged.write_text(json.dumps(made_from, indent=2) + "\n")
+    for tokens in (output / CHECKPOINTS).glob("*.arrow"):  # a run is shared without the texts it was made from
+        tokens.unlink()
     best = TextVAE.from_pretrained(output)
     chosen = np.random.default_rng(config.seed).permutation(len(texts))[:PRIOR_TEXTS]
     if len(texts) > 1:

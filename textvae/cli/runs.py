@@ -105,6 +105,7 @@ def evaluate(
     n_paths: int = 100,
     lm: str | None = None,
     reverse: bool = False,
+    prior: Literal["fitted", "standard"] = "fitted",
     seed: int = 0,
     output: Output | None = None,
     reading: Reading = READING,
@@ -121,6 +122,7 @@ def evaluate(
         n_paths: Interpolations between random pairs of the texts.
         lm: Folder or hub id of a causal LM that judges fluency.
         reverse: Train a small LM on the samples and score the texts with it; take --n-prior 10000 then.
+        prior: Sample from the prior that training fitted to its latents, or from the standard normal of the loss.
         seed: Seed of everything random.
         output: Also write the report to this JSON file.
         reading: How the texts are read.
@@ -135,7 +137,15 @@ def evaluate(
     from ..evaluation import evaluate as measure
 
     report = measure(
-        vae, corpus, num_samples=num_samples, n_prior=n_prior, n_paths=n_paths, lm=lm, reverse=reverse, seed=seed
+        vae,
+        corpus,
+        num_samples=num_samples,
+        n_prior=n_prior,
+        n_paths=n_paths,
+        lm=lm,
+        reverse=reverse,
+        prior=prior,
+        seed=seed,
     )
     if output:
         write_json(output, report.to_dict())
@@ -162,10 +172,10 @@ def plot(
 
     Args:
         run: Run folder.
-        corpus: Texts to draw: then map.png, map.html and dimensions.png are written too.
+        corpus: Texts to draw: map.png, map.html and dimensions.png beside the curves, if there are any.
         label: Column of the corpus that colours the map.
         axes: The map's axes: two principal components, or umap or pacmap where they are installed.
-        output: Picture of the curves, by default training.png in the run folder; the others are written beside it.
+        output: Picture of the curves, by default training.png in the run folder; with a corpus, the folder of all.
         reading: How the texts are read; --limit keeps the map light.
         device: Where the model runs.
         printing: What is printed.
@@ -176,13 +186,17 @@ def plot(
         raise UsageError("--label needs a corpus to draw")
     from .. import pictures
 
-    rows = list(reading.rows(corpus, printing, [label] if label else [])) if corpus is not None else []
-    paths = [pictures.plot_training(run, output)]
-    if corpus is not None:
+    if corpus is None:
+        paths = [pictures.plot_training(run, output)]
+    else:
+        rows = list(reading.rows(corpus, printing, [label] if label else []))
+        folder = output or run
+        trained = (run / METRICS).exists()
+        paths = [pictures.plot_training(run, folder / "training.png")] if trained else []
         texts = [str(row["text"]) for row in rows]
         posterior = device.load(run).posterior(texts)
         labels = [str(row[label]) for row in rows] if label else None
-        means, folder = posterior.mean.numpy(), paths[0].parent
+        means = posterior.mean.numpy()
         paths += pictures.plot_map(means, texts, labels, folder / "map.png", axes)
         paths.append(pictures.plot_dimensions(means, posterior.std.numpy(), folder / "dimensions.png"))
     for path in paths:

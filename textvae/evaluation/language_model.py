@@ -31,7 +31,7 @@ def word_perplexity(nats: np.ndarray, texts: Sequence[str]) -> float:
 
 
 class OutsideLM:
-    """A pretrained causal LM that scores texts.
+    """A pretrained causal LM that scores texts; what exceeds its context is not scored.
 
     Args:
         source: Its folder, also one with a GGUF file, or hub id.
@@ -47,9 +47,9 @@ class OutsideLM:
     @torch.inference_mode()
     def nats(self, texts: Sequence[str]) -> np.ndarray:
         """Return -log p of each text and its end, shape (N,), float32, given the token that texts start with."""
-        rows = [
-            [self.start, *ids, self.end] for ids in self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-        ]
+        ids = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+        room = getattr(self.model.config, "max_position_embeddings", None)
+        rows = [[self.start, *row, self.end][:room] for row in ids]
         result = np.empty(len(rows), np.float32)
         for chosen in _batches(rows, seed=0):
             labels_BT = _labels([rows[i] for i in chosen])
@@ -71,9 +71,10 @@ class SentenceLM:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, size: str = "small", seed: int = 0, max_length: int = 64):
-        torch.manual_seed(seed)
         config = decoder_config(PRESETS[size], len(tokenizer), "gru")
-        self.decoder = GRUDecoder(config, latent_dim=1)  # type: ignore[arg-type]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.decoder = GRUDecoder(config, latent_dim=1)  # type: ignore[arg-type]
         self.tokenizer, self.seed, self.max_length = tokenizer, seed, max_length
         self.bos_token_id, self.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
         self.pad_token_id = tokenizer.pad_token_id
@@ -117,5 +118,4 @@ def _batches(rows: Sequence[Sequence[int]], seed: int) -> Iterator[list[int]]:
 
 
 def _labels(rows: Sequence[Sequence[int]]) -> Tensor:
-    ids_BT, mask_BT = pad(rows, IGNORED)
-    return ids_BT.masked_fill(mask_BT == 0, IGNORED)
+    return pad(rows, IGNORED)[0]

@@ -7,6 +7,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -41,6 +42,7 @@ class EvalReport:
         recon_bleu: BLEU of the reconstruction from the posterior mean, on whitespace words; None without sacrebleu.
         exact_match: Share of texts reconstructed exactly.
         edit_distance: Mean word-level Levenshtein distance of the reconstruction, over the longer text's words.
+        prior: "fitted" if the samples come from a prior fitted to latents, "standard" if from N(0, I).
         prior_samples: Number of samples drawn from the prior.
         duplicates: Share of them that repeat an earlier one.
         distinct_1: Different words of the samples over all their words.
@@ -72,6 +74,7 @@ class EvalReport:
     recon_bleu: float | None
     exact_match: float
     edit_distance: float
+    prior: str
     prior_samples: int
     duplicates: float
     distinct_1: float
@@ -89,7 +92,7 @@ class EvalReport:
     interpolation_ratio: float | None = None
     reverse_perplexity: float | None = None
 
-    def to_dict(self) -> dict[str, float | int | None]:
+    def to_dict(self) -> dict[str, float | int | str | None]:
         """Return the measurements as plain values."""
         return dataclasses.asdict(self)
 
@@ -108,6 +111,7 @@ def evaluate(
     n_paths: int = 100,
     lm: str | None = None,
     reverse: bool = False,
+    prior: Literal["fitted", "standard"] = "fitted",
     seed: int = 0,
 ) -> EvalReport:
     """Measure a model on held-out texts.
@@ -120,15 +124,21 @@ def evaluate(
         n_paths: Interpolations between random pairs of the texts.
         lm: Folder or hub id of a causal LM that judges fluency.
         reverse: Train a small LM on the prior samples and score the texts with it; give 10,000 samples then.
+        prior: Where the samples come from; "fitted" is N(0, I) for a model without a fitted prior.
         seed: Seed of everything random.
+
+    Raises:
+        ValueError: There are fewer than 2 texts, or no samples or paths are asked for.
     """
     texts = gate_texts(texts)
     if len(texts) < 2:
         raise ValueError(f"evaluation needs at least 2 texts, got {len(texts) or 'none'}")
+    if min(num_samples, n_prior, n_paths) < 1:
+        raise ValueError(f"num_samples, n_prior and n_paths must be at least 1, got {num_samples, n_prior, n_paths}")
     posterior = vae.posterior(texts)
     nll = -vae.log_likelihood(texts, num_samples=num_samples, seed=seed)
     written = vae.decode(posterior.mean.numpy())
-    samples = vae.sample(n_prior, seed=seed)
+    samples = vae.sample(n_prior, seed=seed, prior=prior)
     means = posterior.mean.numpy()
     pairs = neighbours(len(texts), n_paths, seed)
     points = np.concatenate([geometry.path(means[a], means[b], PATH_LENGTH) for a, b in pairs])
@@ -138,7 +148,7 @@ def evaluate(
     kl = float(posterior.kl().sum(-1).mean())
     fluency = _fluency(OutsideLM(lm), texts, samples, paths) if lm else {}
     if reverse:
-        judge = SentenceLM(vae.tokenizer, seed=seed).fit(samples)
+        judge = SentenceLM(vae.tokenizer, seed=seed, max_length=vae.model.config.max_length).fit(samples)
         fluency["reverse_perplexity"] = word_perplexity(judge.nats(texts), texts)
     return EvalReport(
         texts=len(texts),
@@ -154,6 +164,7 @@ def evaluate(
         recon_bleu=bleu(written, texts),
         exact_match=sum(a == b for a, b in zip(written, texts, strict=True)) / len(texts),
         edit_distance=float(np.mean([edit_distance(a, b) for a, b in zip(written, texts, strict=True)])),
+        prior="standard" if vae.prior is None else prior,
         prior_samples=n_prior,
         duplicates=duplicates(samples),
         distinct_1=distinct(samples, 1),
@@ -193,5 +204,7 @@ def mutual_information(posterior: DiagonalGaussian, *, seed: int = 0) -> float:
     return float((posterior.log_prob(latents_ND) - log_aggregate).mean())
 
 
-def _show(value: float | int) -> str:
+def _show(value: float | int | str) -> str:
+    if isinstance(value, str):
+        return value
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -20,17 +20,19 @@ def self_bleu(texts: Sequence[str], limit: int = 200) -> float | None:
     """Return the mean BLEU of each text against the others, 0 (varied) to 100 (Zhu et al. 2018).
 
     Args:
-        texts: At least 2.
+        texts: The texts.
         limit: Only this many are compared, the first ones; the value rises with their number, so state it.
 
     Returns:
-        The mean, or None without sacrebleu.
+        The mean, or None without sacrebleu or for fewer than 2 texts.
     """
     try:
         from sacrebleu.metrics import BLEU
     except ImportError:
         return None
     chosen = list(texts[:limit])
+    if len(chosen) < 2:
+        return None
     metric = BLEU(tokenize="none", effective_order=True, force=True)
     scores = [metric.sentence_score(text, chosen[:i] + chosen[i + 1 :]).score for i, text in enumerate(chosen)]
     return float(np.mean(scores))

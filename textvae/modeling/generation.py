@@ -24,8 +24,8 @@ def write(
 ) -> Tensor:
     """Return what the decoder writes: the likeliest token each time, or samples at a temperature above 0.
 
-    The tokens are those of `generate`. It carries every row until the last one ends; here a row that has ended leaves
-    the batch and the cache.
+    The likeliest tokens are those that `generate` takes, and samples have its distribution. It carries every row until
+    the last one ends; here a row that has ended leaves the batch and the cache.
 
     Args:
         decoder: Any decoder.
