@@ -70,6 +70,16 @@ def test_the_batch_size_changes_neither_the_order_nor_the_vectors(small_vae, sen
     np.testing.assert_allclose(small_vae.encode(texts, batch_size=batch_size), alone, atol=1e-5)
 
 
+def test_batches_come_in_few_sizes(small_vae, sentences, monkeypatch):
+    sizes, encode = set(), small_vae.model.encode
+    monkeypatch.setattr(small_vae.model, "encode", lambda ids, mask: sizes.add(tuple(ids.shape)) or encode(ids, mask))
+    for count in range(1, 60):
+        small_vae.posterior(sentences[:1] * count, batch_size=40)
+    (length,) = {length for _, length in sizes}
+    assert {rows for rows, _ in sizes} <= {1, 2, 4, 8, 16, 32, 64, 40 * 16 // length}
+    assert max(rows for rows, _ in sizes) * length <= 40 * 16
+
+
 def test_vectors_computed_in_bf16_point_where_those_in_fp32_do(small_vae, sentences, monkeypatch):
     monkeypatch.setattr("textvae.precision.has_bf16", lambda device: True)
     short = small_vae.encode(sentences)

@@ -168,9 +168,12 @@ class TextVAE:
         rows = self.encoder_rows(texts)
         with autocast(self.device):  # around all batches: it rounds the weights once
             for chosen in _by_length(rows, batch_size):
-                ids, mask = pad([rows[i] for i in chosen], self.encoder_pad_id)
-                whole = len(rows[chosen[0]]) == len(rows[chosen[-1]])
+                longest = len(rows[chosen[-1]])
+                filled = _few_sizes(len(chosen), batch_size * ORDINARY_LENGTH // longest)
+                ids, mask = pad([rows[i] for i in chosen + chosen[-1:] * (filled - len(chosen))], self.encoder_pad_id)
+                whole = len(rows[chosen[0]]) == longest
                 posterior = self.model.encode(ids.to(self.device), None if whole else mask.to(self.device))
+                posterior = posterior[: len(chosen)]
                 means[chosen], log_stds[chosen] = posterior.mean.float().cpu(), posterior.log_std.float().cpu()
         return DiagonalGaussian(means, log_stds)
 
@@ -448,6 +451,11 @@ def _by_length(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[
         chosen.append(i)
     if chosen:
         yield chosen
+
+
+def _few_sizes(count: int, most: int) -> int:
+    """Return the next power of two, `most` at most: on a CPU, kernels are compiled and kept for every size there is."""
+    return max(count, min(1 << (count - 1).bit_length(), most))
 
 
 @contextmanager
