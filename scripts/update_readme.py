@@ -2,8 +2,7 @@
 
     python scripts/update_readme.py [--check]
 
-`<!-- results:NAME -->` ... `<!-- /results -->` is filled from results/main_job.json, results/crash.json and the
-transcript results/demo.txt, so that no number in the README is typed by hand.
+`<!-- results:NAME -->` ... `<!-- /results -->` is filled from results/*.json and the transcript results/demo.txt, so that no number in the README is typed by hand.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def main() -> None:
 
 def fill(match: re.Match[str]) -> str:
     """Return one marked block with its content."""
-    parts = (main_job, crash, speed, growth, demo, interpolation, python)
+    parts = (main_job, crash, speed, demo, interpolation, python)
     content = {part.__name__: part for part in parts}
     return match[1] + content[match[2]]() + match[3]
 
@@ -70,25 +69,13 @@ def crash() -> str:
 
 
 def speed() -> str:
-    """Return the table of scripts/benchmark_speed.py: every row that has a bar."""
+    """Return the tables of scripts/benchmark_speed.py: every row that has a bar, and what each part gains."""
     rows = json.loads((ROOT / "results/speed.json").read_text())["rows"]
     lines = [["", "measured", "bar", "how"], ["---"] * 4]
     lines += [[f"`{r['id']}`", f"{r['value']:g}", r["bar"], r["note"]] for r in rows if r["bar"]]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def growth() -> str:
-    """Return the table of scripts/benchmark_growth.py."""
-    values = _rows("growth")
-    sizes = sorted({int(id.split(".")[2]) for id in values})
-    lines = [["sentences", *(f"{size:,}" for size in sizes)], ["---"] * (len(sizes) + 1)]
-    for job in dict.fromkeys(id.split(".")[1] for id in values):
-        cells = [
-            f"{values[f'growth.{job}.{size}.seconds']:.3g} s, {values[f'growth.{job}.{size}.peak_mb']:,.0f} MB"
-            for size in sizes
-        ]
-        lines.append([job, *cells])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    parts = [["training without", "is slower by a factor of"], ["---"] * 2]
+    parts += [[r["id"].split(".")[2].replace("_", " "), f"{r['value']:.2f}"] for r in rows if ".part." in r["id"]]
+    return "\n".join("".join(f"| {' | '.join(line)} |\n" for line in table) for table in (lines, parts))
 
 
 def demo() -> str:
