@@ -29,7 +29,7 @@ def write_results(name: str, rows: list[dict[str, Any]], replaces: str | None = 
     kept = json.loads(path.read_text())["rows"] if path.exists() else []
     kept = [r for r in kept if r["id"] not in fresh and not (replaces and r["id"].startswith(replaces))]
     content = {
-        "command": shlex.join([Path(sys.executable).name, str(Path(sys.argv[0])), *sys.argv[1:]]),
+        "command": shlex.join([Path(sys.executable).name, *(_portable(word) for word in sys.argv)]),
         "commit": _git("rev-parse", "HEAD") + ("-dirty" if _git("status", "--porcelain", "textvae", "scripts") else ""),
         "machine": machine(),
         "date": datetime.date.today().isoformat(),
@@ -40,6 +40,11 @@ def write_results(name: str, rows: list[dict[str, Any]], replaces: str | None = 
     staged.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     staged.replace(path)
     return path
+
+
+def _portable(word: str) -> str:
+    """Return a word of the command without the folders of this machine."""
+    return Path(word).name if Path(word).is_absolute() else word
 
 
 def machine() -> str:

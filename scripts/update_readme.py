@@ -2,7 +2,7 @@
 
     python scripts/update_readme.py [--check]
 
-`<!-- results:NAME -->` ... `<!-- /results -->` is filled from results/*.json and the transcript results/demo.txt, so that no number in the README is typed by hand.
+`<!-- results:NAME -->` ... `<!-- /results -->` is filled from results/, so that no number there is typed by hand.
 """
 
 from __future__ import annotations
