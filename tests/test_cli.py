@@ -244,6 +244,16 @@ def test_info_counts_parameters_as_torch_does(textvae, places):
     assert record["parameters"] == sum(parameter.numel() for parameter in model.parameters())
 
 
+def test_train_from_a_model_and_resume(textvae, places):
+    tuned = textvae("train texts.txt -o tuned --from RUN --max-steps 2 --batch-tokens 200 --valid table.csv")
+    assert tuned.code == 0, tuned.err
+    assert Path("tuned/tokenizer.json").read_bytes() == (Path(places["RUN"]) / "tokenizer.json").read_bytes()
+    assert textvae("train texts.txt -o tuned --resume --valid table.csv").code == 0
+    refused = textvae("train texts.txt -o other --from nowhere --valid table.csv")
+    assert refused.code == 3
+    assert "nowhere" in refused.err
+
+
 def test_train_resume_plot_and_info_of_a_run(textvae):
     Path("options.json").write_text('{"size": "tiny", "max_steps": 9, "batch_tokens": 200}')
     trained = textvae("train texts.txt -o run --config options.json --max-steps 2 --valid table.csv --limit 40")

@@ -15,10 +15,11 @@ from textvae.evaluation import disentanglement, mutual_information
 from textvae.evaluation import geometry as geometry_module
 from textvae.evaluation import texts as texts_module
 from textvae.evaluation.disentanglement import dci, mutual_information_gap, z_diff, z_min_var
-from textvae.evaluation.geometry import measure_geometry, neighbours, smoothness, squared_mmd
+from textvae.evaluation.geometry import measure_geometry, neighbours, smoothness
 from textvae.evaluation.language_model import OutsideLM, SentenceLM, word_perplexity
 from textvae.evaluation.texts import bleu, distinct, duplicates, edit_distance, self_bleu
 from textvae.gaussian import DiagonalGaussian
+from textvae.objective import squared_mmd
 
 
 @pytest.fixture(scope="module")

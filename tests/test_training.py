@@ -17,7 +17,9 @@ import torch
 
 from textvae import TextVAE, TrainConfig, train
 from textvae.artifacts import CorruptFileError, sha256
+from textvae.assembly import build_model
 from textvae.batches import TokenBudgetSampler
+from textvae.objective import squared_mmd
 from textvae.training import TextVAETrainer, newest_checkpoint
 
 SUBJECTS = ["the soup", "the room", "our waiter", "the old car", "a new phone", "the gym", "this shop", "the bank"]
@@ -230,6 +232,9 @@ def test_altered_weights_are_refused(tmp_path, byte):
         ({"schedule": "linear", "warmup": 0.9, "ramp": 0.5}, "--ramp and --warmup together must be at most 1"),
         ({"reset_decoder": True, "decoder": "gpt2"}, "--reset-decoder would throw away the pretrained weights"),
         ({"max_length": 2}, "--max-length must be at least 3"),
+        ({"mmd": -1}, "--mmd must not be negative"),
+        ({"from_": "run", "size": "base"}, "--size comes with the model of --from, got base"),
+        ({"from_": "run", "reset_decoder": True}, "--reset-decoder would throw away the weights of --from"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
@@ -274,3 +279,55 @@ class TestTokenBudgetSampler:
 
     def test_a_sentence_longer_than_the_budget_is_a_batch_of_its_own(self):
         assert sorted(map(len, TokenBudgetSampler([5, 900, 5], 100, 0))) == [1, 2]
+
+
+# Starting from a trained model
+
+
+def test_training_from_a_model_starts_at_its_weights_and_keeps_its_tokenizer(tmp_path):
+    config = TrainConfig(**QUICK, max_steps=30, eval_steps=30)
+    source = train(CORPUS, tmp_path / "source", config)
+    options = QUICK | {"size": "small", "vocab_size": None}
+    tuned = train(
+        [f"{text} indeed" for text in CORPUS],
+        tmp_path / "tuned",
+        TrainConfig(**options, from_=str(tmp_path / "source"), max_steps=1, learning_rate=1e-9),
+    )
+    assert tuned.tokenizer.get_vocab() == source.tokenizer.get_vocab()
+    assert tuned.dim == source.dim == 32
+    for (name, weight), before in zip(tuned.model.named_parameters(), source.model.parameters(), strict=True):
+        assert torch.allclose(weight, before, atol=1e-6), name
+
+
+def test_an_interrupted_run_that_started_from_a_model_resumes_to_the_same_weights(tmp_path, monkeypatch):
+    train(CORPUS, tmp_path / "source", TrainConfig(**QUICK, max_steps=4))
+    options = {name: value for name, value in QUICK.items() if name not in ("size", "vocab_size")}
+    config = TrainConfig(**options, from_=str(tmp_path / "source"), max_steps=6, eval_steps=2)
+    train(CORPUS[:200], tmp_path / "whole", config)
+    with monkeypatch.context() as patch:
+        crash_at(patch, 3)
+        with pytest.raises(Crash):
+            train(CORPUS[:200], tmp_path / "broken", config)
+    train(CORPUS[:200], tmp_path / "broken", config, resume=True)
+    assert sha256(tmp_path / "broken/model.safetensors") == sha256(tmp_path / "whole/model.safetensors")
+    assert sha256(tmp_path / "whole/model.safetensors") != sha256(tmp_path / "source/model.safetensors")
+
+
+def test_the_mmd_brings_the_latents_nearer_to_the_prior(tmp_path):
+    options = QUICK | {"max_steps": 120, "eval_steps": 120, "beta": 0.0, "free_bits": 0.0, "latent_dim": 4}
+    distance = {}
+    for weight in (0.0, 100.0):
+        vae = train(CORPUS, tmp_path / str(weight), TrainConfig(**options, mmd=weight))
+        means = torch.from_numpy(vae.encode(CORPUS))
+        distance[weight] = squared_mmd(means, torch.randn_like(means)).item()
+    assert distance[100.0] < distance[0.0] / 2
+
+
+@pytest.mark.parametrize("decoder", ["gru", "transformer"])
+def test_dropout_reaches_the_decoder(decoder):
+    vae = build_model(TrainConfig(**QUICK, decoder=decoder, dropout=0.5), CORPUS)
+    ids, latents = torch.tensor([[0, 5, 6, 7, 1]]), torch.zeros(1, vae.dim)
+    vae.model.train()
+    assert not torch.equal(vae.model.decode(latents, ids), vae.model.decode(latents, ids))
+    vae.model.eval()
+    assert torch.equal(vae.model.decode(latents, ids), vae.model.decode(latents, ids))

@@ -17,11 +17,14 @@ from .train_config import TrainConfig
 
 
 def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase | None = None) -> TextVAE:
-    """Return the untrained model that the options describe, with its tokenizers.
+    """Return the model that training with these options starts from, with its tokenizers.
 
     A half given as "gru", "transformer" or nothing starts from scratch; a folder or hub id brings pretrained weights
-    and its own tokenizer.
+    and its own tokenizer. With `from_` it is that run's model.
     """
+    if config.from_ is not None:
+        source = TextVAE.from_pretrained(config.from_, "cpu")
+        return TextVAE(source.model, source.tokenizer, source.encoder_tokenizer)
     preset = PRESETS[config.size]
     pretrained_lm = config.decoder not in ("gru", "transformer")
     if pretrained_lm:
@@ -31,7 +34,7 @@ def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrained
     else:
         tokenizer = tokenizer or train_tokenizer(texts, config.vocab_size or preset.vocab_size)
         lm, vocab_size = None, len(tokenizer)
-        decoder = decoder_config(preset, vocab_size, config.decoder)
+        decoder = decoder_config(preset, vocab_size, config.decoder, config.dropout)
     if config.encoder is not None:
         encoder_tokenizer = load_tokenizer(config.encoder)
         backbone = _load_pretrained(AutoModel, config.encoder, add_pooling_layer=False)

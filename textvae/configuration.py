@@ -160,11 +160,14 @@ def transformer_encoder(preset: Preset, vocab_size: int) -> PreTrainedConfig:
     )
 
 
-def decoder_config(preset: Preset, vocab_size: int, kind: str) -> PreTrainedConfig:
+def decoder_config(preset: Preset, vocab_size: int, kind: str, dropout: float = 0.0) -> PreTrainedConfig:
     """Return the from-scratch decoder of a preset, "gru" or "transformer"."""
     if kind == "gru":
         return GRUDecoderConfig(
-            vocab_size=vocab_size, hidden_size=preset.hidden_size, gru_hidden_size=preset.gru_hidden_size
+            vocab_size=vocab_size,
+            hidden_size=preset.hidden_size,
+            gru_hidden_size=preset.gru_hidden_size,
+            dropout=dropout,
         )
     if kind == "transformer":
         return GPT2Config(  # learnt positions tell the prefix vectors apart; rotary ones learn to more slowly
@@ -173,7 +176,7 @@ def decoder_config(preset: Preset, vocab_size: int, kind: str) -> PreTrainedConf
             n_layer=preset.num_layers,
             n_head=preset.num_heads,
             n_positions=512,
-            resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+            resid_pdrop=dropout, embd_pdrop=dropout, attn_pdrop=0.0,
             bos_token_id=0, eos_token_id=1, pad_token_id=2,
         )  # fmt: skip
     raise ValueError(f"unknown decoder {kind!r}: use one of {', '.join(get_args(DecoderKind))}, a folder or a hub id")

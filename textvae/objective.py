@@ -60,6 +60,25 @@ def negative_elbo(reconstruction: Tensor, kl_BD: Tensor, *, beta: float = 1.0, f
     return reconstruction.mean() + beta * free_bits(kl_BD, floor)
 
 
+def squared_mmd(a_ND: Tensor, b_ND: Tensor) -> Tensor:
+    """Return the unbiased squared MMD of two samples (Gretton et al. 2012, eq. 3).
+
+    The kernel is a sum of inverse multiquadrics at seven scales around 2D (Tolstikhin et al. 2018, sec. 4).
+    """
+
+    def kernel(x_ND: Tensor, y_ND: Tensor) -> Tensor:
+        distances = torch.cdist(x_ND, y_ND).square()
+        scales = [2 * x_ND.shape[1] * scale for scale in (0.1, 0.2, 0.5, 1, 2, 5, 10)]
+        return torch.stack([scale / (scale + distances) for scale in scales]).sum(0)
+
+    def mean_off_diagonal(gram_NN: Tensor) -> Tensor:
+        n = len(gram_NN)
+        return (gram_NN.sum() - gram_NN.diagonal().sum()) / (n * (n - 1))
+
+    between = kernel(a_ND, b_ND).mean()
+    return mean_off_diagonal(kernel(a_ND, a_ND)) + mean_off_diagonal(kernel(b_ND, b_ND)) - 2 * between
+
+
 def importance_weighted_bound(log_likelihood_KB: Tensor, log_prior_KB: Tensor, log_posterior_KB: Tensor) -> Tensor:
     """Return log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x) for each sentence (Burda et al. 2016, eq. 8).
 

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 LEARNING_RATES = {"gru": 2e-3, "transformer": 1e-3}
 PRETRAINED_LEARNING_RATE = 2e-4
+FINE_TUNING_LEARNING_RATE = 5e-4
+OF_THE_MODEL = ("size", "decoder", "encoder", "latent_dim", "vocab_size", "max_length", "bn_gamma", "dropout")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,7 @@ class TrainConfig:
     """Options of a training run.
 
     Attributes:
+        from_: Run folder whose weights and tokenizers training starts from; it also decides the size and the decoder.
         size: Width, depth and latent of the parts trained from scratch.
         decoder: "gru", "transformer", or the folder or hub id of a pretrained causal LM.
         encoder: Folder or hub id of a pretrained encoder; by default a small Transformer from scratch.
@@ -28,7 +31,8 @@ class TrainConfig:
         epochs: Passes over the corpus.
         max_steps: Stop after this many steps instead.
         batch_tokens: Tokens in a batch; small batches learn faster per minute on a CPU.
-        learning_rate: Peak learning rate; by default 2e-3 for gru, 1e-3 for transformer, 2e-4 with pretrained parts.
+        learning_rate: Peak learning rate; by default 2e-3 for gru, 1e-3 for transformer, 5e-4 with --from, 2e-4 with
+            pretrained parts.
         lr_warmup: Steps of linear learning rate warm-up; a cosine to 5% follows.
         weight_decay: Decoupled weight decay.
         max_grad_norm: Gradients are scaled down to this norm.
@@ -38,7 +42,9 @@ class TrainConfig:
         ramp: Share of training over which the KL weight rises after the warm-up.
         reset_decoder: Draw the decoder anew after the warm-up.
         free_bits: KL floor of each latent dimension, in nats.
+        mmd: Weight of the squared MMD between the latents of a batch and N(0, I) (InfoVAE), in nats.
         bn_gamma: Scale of a batch normalisation of mu (BN-VAE); by default none.
+        dropout: Dropout of a decoder trained from scratch.
         word_dropout: Share of the decoder's input words that are hidden.
         noise_drop: Share of the encoder's input tokens that are deleted.
         noise_mask: Share of the encoder's input tokens that are masked.
@@ -52,6 +58,7 @@ class TrainConfig:
         tensorboard: Also write TensorBoard files (pip install 'textvae[tensorboard]').
     """
 
+    from_: str | None = None
     size: Literal["tiny", "small", "base"] = "small"
     decoder: str = "gru"
     encoder: str | None = None
@@ -71,7 +78,9 @@ class TrainConfig:
     ramp: float = 0.2
     reset_decoder: bool = False
     free_bits: float = 0.5
+    mmd: float = 0.0
     bn_gamma: float | None = None
+    dropout: float = 0.0
     word_dropout: float = 0.0
     noise_drop: float = 0.0
     noise_mask: float = 0.0
@@ -85,6 +94,12 @@ class TrainConfig:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
+        if self.from_ is not None:
+            for option in dataclasses.fields(self):
+                value = getattr(self, option.name)
+                fixed = option.name in OF_THE_MODEL
+                _require(not fixed or value == option.default, option.name, "comes with the model of --from", value)
+            _require(not self.reset_decoder, "reset_decoder", "would throw away the weights of --from", True)
         for name in ("epochs", "batch_tokens", "logging_steps", "keep_checkpoints", "max_grad_norm"):
             _require(getattr(self, name) > 0, name, "must be above 0", getattr(self, name))
         if self.learning_rate is not None:
@@ -92,7 +107,7 @@ class TrainConfig:
         for name in ("latent_dim", "vocab_size", "max_steps", "eval_steps", "save_steps"):
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "must be at least 1", value)
-        for name in ("beta", "free_bits", "weight_decay", "noise_shuffle", "lr_warmup"):
+        for name in ("beta", "free_bits", "mmd", "weight_decay", "noise_shuffle", "lr_warmup"):
             _require(getattr(self, name) >= 0, name, "must not be negative", getattr(self, name))
         for name in ("warmup", "ramp"):
             _require(0 <= getattr(self, name) <= 1, name, "must be a share in [0, 1]", getattr(self, name))
@@ -110,7 +125,7 @@ class TrainConfig:
             "would throw away the pretrained weights of --decoder",
             self.decoder,
         )
-        for name in ("word_dropout", "noise_drop", "noise_mask"):
+        for name in ("dropout", "word_dropout", "noise_drop", "noise_mask"):
             _require(0 <= getattr(self, name) < 1, name, "must be a share in [0, 1)", getattr(self, name))
         _require(self.max_length >= 3, "max_length", "must be at least 3", self.max_length)
 
@@ -119,6 +134,8 @@ class TrainConfig:
         """The learning rate, or the default one of these halves."""
         if self.learning_rate is not None:
             return self.learning_rate
+        if self.from_ is not None:
+            return FINE_TUNING_LEARNING_RATE
         if self.encoder is not None:
             return PRETRAINED_LEARNING_RATE
         return LEARNING_RATES.get(self.decoder, PRETRAINED_LEARNING_RATE)
@@ -140,4 +157,4 @@ class TrainConfig:
 
 def _require(condition: bool, name: str, rule: str, value: object) -> None:
     if not condition:
-        raise ValueError(f"--{name.replace('_', '-')} {rule}, got {value}")
+        raise ValueError(f"--{name.rstrip('_').replace('_', '-')} {rule}, got {value}")

@@ -9,19 +9,19 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase, get_cosine_with_min_lr_schedule_with_warmup
 
 from ..assembly import load_lm
 from ..batches import TokenBudgetSampler
-from ..configuration import PRESETS, decoder_config
+from ..configuration import PRESETS, TextVAEConfig, decoder_config
 from ..cross_entropy import IGNORED
-from ..modeling import GRUDecoder
+from ..modeling.decoder import build_decoder
 from ..objective import reconstruction_nats
 from ..precision import autocast, prefer_attention
 from ..tokenization import pad, wrap
+from ..train_config import LEARNING_RATES
 
 BATCH_TOKENS = 1024
-LEARNING_RATE = 2e-3
 
 
 def word_perplexity(nats: np.ndarray, texts: Sequence[str]) -> float:
@@ -39,7 +39,7 @@ class OutsideLM:
 
     def __init__(self, source: str):
         self.model, self.tokenizer = load_lm(source)
-        self.model.eval()
+        self.model.eval().to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
         prefer_attention(self.model, self.model.device)
         start, end = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
         self.start, self.end = end if start is None else start, end
@@ -52,42 +52,63 @@ class OutsideLM:
         rows = [[self.start, *row, self.end][:room] for row in ids]
         result = np.empty(len(rows), np.float32)
         for chosen in _batches(rows, seed=0):
-            labels_BT = _labels([rows[i] for i in chosen])
+            labels_BT = _labels([rows[i] for i in chosen]).to(self.model.device)
             inputs_BT = labels_BT.masked_fill(labels_BT == IGNORED, self.end)
             with autocast(self.model.device):
                 logits_BTV = self.model(inputs_BT, attention_mask=(labels_BT != IGNORED).long()).logits
-            result[chosen] = reconstruction_nats(logits_BTV.float(), labels_BT).numpy()
+            result[chosen] = reconstruction_nats(logits_BTV.float(), labels_BT).cpu().numpy()
         return result
 
 
 class SentenceLM:
-    """The decoder with no latent: a GRU language model over a tokenizer's tokens.
+    """A decoder with no latent: the language model that a text VAE is compared with.
 
     Args:
         tokenizer: Gives BOS, EOS and the vocabulary.
-        size: Width of the GRU, as in `TextVAEConfig.preset`.
+        size: Width and depth, as in `TextVAEConfig.preset`.
+        decoder: "gru" or "transformer".
+        dropout: Dropout in training.
         seed: Seed of the weights and of the batches.
         max_length: Longest text in tokens; longer ones are cut.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, size: str = "small", seed: int = 0, max_length: int = 64):
-        config = decoder_config(PRESETS[size], len(tokenizer), "gru")
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        size: str = "small",
+        decoder: str = "gru",
+        *,
+        dropout: float = 0.0,
+        seed: int = 0,
+        max_length: int = 64,
+    ):
+        config = decoder_config(PRESETS[size], len(tokenizer), decoder, dropout)
+        self.peak_learning_rate = LEARNING_RATES[decoder]
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.decoder = GRUDecoder(config, latent_dim=1)  # type: ignore[arg-type]
+            self.decoder = build_decoder(TextVAEConfig(decoder=config, latent_dim=1, prefix_length=0))
+        self.decoder.to(self.device)  # type: ignore[arg-type]
+        prefer_attention(self.decoder, self.device)
         self.tokenizer, self.seed, self.max_length = tokenizer, seed, max_length
         self.bos_token_id, self.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
         self.pad_token_id = tokenizer.pad_token_id
 
-    def fit(self, texts: Sequence[str], epochs: int = 3) -> SentenceLM:
-        """Train on texts with AdamW and a cosine to 0; the same seed gives the same weights on a CPU."""
+    def fit(self, texts: Sequence[str], epochs: float = 3, *, batch_tokens: int = BATCH_TOKENS) -> SentenceLM:
+        """Train on texts with AdamW, a short warm-up and a cosine to 5%; a seed gives the same weights on a CPU."""
         rows = wrap(self.tokenizer, texts, self)
-        per_epoch = sum(1 for _ in _batches(rows, seed=0))
-        optimizer = torch.optim.AdamW(self.decoder.parameters(), LEARNING_RATE, betas=(0.9, 0.98), fused=True)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * per_epoch)
+        sampler = TokenBudgetSampler([len(row) for row in rows], batch_tokens, self.seed)
+        steps = math.ceil(epochs * len(sampler))
+        optimizer = torch.optim.AdamW(self.decoder.parameters(), self.peak_learning_rate, betas=(0.9, 0.98), fused=True)
+        schedule = get_cosine_with_min_lr_schedule_with_warmup(optimizer, min(50, steps // 10), steps, min_lr_rate=0.05)
         self.decoder.train()
-        for epoch in range(epochs):
-            for chosen in _batches(rows, self.seed + epoch):
+        with torch.random.fork_rng():  # of the dropout
+            torch.manual_seed(self.seed)
+            for step in range(steps):
+                if step % len(sampler) == 0:
+                    sampler.set_epoch(step // len(sampler))
+                    batches = iter(sampler)
+                chosen = next(batches)
                 total, _ = self._nats([rows[i] for i in chosen])
                 optimizer.zero_grad()
                 (total / len(chosen)).backward()
@@ -103,14 +124,14 @@ class SentenceLM:
         rows = wrap(self.tokenizer, texts, self)
         result = np.empty(len(rows), np.float32)
         for chosen in _batches(rows, seed=0):
-            result[chosen] = self._nats([rows[i] for i in chosen])[1].numpy()
+            result[chosen] = self._nats([rows[i] for i in chosen])[1].cpu().numpy()
         return result
 
     def _nats(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        labels_BT = _labels(rows)
-        with autocast(labels_BT.device):
+        labels_BT = _labels(rows).to(self.device)
+        with autocast(self.device):
             inputs_BT = labels_BT.masked_fill(labels_BT == IGNORED, self.eos_token_id)
-            return self.decoder.nats(inputs_BT, torch.zeros(len(rows), 1), labels_BT)
+            return self.decoder.nats(inputs_BT, torch.zeros(len(rows), 1, device=self.device), labels_BT)
 
 
 def _batches(rows: Sequence[Sequence[int]], seed: int) -> Iterator[list[int]]:

@@ -14,7 +14,7 @@ from transformers.utils import ModelOutput
 from ..configuration import TextVAEConfig
 from ..cross_entropy import IGNORED
 from ..gaussian import DiagonalGaussian
-from ..objective import negative_elbo
+from ..objective import negative_elbo, squared_mmd
 from .decoder import GRUDecoder, build_decoder
 from .encoder import LatentEncoder
 from .generation import write
@@ -25,7 +25,7 @@ class TextVAEOutput(ModelOutput):
     """What one forward pass returns.
 
     Attributes:
-        loss: reconstruction + beta * KL, nats per sentence, a scalar.
+        loss: reconstruction + beta * KL, nats per sentence, and the weighted MMD if asked for; a scalar.
         reconstruction: -log p(x|z) in nats, shape (B,), without a gradient.
         kl: KL(q(z|x) || N(0, I)) in nats, shape (B,).
         posterior: q(z|x).
@@ -102,6 +102,7 @@ class TextVAEModel(PreTrainedModel):
         *,
         beta: float = 1.0,
         free_bits: float = 0.0,
+        mmd: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> TextVAEOutput:
         """Return the loss of a batch in nats per sentence, with its parts.
@@ -114,6 +115,7 @@ class TextVAEModel(PreTrainedModel):
             decoder_input_ids: What the decoder reads, shape (B, U), possibly with dropped words; default: the labels.
             beta: Weight of the KL.
             free_bits: Floor of the KL of each dimension, in nats.
+            mmd: Weight of the squared MMD between the latents and as many draws from N(0, I) (Zhao et al. 2019, eq. 6).
             generator: Source of the noise of z; default: torch's global one.
         """
         posterior = self.encode(input_ids, attention_mask)
@@ -125,6 +127,9 @@ class TextVAEModel(PreTrainedModel):
         total, reconstruction_B = self.decoder.nats(decoder_input_ids, latents_BD, labels)
         kl_BD = posterior.kl()
         loss = negative_elbo(total / len(labels), kl_BD, beta=beta, floor=free_bits)
+        if mmd > 0 and len(labels) > 1:
+            prior_BD = torch.empty_like(latents_BD).normal_(generator=generator)
+            loss = loss + mmd * squared_mmd(latents_BD, prior_BD)
         return TextVAEOutput(loss=loss, reconstruction=reconstruction_B, kl=kl_BD.sum(-1), posterior=posterior)
 
     @torch.no_grad()

@@ -1,0 +1,139 @@
+"""Compare recipes under one protocol and one budget: language model, autoencoder, VAEs; into results/language.json.
+
+    python scripts/benchmark_language.py --data DATA [--only ptb.gru.lm,ptb.gru.vae] [--seeds 0 1] [--lm FOLDER]
+
+DATA holds ptb/, yelp/ and multi30k/. A job is CORPUS.DECODER.METHOD; all jobs of a corpus see it equally often, with
+the same tokenizer, widths and optimiser. The weights are those of the best validation ELBO, the numbers those of the
+test split. Jobs that are in the results are skipped, runs go to --runs and are resumed, so an interrupted benchmark
+loses little. Measured on a GPU where there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from results import ROOT, row, write_results
+from textvae import TrainConfig, evaluate, train
+from textvae.data import read_corpus
+from textvae.evaluation.language_model import SentenceLM, word_perplexity
+from textvae.tokenization import train_tokenizer
+
+VALID = 2000  # validation sentences that choose the weights
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Files of a corpus, and what all its jobs share."""
+
+    files: tuple[str, str, str]
+    column: str | None
+    shared: dict[str, Any] = field(default_factory=dict)
+
+
+CORPORA = {
+    "ptb": Corpus(
+        ("ptb/train.txt", "ptb/valid.txt", "ptb/test.txt"),
+        None,
+        {"latent_dim": 32, "vocab_size": 12_000, "dropout": 0.4, "epochs": 8.0},
+    ),
+    "yelp": Corpus(("yelp/train.tsv", "yelp/valid.tsv", "yelp/test.tsv"), "1", {"epochs": 3.0}),
+    "multi30k": Corpus(
+        ("multi30k/train.tsv", "multi30k/valid.tsv", "multi30k/test.tsv"),
+        "1",
+        {"latent_dim": 32, "dropout": 0.2, "epochs": 3.0},
+    ),
+}
+PLAIN = {"beta": 1.0, "free_bits": 0.0}
+METHODS: dict[str, dict[str, Any]] = {
+    "lm": {},
+    "ae": {"beta": 0.0, "free_bits": 0.0},
+    "vae": PLAIN | {"schedule": "linear", "ramp": 0.25},
+    "cyclical": PLAIN | {"schedule": "cyclical"},
+    "bn": PLAIN | {"schedule": "linear", "ramp": 0.25, "bn_gamma": 0.6},
+    "ae_fb": PLAIN
+    | {"free_bits": 0.25, "schedule": "linear", "warmup": 0.15, "ramp": 0.15, "reset_decoder": True},
+    "fb": PLAIN | {"free_bits": 0.25},
+    "denoise": {"beta": 0.1, "free_bits": 0.5, "noise_drop": 0.1},
+    "mmd": {"beta": 0.0, "free_bits": 0.0, "mmd": 100.0},
+}  # fmt: skip
+MEASURES = {
+    "nll": "nats per sentence, importance-weighted", "word_perplexity": "of the same", "kl": "nats per sentence",
+    "mutual_information": "nats", "active_fraction": "of the latent dimensions", "recon_bleu": "from mu, greedy",
+    "negative_elbo": "nats per sentence, one z", "duplicates": "among the prior samples", "self_bleu": "of 200 samples",
+    "sample_ppl_ratio": "outside LM", "interpolation_ratio": "outside LM", "mmd": "q(z) to N(0, I)",
+}  # fmt: skip
+
+
+def main() -> None:
+    """Run the jobs that are not measured yet."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with ptb/, yelp/ and multi30k/")
+    parser.add_argument("--runs", type=Path, default=Path("runs/language"), help="folder for the runs")
+    everything = ",".join(f"{c}.{d}.{m}" for c in CORPORA for d in ("gru", "transformer") for m in METHODS)
+    parser.add_argument("--only", default=everything, help="jobs, separated by commas")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--size", default="small")
+    parser.add_argument("--sentences", type=int, default=1000, help="test sentences measured")
+    parser.add_argument("--num-samples", type=int, default=128, help="importance samples")
+    parser.add_argument("--lm", help="folder or hub id of the causal LM that judges fluency")
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    for job in arguments.only.split(","):
+        for seed in arguments.seeds:
+            name = f"language.{job}.{seed}"
+            if f"{name}.nll" in _measured():
+                continue
+            rows = measure(name, job, seed, arguments)
+            write_results("language", rows)
+            sys.stdout.write("".join(f"{r['id']}: {r['value']}  ({r['note']})\n" for r in rows))
+            sys.stdout.flush()
+
+
+def measure(name: str, job: str, seed: int, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Train one job and return its rows."""
+    corpus_name, decoder, method = job.split(".")
+    corpus = CORPORA[corpus_name]
+    texts, valid, test = (read_corpus(arguments.data / file, column=corpus.column) for file in corpus.files)
+    test = test[: arguments.sentences]
+    config = TrainConfig(
+        **{"size": arguments.size, "decoder": decoder, "seed": seed} | corpus.shared | METHODS[method]  # type: ignore[arg-type]
+    )
+    start = time.monotonic()
+    values: dict[str, tuple[float | int | str | None, str]] = {}
+    if method == "lm":
+        nats = _language_model(config, texts).nats(test)
+        values |= {"nll": (float(nats.mean()), "exact"), "word_perplexity": (word_perplexity(nats, test), "")}
+        minutes = (time.monotonic() - start) / 60
+    else:
+        vae = train(texts, arguments.runs / f"{job}.{seed}", config, valid=valid[:VALID], resume=True)
+        minutes = (time.monotonic() - start) / 60
+        report = evaluate(vae, test, num_samples=arguments.num_samples, lm=arguments.lm, prior="standard").to_dict()
+        notes = MEASURES | {"nll": f"{MEASURES['nll']}, K={arguments.num_samples}"}
+        values |= {key: (report[key], note) for key, note in notes.items() if report[key] is not None}
+        values["cap"] = (report["mutual_information_cap"], "of the mutual information, ln N")
+    changed = {k: v for k, v in config.to_dict().items() if v != getattr(TrainConfig(), k)}
+    values["minutes"] = (minutes, "training: " + ", ".join(f"{k}={v}" for k, v in changed.items()))
+    return [row(f"{name}.{key}", value, n=len(test), seed=seed, note=note) for key, (value, note) in values.items()]
+
+
+def _language_model(config: TrainConfig, texts: Sequence[str]) -> SentenceLM:
+    tokenizer = train_tokenizer(texts, config.vocab_size or 8192)
+    lm = SentenceLM(tokenizer, config.size, config.decoder, dropout=config.dropout, seed=config.seed)
+    return lm.fit(texts, config.epochs, batch_tokens=config.batch_tokens)
+
+
+def _measured() -> set[str]:
+    path = ROOT / "results" / "language.json"
+    return {r["id"] for r in json.loads(path.read_text())["rows"]} if path.exists() else set()
+
+
+if __name__ == "__main__":
+    main()
