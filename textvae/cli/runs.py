@@ -82,7 +82,7 @@ def options_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCo
         options = read_json(path).get("options", {}) if path.exists() else {}
     else:
         return
-    present = {name: value for name, value in options.items() if value is not None}
+    present = {name.rstrip("_"): value for name, value in options.items() if value is not None}
     Dict(data=present, source=str(path), use_commands_as_keys=False)(app, commands, arguments)
 
 
