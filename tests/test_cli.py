@@ -230,6 +230,16 @@ def test_eval_prints_a_table_or_a_record(textvae):
     assert [line.split()[0] for line in textvae(command).lines] == [name for name, v in record.items() if v is not None]
 
 
+def test_eval_scores_the_factors_of_a_table(textvae):
+    table = "text,tense,mood\n" + "".join(f"sentence {i},{'past' if i % 2 else 'present'},{i % 3}\n" for i in range(24))
+    Path("factors.csv").write_text(table)
+    command = "eval RUN factors.csv --num-samples 1 --n-prior 2 --n-paths 1 --factor tense --factor"
+    (record,) = textvae(f"{command} mood --json").records
+    assert 0 <= record["mig"] < 1
+    refused = textvae(f"{command} colour")
+    assert refused.code == 3 and "colour" in refused.err
+
+
 @pytest.mark.parametrize(("place", "kind"), [("RUN", "run"), ("INDEX", "index"), ("ATTRIBUTE", "attribute")])
 def test_info_says_what_a_folder_holds(textvae, place, kind):
     (record,) = textvae(f"info {place} --json").records

@@ -49,6 +49,17 @@ def test_a_report_holds_what_its_names_say(report, small_vae, sentences):
     assert report.duplicates == pytest.approx(1 - len(set(samples)) / 20)
 
 
+def test_a_report_scores_the_factors_it_is_given(report, small_vae, sentences):
+    pytest.importorskip("sklearn")
+    texts, factors = sentences * 4, np.array([[i % 2, i % 4] for i in range(32)])
+    scored = evaluate(small_vae, texts, num_samples=1, n_prior=2, n_paths=1, factors=factors)
+    expected = mutual_information_gap(small_vae.encode(texts), factors)
+    assert (scored.mig, scored.mig_std) == (expected.mean, expected.std)
+    assert scored.dci_informativeness == dci(small_vae.encode(texts), factors).informativeness
+    assert scored.z_min_var == z_min_var(small_vae.encode(texts), factors).mean
+    assert report.mig is None and "mig" not in str(report)
+
+
 def test_evaluation_is_deterministic(report, small_vae, sentences):
     assert evaluate(small_vae, sentences, num_samples=4, n_prior=20) == report
 
@@ -280,6 +291,20 @@ def test_votes_find_the_shared_factor(factors, measure):
     pytest.importorskip("sklearn")
     assert measure(aligned(factors), factors).mean > 0.95
     assert measure(noise(factors), factors).mean < 0.55
+
+
+def test_texts_whose_factor_is_unknown_are_left_out_for_that_factor(factors):
+    """Latents that would spoil the scores belong to texts whose factors are unknown."""
+    pytest.importorskip("sklearn")
+    latents, known = aligned(factors), factors.copy()
+    spoiled = np.arange(len(factors)) % 3 == 0
+    latents[spoiled], known[spoiled] = noise(factors)[spoiled], -1
+    assert mutual_information_gap(latents, known).mean > 0.8
+    assert mutual_information_gap(latents, factors).mean < 0.6
+    assert dci(latents, known).informativeness > 0.99
+    assert z_diff(latents, known).mean > 0.95 and z_min_var(latents, known).mean > 0.95
+    with pytest.raises(ValueError, match="unknown for all"):
+        mutual_information_gap(latents, np.full_like(factors, -1))
 
 
 @pytest.mark.parametrize("measure", [mutual_information_gap, z_min_var])

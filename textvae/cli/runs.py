@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from operator import itemgetter
 from pathlib import Path
@@ -106,6 +106,7 @@ def evaluate(
     lm: str | None = None,
     reverse: bool = False,
     prior: Literal["fitted", "standard"] = "fitted",
+    factor: Sequence[str] = (),
     seed: int = 0,
     output: Output | None = None,
     reading: Reading = READING,
@@ -123,6 +124,8 @@ def evaluate(
         lm: Folder or hub id of a causal LM that judges fluency.
         reverse: Train a small LM on the samples and score the texts with it; take --n-prior 10000 then.
         prior: Sample from the prior that training fitted to its latents, or from the standard normal of the loss.
+        factor: Column with a known factor of the texts, such as their tense; give it once for each factor to measure
+            whether single dimensions stand for them.
         seed: Seed of everything random.
         output: Also write the report to this JSON file.
         reading: How the texts are read.
@@ -132,9 +135,11 @@ def evaluate(
     at_least(1, "--num-samples", num_samples)
     at_least(1, "--n-prior", n_prior)
     at_least(1, "--n-paths", n_paths)
-    corpus = list(reading.texts(texts, printing))
+    rows = list(reading.rows(texts, printing, factor))
+    corpus = [str(row["text"]) for row in rows]
     vae = device.load(run)
     from ..evaluation import evaluate as measure
+    from ..evaluation.disentanglement import codes
 
     report = measure(
         vae,
@@ -145,6 +150,7 @@ def evaluate(
         lm=lm,
         reverse=reverse,
         prior=prior,
+        factors=codes([[row[name] for name in factor] for row in rows]) if factor else None,
         seed=seed,
     )
     if output:

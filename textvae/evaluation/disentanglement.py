@@ -1,9 +1,12 @@
-"""Disentanglement: how well single latent dimensions stand for known factors of the texts."""
+"""Disentanglement: how well single latent dimensions stand for known factors of the texts.
+
+Factors are small integers; a negative one is unknown, and its text is left out for that factor.
+"""
 
 # N texts, D latent dimensions, F factors
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +24,21 @@ class Score:
 
     mean: float
     std: float
+
+
+def codes(table: Sequence[Sequence[object]]) -> NDArray[np.intp]:
+    """Return the values of each column as small integers, shape (N, F); None and "" are unknown, -1.
+
+    Example:
+        >>> codes([["past", 2], ["present", 1], ["", 2]]).tolist()
+        [[0, 1], [1, 0], [-1, 1]]
+    """
+    columns = []
+    for column in zip(*table, strict=True):
+        values = np.array(["" if value is None else str(value) for value in column])
+        known, numbers = np.unique(values, return_inverse=True)
+        columns.append(numbers - (known[0] == ""))  # the empty one sorts first
+    return np.stack(columns, 1)
 
 
 def mutual_information_gap(latents_ND: NDArray, factors_NF: Factors, *, seed: int = 0) -> Score:
@@ -49,9 +67,10 @@ def information(latents_ND: NDArray, factors_NF: Factors) -> tuple[NDArray[np.fl
     result = np.empty((latents_ND.shape[1], factors_NF.shape[1]))
     entropies = np.empty(factors_NF.shape[1])
     for f, values in enumerate(factors_NF.T):
-        classes, codes = np.unique(values, return_inverse=True)
+        known = values >= 0
+        classes, codes = np.unique(values[known], return_inverse=True)
         entropies[f] = _entropy(np.bincount(codes))
-        for d, bins in enumerate(bins_ND.T):
+        for d, bins in enumerate(bins_ND[known].T):
             joint = np.bincount(bins * len(classes) + codes, minlength=BINS * len(classes)).reshape(BINS, -1)
             result[d, f] = _entropy(joint.sum(1)) + entropies[f] - _entropy(joint.ravel())
     return result, entropies
@@ -85,9 +104,10 @@ def dci(latents_ND: NDArray, factors_NF: Factors, *, seed: int = 0) -> DCI:
     train, test = np.array_split(order, 2)
     importances, accuracies = [], []
     for values in factors_NF.T:
-        forest = RandomForestClassifier(100, max_depth=12, random_state=seed).fit(latents_ND[train], values[train])
-        importances.append(forest.feature_importances_)
-        accuracies.append(forest.score(latents_ND[test], values[test]))
+        forest = RandomForestClassifier(100, max_depth=12, random_state=seed)
+        known, unseen = (half[values[half] >= 0] for half in (train, test))
+        importances.append(forest.fit(latents_ND[known], values[known]).feature_importances_)
+        accuracies.append(forest.score(latents_ND[unseen], values[unseen]))
     weights_DF = np.stack(importances, 1)
     of_dimension, of_factor = weights_DF.sum(1), weights_DF.sum(0)
     purity_D = 1 - _normalised_entropies(weights_DF)
@@ -143,16 +163,20 @@ class _Sharing:
 
     def __init__(self, factors_NF: Factors, generator: np.random.Generator):
         self.factors, self.generator = factors_NF, generator
-        self.groups = [[np.flatnonzero(column == value) for value in np.unique(column)] for column in factors_NF.T]
+        self.values = [np.unique(column[column >= 0]) for column in factors_NF.T]
+        self.groups = [
+            [np.flatnonzero(column == value) for value in values]
+            for column, values in zip(factors_NF.T, self.values, strict=True)
+        ]
 
     def batch(self, factor: int, size: int) -> NDArray[np.intp]:
         group = self.groups[factor][self.generator.integers(len(self.groups[factor]))]
         return self.generator.choice(group, size)
 
     def pairs(self, factor: int, size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        first = self.generator.integers(len(self.factors), size=size)
-        values, groups = np.unique(self.factors[:, factor]), self.groups[factor]
-        places = np.searchsorted(values, self.factors[first, factor])
+        groups = self.groups[factor]
+        first = self.generator.choice(np.flatnonzero(self.factors[:, factor] >= 0), size)
+        places = np.searchsorted(self.values[factor], self.factors[first, factor])
         return first, np.array([self.generator.choice(groups[place]) for place in places])
 
 
@@ -177,6 +201,8 @@ def _votes(
 def _check(latents_ND: NDArray, factors_NF: Factors) -> None:
     if latents_ND.ndim != 2 or factors_NF.ndim != 2 or len(latents_ND) != len(factors_NF) or len(latents_ND) < 2:
         raise ValueError(f"latents (N, D) and factors (N, F) are needed, got {latents_ND.shape} and {factors_NF.shape}")
+    if not (factors_NF >= 0).any(0).all():
+        raise ValueError("a factor is unknown for all texts")
     if not np.isfinite(latents_ND).all():
         raise ValueError("latents hold a NaN or an infinity")
 

@@ -11,12 +11,14 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from .. import geometry
 from ..gate import gate_texts
 from ..gaussian import DiagonalGaussian
 from ..objective import active_units
 from ..text_vae import TextVAE
+from . import disentanglement
 from .geometry import measure_geometry, neighbours, smoothness
 from .language_model import OutsideLM, SentenceLM, word_perplexity
 from .texts import bleu, distinct, duplicates, edit_distance, self_bleu
@@ -59,6 +61,13 @@ class EvalReport:
         sample_ppl_ratio: The latter over the former.
         interpolation_ratio: Nats per word of the texts along the paths over those of the paths' ends.
         reverse_perplexity: Of the texts under a small LM trained on the samples; None unless asked for.
+        mig: Mutual information gap of the factors, 0 to 1; it and the following are None without factors.
+        mig_std: Its standard deviation over resamples.
+        dci_disentanglement: 1 if every dimension matters to one factor only; None also without scikit-learn.
+        dci_completeness: 1 if every factor is read from one dimension only.
+        dci_informativeness: Accuracy of reading the factors from the latents.
+        z_diff: Accuracy of the beta-VAE metric.
+        z_min_var: Accuracy of the FactorVAE metric.
     """
 
     texts: int
@@ -91,6 +100,13 @@ class EvalReport:
     sample_ppl_ratio: float | None = None
     interpolation_ratio: float | None = None
     reverse_perplexity: float | None = None
+    mig: float | None = None
+    mig_std: float | None = None
+    dci_disentanglement: float | None = None
+    dci_completeness: float | None = None
+    dci_informativeness: float | None = None
+    z_diff: float | None = None
+    z_min_var: float | None = None
 
     def to_dict(self) -> dict[str, float | int | str | None]:
         """Return the measurements as plain values."""
@@ -112,6 +128,7 @@ def evaluate(
     lm: str | None = None,
     reverse: bool = False,
     prior: Literal["fitted", "standard"] = "fitted",
+    factors: ArrayLike | None = None,
     seed: int = 0,
 ) -> EvalReport:
     """Measure a model on held-out texts.
@@ -125,10 +142,12 @@ def evaluate(
         lm: Folder or hub id of a causal LM that judges fluency.
         reverse: Train a small LM on the prior samples and score the texts with it; give 10,000 samples then.
         prior: Where the samples come from; "fitted" is N(0, I) for a model without a fitted prior.
+        factors: Known factors of the texts as small integers, shape (N, F), negative where unknown: adds the scores
+            of disentanglement.
         seed: Seed of everything random.
 
     Raises:
-        ValueError: There are fewer than 2 texts, or no samples or paths are asked for.
+        ValueError: There are fewer than 2 texts, no samples or paths are asked for, or factors do not fit the texts.
     """
     texts = gate_texts(texts)
     if len(texts) < 2:
@@ -136,6 +155,7 @@ def evaluate(
     if min(num_samples, n_prior, n_paths) < 1:
         raise ValueError(f"num_samples, n_prior and n_paths must be at least 1, got {num_samples, n_prior, n_paths}")
     posterior = vae.posterior(texts)
+    scores = {} if factors is None else disentanglement_scores(posterior.mean.numpy(), factors, seed=seed)
     nll = -vae.log_likelihood(texts, num_samples=num_samples, seed=seed)
     written = vae.decode(posterior.mean.numpy())
     samples = vae.sample(n_prior, seed=seed, prior=prior)
@@ -172,8 +192,29 @@ def evaluate(
         self_bleu=self_bleu(samples),
         smoothness=float(np.mean([smoothness(path) for path in paths])),
         **dataclasses.asdict(measure_geometry(posterior, seed=seed)),
-        **fluency,  # type: ignore[arg-type]
+        **(fluency | scores),  # type: ignore[arg-type]
     )
+
+
+def disentanglement_scores(latents: ArrayLike, factors: ArrayLike, *, seed: int = 0) -> dict[str, float]:
+    """Return the scores of disentanglement by their names in `EvalReport`; only the gap without scikit-learn.
+
+    Args:
+        latents: Posterior means, shape (N, D).
+        factors: Small integers, shape (N, F), negative where unknown.
+        seed: Seed of everything random.
+    """
+    latents_ND, factors_NF = np.asarray(latents), np.asarray(factors)
+    gap = disentanglement.mutual_information_gap(latents_ND, factors_NF, seed=seed)
+    scores = {"mig": gap.mean, "mig_std": gap.std}
+    try:
+        for name, value in dataclasses.asdict(disentanglement.dci(latents_ND, factors_NF, seed=seed)).items():
+            scores[f"dci_{name}"] = value
+        scores["z_diff"] = disentanglement.z_diff(latents_ND, factors_NF, seed=seed).mean
+        scores["z_min_var"] = disentanglement.z_min_var(latents_ND, factors_NF, seed=seed).mean
+    except ImportError:
+        pass
+    return scores
 
 
 def _fluency(
