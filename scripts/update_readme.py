@@ -38,7 +38,7 @@ def main() -> None:
 
 def fill(match: re.Match[str]) -> str:
     """Return one marked block with its content."""
-    parts = (main_job, crash, speed, demo, interpolation, python)
+    parts = (main_job, crash, speed, growth, demo, interpolation, python)
     content = {part.__name__: part for part in parts}
     return match[1] + content[match[2]]() + match[3]
 
@@ -55,7 +55,7 @@ def main_job() -> str:
     lines = [["", *jobs.values()], ["---"] * (len(jobs) + 1)]
     for key, (title, form) in MEASURES.items():
         lines.append([title, *(form.format(values[f"main.{job}.{key}"]) for job in jobs)])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return _table(lines)
 
 
 def crash() -> str:
@@ -75,7 +75,18 @@ def speed() -> str:
     lines += [[f"`{r['id']}`", f"{r['value']:g}", r["bar"], r["note"]] for r in rows if r["bar"]]
     parts = [["training without", "is slower by a factor of"], ["---"] * 2]
     parts += [[r["id"].split(".")[2].replace("_", " "), f"{r['value']:.2f}"] for r in rows if ".part." in r["id"]]
-    return "\n".join("".join(f"| {' | '.join(line)} |\n" for line in table) for table in (lines, parts))
+    return "\n".join(map(_table, (lines, parts)))
+
+
+def growth() -> str:
+    """Return the table of scripts/benchmark_growth.py: seconds and peak memory of each job at each size."""
+    values = _rows("growth")
+    jobs = list(dict.fromkeys(id.split(".")[1] for id in values))
+    lines = [["sentences", *jobs], ["---"] * (len(jobs) + 1)]
+    for size in dict.fromkeys(int(id.split(".")[2]) for id in values):
+        cells = [[values[f"growth.{job}.{size}.{part}"] for part in ("seconds", "peak_mb")] for job in jobs]
+        lines.append([f"{size:,}", *(f"{seconds:,.2f} s, {peak:,.0f} MB" for seconds, peak in cells)])
+    return _table(lines)
 
 
 def demo() -> str:
@@ -100,6 +111,10 @@ def _transcript() -> str:
 def _after(command: str) -> str:
     (block,) = [part for part in _transcript().split("\n\n") if part.startswith(command)]
     return block
+
+
+def _table(lines: list[list[str]]) -> str:
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _rows(name: str) -> dict[str, float]:

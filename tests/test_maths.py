@@ -15,6 +15,7 @@ from textvae.gaussian import DiagonalGaussian
 from textvae.geometry import barycentre, path, unit
 from textvae.objective import (
     active_units,
+    bag_of_words_nats,
     diagnose_collapse,
     free_bits,
     importance_weighted_bound,
@@ -162,6 +163,16 @@ class ToyVAE:
         return importance_weighted_bound(
             self.log_likelihood(latents), self.prior.log_prob(latents), posterior.log_prob(latents)
         )
+
+
+def test_the_bag_of_words_costs_what_its_words_cost_in_any_order():
+    logits = torch.randn(2, 7)
+    labels = torch.tensor([[0, 5, 6, 1], [0, 3, 1, -100]])
+    log_p = logits.log_softmax(-1)
+    expected = [-(log_p[0, 5] + log_p[0, 6] + log_p[0, 1]), -(log_p[1, 3] + log_p[1, 1])]
+    torch.testing.assert_close(bag_of_words_nats(logits, labels), torch.stack(expected))
+    turned = labels[:, [0, 2, 1, 3]]
+    torch.testing.assert_close(bag_of_words_nats(logits, turned), torch.stack(expected))
 
 
 def test_the_importance_weighted_bound_of_one_sample_is_the_elbo_on_average():

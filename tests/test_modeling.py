@@ -10,7 +10,7 @@ from textvae import TextVAE, TextVAEConfig, TextVAEModel
 from textvae.configuration import GRUDecoderConfig
 from textvae.cross_entropy import IGNORED
 from textvae.modeling import decoder
-from textvae.objective import free_bits, reconstruction_nats
+from textvae.objective import bag_of_words_nats, free_bits, reconstruction_nats
 from textvae.tokenization import pad
 
 BOS, EOS, PAD, VOCABULARY, MAX_LENGTH = 0, 1, 2, 90, 20
@@ -178,6 +178,19 @@ def test_the_loss_is_the_mean_reconstruction_plus_beta_times_the_kl(model):
     floored = model(ids, mask, beta=0.3, free_bits=4.0)
     expected = floored.reconstruction.mean() + 0.3 * free_bits(floored.posterior.kl(), 4.0)
     torch.testing.assert_close(floored.loss, expected)
+
+
+def test_the_words_are_predicted_from_the_latent_alone():
+    model = build("gru", bag_of_words=True)
+    ids, mask = batch()
+    seeds = [torch.Generator().manual_seed(0) for _ in range(2)]
+    plain = model(ids, mask, generator=seeds[0])
+    output = model(ids, mask, bow=2.0, generator=seeds[1])
+    latents = output.posterior.sample(generator=torch.Generator().manual_seed(0))
+    logits = model.words(latents) @ model.decoder.get_output_embeddings().weight.t()
+    labels = ids.masked_fill(mask == 0, -100)
+    torch.testing.assert_close(output.loss - plain.loss, 2 * bag_of_words_nats(logits, labels).mean())
+    assert not hasattr(build("gru"), "words")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -24,6 +24,8 @@ def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrained
     """
     if config.from_ is not None:
         source = TextVAE.from_pretrained(config.from_, "cpu")
+        if config.bow > 0 and not source.model.config.bag_of_words:
+            raise ValueError(f"--bow needs a model that was trained with it, and {config.from_} was not: leave it out")
         return TextVAE(source.model, source.tokenizer, source.encoder_tokenizer)
     preset = PRESETS[config.size]
     pretrained_lm = config.decoder not in ("gru", "transformer")
@@ -50,6 +52,7 @@ def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrained
         pooling_queries=preset.pooling_queries,
         prefix_length=preset.prefix_length,
         batch_norm_gamma=config.bn_gamma,
+        bag_of_words=config.bow > 0,
         max_length=config.max_length,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,

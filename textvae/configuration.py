@@ -78,6 +78,8 @@ class TextVAEConfig(PreTrainedConfig):
         prefix_length: Latent vectors put before the tokens of a transformer decoder.
         batch_norm_gamma: Fixed scale of a batch normalisation of mu, which bounds the KL from below (BN-VAE, Zhu et
             al. 2020); None leaves mu as it is.
+        bag_of_words: Whether the words of a text are also predicted from z alone, which training may use (Zhao et al.
+            2017, sec. 3.4).
         max_length: Longest text in tokens, BOS and EOS included; longer texts are cut.
         bos_token_id: First token of every decoded text.
         eos_token_id: Last token of every decoded text.
@@ -99,6 +101,7 @@ class TextVAEConfig(PreTrainedConfig):
     pooling_width: int = 64
     prefix_length: int = 8
     batch_norm_gamma: float | int | None = None
+    bag_of_words: bool = False
     max_length: int = 64
     bos_token_id: int = 0
     eos_token_id: int = 1

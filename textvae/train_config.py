@@ -42,6 +42,7 @@ class TrainConfig:
         ramp: Share of training over which the KL weight rises after the warm-up.
         reset_decoder: Draw the decoder anew after the warm-up.
         free_bits: KL floor of each latent dimension, in nats.
+        bow: Weight of an auxiliary loss, the nats of the words when they are predicted from z alone.
         mmd: Weight of the squared MMD between the latents of a batch and N(0, I) (InfoVAE), in nats.
         bn_gamma: Scale of a batch normalisation of mu (BN-VAE); by default none.
         dropout: Dropout of a decoder trained from scratch.
@@ -78,6 +79,7 @@ class TrainConfig:
     ramp: float = 0.2
     reset_decoder: bool = False
     free_bits: float = 0.5
+    bow: float = 0.0
     mmd: float = 0.0
     bn_gamma: float | None = None
     dropout: float = 0.0
@@ -107,7 +109,7 @@ class TrainConfig:
         for name in ("latent_dim", "vocab_size", "max_steps", "eval_steps", "save_steps"):
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "must be at least 1", value)
-        for name in ("beta", "free_bits", "mmd", "weight_decay", "noise_shuffle", "lr_warmup"):
+        for name in ("beta", "free_bits", "bow", "mmd", "weight_decay", "noise_shuffle", "lr_warmup"):
             _require(getattr(self, name) >= 0, name, "must not be negative", getattr(self, name))
         for name in ("warmup", "ramp"):
             _require(0 <= getattr(self, name) <= 1, name, "must be a share in [0, 1]", getattr(self, name))

@@ -231,7 +231,8 @@ class TextVAETrainer(Trainer):
     ) -> Any:
         """Return the annealed objective of one corrupted batch; a loss that is not finite stops the run."""
         beta = self.config.beta * self.kl_weight
-        output = model(**self.corrupt(inputs), beta=beta, free_bits=self.config.free_bits, mmd=self.config.mmd)
+        weights = {"free_bits": self.config.free_bits, "mmd": self.config.mmd, "bow": self.config.bow}
+        output = model(**self.corrupt(inputs), beta=beta, **weights)
         self.unchecked.append(("loss", output.loss.detach()))
         self._check_finite(at_once=self.args.device.type == "cpu")
         self.running.append(torch.stack([output.reconstruction, output.kl]).detach().float())

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 BLOCK = 8192  # texts in memory at a time where results are written as they come
+KERNELS = 64  # compiled matrix products kept at a time: one for each size of a batch, they add up over a long stream
 
 
 def _not_a_flag(type_: Any, text: str | None) -> None:
@@ -131,6 +132,7 @@ class Device:
         """Load a run without a word from the libraries."""
         if not (run / "config.json").exists():
             open_folder(run, "run", "config.json")  # says what is wrong, before torch takes its seconds
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KERNELS))  # read at the first product
         hush_libraries()
         from ..text_vae import TextVAE
 

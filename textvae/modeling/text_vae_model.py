@@ -14,7 +14,7 @@ from transformers.utils import ModelOutput
 from ..configuration import TextVAEConfig
 from ..cross_entropy import IGNORED
 from ..gaussian import DiagonalGaussian
-from ..objective import negative_elbo, squared_mmd
+from ..objective import bag_of_words_nats, negative_elbo, squared_mmd
 from .decoder import GRUDecoder, build_decoder
 from .encoder import LatentEncoder
 from .generation import write
@@ -58,10 +58,15 @@ class TextVAEModel(PreTrainedModel):
         super().__init__(config)
         self.encoder = LatentEncoder(config, backbone)
         self.decoder = build_decoder(config, lm)
+        if config.bag_of_words:
+            self.words = nn.Linear(config.latent_dim, self._output_weight().shape[1])
         self.post_init()
         self.generation_config = self.decoder.generation_config = GenerationConfig(
             bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id
         )
+
+    def _output_weight(self) -> Tensor:
+        return self.decoder.get_output_embeddings().weight  # type: ignore[union-attr, return-value]
 
     def _init_weights(self, module: nn.Module) -> None:
         # Only the parts of our own: each half initialises itself as its class says.
@@ -103,6 +108,7 @@ class TextVAEModel(PreTrainedModel):
         beta: float = 1.0,
         free_bits: float = 0.0,
         mmd: float = 0.0,
+        bow: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> TextVAEOutput:
         """Return the loss of a batch in nats per sentence, with its parts.
@@ -116,6 +122,7 @@ class TextVAEModel(PreTrainedModel):
             beta: Weight of the KL.
             free_bits: Floor of the KL of each dimension, in nats.
             mmd: Weight of the squared MMD between the latents and as many draws from N(0, I) (Zhao et al. 2019, eq. 6).
+            bow: Weight of the nats of the words predicted from z alone, for a model with `bag_of_words`.
             generator: Source of the noise of z; default: torch's global one.
         """
         posterior = self.encode(input_ids, attention_mask)
@@ -130,6 +137,9 @@ class TextVAEModel(PreTrainedModel):
         if mmd > 0 and len(labels) > 1:
             prior_BD = torch.empty_like(latents_BD).normal_(generator=generator)
             loss = loss + mmd * squared_mmd(latents_BD, prior_BD)
+        if bow > 0:
+            logits_BV = self.words(latents_BD) @ self._output_weight().t()
+            loss = loss + bow * bag_of_words_nats(logits_BV, labels).mean()
         return TextVAEOutput(loss=loss, reconstruction=reconstruction_B, kl=kl_BD.sum(-1), posterior=posterior)
 
     @torch.no_grad()
