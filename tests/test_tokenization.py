@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from textvae import tokenization
-from textvae.tokenization import encoder_ids, load_tokenizer, pad, to_texts, train_tokenizer, wrap
+from textvae.tokenization import encoder_ids, load_tokenizer, pad, readable, to_texts, train_tokenizer, wrap
 
 BOS, EOS, PAD = 0, 1, 2
 CONTROL = ["<s>", "</s>", "<pad>", "<mask>"]
@@ -129,3 +129,13 @@ def test_a_pretrained_encoder_adds_its_own_special_tokens_and_reads_none_from_th
     assert encoder_ids(tokenizer, ["the fox", "the the the fox"], 5) == [[1, 3, 4, 2], [1, 3, 3, 3, 2]]
     (row,) = encoder_ids(tokenizer, ["the [SEP] fox"], 20)
     assert row.count(2) == 1 and row[-1] == 2
+
+
+def test_a_lower_case_tokenizer_reads_and_writes_lower_case_also_after_loading(tokenizer, tmp_path):
+    train_tokenizer(TEXTS[:4], 400, lowercase=True).save_pretrained(tmp_path)
+    lower = load_tokenizer(tmp_path)
+    rows = wrap(lower, ["The Quick FOX", "the quick fox"], limit(40))
+    assert rows[0] == rows[1]
+    assert to_texts(lower, rows) == ["the quick fox"] * 2 == readable(lower, ["The Quick FOX"]) * 2
+    assert readable(tokenizer, ["The FOX"]) == ["The FOX"]
+    assert not any(character in lower.get_vocab() for character in ("The", "FOX", "\u0120The"))

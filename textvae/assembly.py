@@ -34,7 +34,9 @@ def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrained
         tokenizer = tokenizer or its_tokenizer
         decoder, vocab_size = lm.config, lm.config.vocab_size
     else:
-        tokenizer = tokenizer or train_tokenizer(texts, config.vocab_size or preset.vocab_size)
+        tokenizer = tokenizer or train_tokenizer(
+            texts, config.vocab_size or preset.vocab_size, lowercase=config.lowercase
+        )
         lm, vocab_size = None, len(tokenizer)
         decoder = decoder_config(preset, vocab_size, config.decoder, config.dropout)
     if config.encoder is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -25,12 +25,15 @@ class SpecialTokens(Protocol):
     max_length: int
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int = 8192) -> PreTrainedTokenizerFast:
+def train_tokenizer(
+    texts: Iterable[str], vocab_size: int = 8192, *, lowercase: bool = False
+) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE tokenizer: every string has tokens, and decoding gives it back.
 
     Args:
         texts: The corpus.
         vocab_size: Largest vocabulary; the 256 bytes and 4 special tokens are always in it.
+        lowercase: Lower-case every text first.
 
     Example:
         >>> tokenizer = train_tokenizer(["a small corpus"], 300)
@@ -38,6 +41,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 8192) -> PreTrainedT
         ['a corpus']
     """
     bpe = Tokenizer(models.BPE())
+    if lowercase:
+        bpe.normalizer = normalizers.Lowercase()
     # The prefix space makes a word at the start of a sentence the same token as the word inside one.
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     bpe.decoder = decoders.ByteLevel()
@@ -84,6 +89,13 @@ def pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
 def to_texts(tokenizer: PreTrainedTokenizerBase, ids: Iterable[Sequence[int]]) -> list[str]:
     """Return the text of each row of ids, without special tokens and outer spaces."""
     return [str(tokenizer.decode(list(row), skip_special_tokens=True)).strip() for row in ids]
+
+
+def readable(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[str]:
+    """Return the texts as they can be written back: in lower case if the tokenizer lowers it."""
+    normalizer = getattr(getattr(tokenizer, "backend_tokenizer", None), "normalizer", None)
+    lowers = isinstance(normalizer, normalizers.Lowercase)
+    return [normalizer.normalize_str(text) for text in texts] if lowers else list(texts)
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:

@@ -13,7 +13,9 @@ from typing import Any, Literal
 LEARNING_RATES = {"gru": 2e-3, "transformer": 1e-3}
 PRETRAINED_LEARNING_RATE = 2e-4
 FINE_TUNING_LEARNING_RATE = 5e-4
-OF_THE_MODEL = ("size", "decoder", "encoder", "latent_dim", "vocab_size", "max_length", "bn_gamma", "dropout")
+OF_THE_MODEL = (
+    "size", "decoder", "encoder", "latent_dim", "vocab_size", "lowercase", "max_length", "bn_gamma", "dropout",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,7 @@ class TrainConfig:
         encoder: Folder or hub id of a pretrained encoder; by default a small Transformer from scratch.
         latent_dim: Latent dimensions; by default the size's.
         vocab_size: Largest vocabulary of a tokenizer trained on the corpus; by default the size's.
+        lowercase: Lower-case every text before the tokenizer that is trained on the corpus.
         max_length: Longest text in tokens; longer texts are cut.
         epochs: Passes over the corpus.
         max_steps: Stop after this many steps instead.
@@ -65,6 +68,7 @@ class TrainConfig:
     encoder: str | None = None
     latent_dim: int | None = None
     vocab_size: int | None = None
+    lowercase: bool = False
     max_length: int = 64
     epochs: float = 3.0
     max_steps: int | None = None
@@ -125,6 +129,12 @@ class TrainConfig:
             not self.reset_decoder or self.decoder in ("gru", "transformer"),
             "reset_decoder",
             "would throw away the pretrained weights of --decoder",
+            self.decoder,
+        )
+        _require(
+            not self.lowercase or self.decoder in ("gru", "transformer"),
+            "lowercase",
+            "has no say over the pretrained tokenizer of --decoder",
             self.decoder,
         )
         for name in ("dropout", "word_dropout", "noise_drop", "noise_mask"):

@@ -18,6 +18,7 @@ from ..gate import gate_texts
 from ..gaussian import DiagonalGaussian
 from ..objective import active_units
 from ..text_vae import TextVAE
+from ..tokenization import readable
 from . import disentanglement
 from .geometry import measure_geometry, neighbours, smoothness
 from .language_model import OutsideLM, SentenceLM, word_perplexity
@@ -149,7 +150,7 @@ def evaluate(
     Raises:
         ValueError: There are fewer than 2 texts, no samples or paths are asked for, or factors do not fit the texts.
     """
-    texts = gate_texts(texts)
+    texts = readable(vae.tokenizer, gate_texts(texts))  # what a perfect reconstruction is
     if len(texts) < 2:
         raise ValueError(f"evaluation needs at least 2 texts, got {len(texts) or 'none'}")
     if min(num_samples, n_prior, n_paths) < 1:
