@@ -604,3 +604,27 @@ def test_the_examples_run(small_vae):
 
     assert doctest.testmod(text_vae, extraglobs={"TextVAEConfig": TextVAEConfig}).failed == 0
     assert doctest.testmod(attributes).failed == 0
+
+
+def test_weights_saved_in_bfloat16_take_half_the_space_and_load_as_float32(small_vae, tmp_path):
+    small_vae.save_pretrained(tmp_path / "whole")
+    small_vae.save_pretrained(tmp_path / "half", dtype="bfloat16")
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("half", "whole")]
+    assert sizes[0] < 0.52 * sizes[1]
+    loaded = TextVAE.from_pretrained(tmp_path / "half").model.state_dict()
+    for name, weight in small_vae.model.state_dict().items():
+        assert loaded[name].dtype == torch.float32
+        assert torch.equal(loaded[name], weight.to(torch.bfloat16).float()), name
+    with pytest.raises(ValueError, match="dtype must be"):
+        small_vae.save_pretrained(tmp_path / "third", dtype="int8")
+    assert not (tmp_path / "third").exists()
+
+
+def test_a_run_that_lacks_a_weight_is_refused(small_vae, tmp_path):
+    small_vae.save_pretrained(tmp_path / "run")
+    weights = load_file(tmp_path / "run/model.safetensors")
+    del weights["decoder.skip.weight"]
+    save_file(weights, tmp_path / "run/model.safetensors", metadata={"format": "pt"})
+    write_manifest(tmp_path / "run")
+    with pytest.raises(CorruptFileError, match="lacks the weights decoder.skip.weight"):
+        TextVAE.from_pretrained(tmp_path / "run")

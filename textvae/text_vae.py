@@ -86,9 +86,13 @@ class TextVAE:
         if read_json(path / "config.json").get("model_type") != TextVAEConfig.model_type:
             raise ValueError(f"{path} holds a model of another kind, not a run of textvae")
         try:
-            model = TextVAEModel.from_pretrained(path, dtype=torch.float32)
+            model, loading = TextVAEModel.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
         except SafetensorError as error:
             raise CorruptFileError(f"the weights in {path} are damaged ({error}): restore them from a copy") from error
+        if loading["missing_keys"]:  # transformers draws them at random
+            raise CorruptFileError(
+                f"{path} lacks the weights {', '.join(sorted(loading['missing_keys']))}: train it anew"
+            )
         if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
             raise CorruptFileError(f"{path} holds weights that are not finite: restore it from a copy")
         tokenizer = load_tokenizer(path)
@@ -113,10 +117,17 @@ class TextVAE:
             model = TextVAEModel(config)
         return cls(model, tokenizer)
 
-    def save_pretrained(self, path: str | Path) -> None:
-        """Write the model and its tokenizers as a run folder, at once and with a manifest."""
+    def save_pretrained(self, path: str | Path, *, dtype: Literal["float32", "bfloat16"] = "float32") -> None:
+        """Write the model and its tokenizers as a run folder, at once and with a manifest.
+
+        Args:
+            path: The folder.
+            dtype: How the weights are stored; "bfloat16" takes half the space and rounds them to 8 bits of precision.
+        """
+        _require(dtype in ("float32", "bfloat16"), f"dtype must be 'float32' or 'bfloat16', got {dtype!r}")
+        model = self.model if dtype == "float32" else copy.deepcopy(self.model).to(torch.bfloat16)  # type: ignore[arg-type]
         with atomic_folder(path, "config.json") as folder:
-            self.model.save_pretrained(folder)
+            model.save_pretrained(folder)
             self.save_tokenizers(folder)
             if self.prior is not None:
                 self.prior.save(folder / PRIOR)

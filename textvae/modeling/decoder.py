@@ -177,7 +177,10 @@ class GRUState:
 
 
 class GRUDecoder(LatentDecoder):
-    """A GRU whose initial state is set by z and whose every input is concatenated with z (Bowman et al. 2016)."""
+    """A GRU whose initial state is set by z and whose every input is concatenated with z (Bowman et al. 2016).
+
+    z is also added to what the words are read from, past the recurrence, so that it is used sooner (Dieng et al. 2019).
+    """
 
     config_class = GRUDecoderConfig
     _tied_weights_keys = {"output.weight": "embedding.weight"}
@@ -191,6 +194,7 @@ class GRUDecoder(LatentDecoder):
         )
         self.dropout = nn.Dropout(config.dropout)
         self.projection = nn.Linear(config.gru_hidden_size, config.hidden_size)
+        self.skip = nn.Linear(latent_dim, config.hidden_size, bias=False)
         self.output = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
 
@@ -231,7 +235,7 @@ class GRUDecoder(LatentDecoder):
             start = torch.tanh(self.initial(latents)).float()
             state = start.unflatten(-1, (self.config.num_hidden_layers, -1)).transpose(0, 1).contiguous()
         states_BTG, state = self.gru(inputs_BTI, state)
-        return self.projection(self.dropout(states_BTG)), state
+        return self.projection(self.dropout(states_BTG)) + self.skip(latents).unsqueeze(1), state
 
     def forward(self, input_ids, latents, past_key_values=None, use_cache=None, return_dict=None):  # noqa: D102
         state, length = (None, 0) if past_key_values is None else (past_key_values.hidden, past_key_values.length)
