@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -86,13 +86,12 @@ class TextVAE:
         if read_json(path / "config.json").get("model_type") != TextVAEConfig.model_type:
             raise ValueError(f"{path} holds a model of another kind, not a run of textvae")
         try:
-            model, loading = TextVAEModel.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
+            loaded: Any = TextVAEModel.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
         except SafetensorError as error:
             raise CorruptFileError(f"the weights in {path} are damaged ({error}): restore them from a copy") from error
-        if loading["missing_keys"]:  # transformers draws them at random
-            raise CorruptFileError(
-                f"{path} lacks the weights {', '.join(sorted(loading['missing_keys']))}: train it anew"
-            )
+        model: TextVAEModel = loaded[0]
+        if lacking := sorted(loaded[1]["missing_keys"]):  # transformers draws them at random
+            raise CorruptFileError(f"{path} lacks the weights {', '.join(lacking)}: train it anew")
         if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
             raise CorruptFileError(f"{path} holds weights that are not finite: restore it from a copy")
         tokenizer = load_tokenizer(path)

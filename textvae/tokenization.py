@@ -94,8 +94,9 @@ def to_texts(tokenizer: PreTrainedTokenizerBase, ids: Iterable[Sequence[int]]) -
 def readable(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[str]:
     """Return the texts as they can be written back: in lower case if the tokenizer lowers it."""
     normalizer = getattr(getattr(tokenizer, "backend_tokenizer", None), "normalizer", None)
-    lowers = isinstance(normalizer, normalizers.Lowercase)
-    return [normalizer.normalize_str(text) for text in texts] if lowers else list(texts)
+    if not isinstance(normalizer, normalizers.Lowercase):
+        return list(texts)
+    return [normalizer.normalize_str(text) for text in texts]
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
