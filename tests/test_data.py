@@ -536,6 +536,15 @@ def test_no_text_is_on_both_sides_and_neither_is_empty(repeats, share):
         assert all(counts[text] == 1 for text in valid)
 
 
+def test_where_every_text_repeats_the_share_is_held_out_all_the_same():
+    texts = [f"text {i}" for i in range(200)] * 5
+    train, valid = split_validation(texts)
+    assert len(valid) == len(set(valid)) == 10
+    assert len(train) == 950
+    train, valid = split_validation([*texts, "once"])
+    assert valid[0] == "once" and len(valid) == 10
+
+
 def test_the_validation_part_is_capped():
     assert len(split_validation([str(i) for i in range(1000)], share=0.5, cap=7)[1]) == 7
 

@@ -122,7 +122,8 @@ def split_validation(
 ) -> tuple[list[str], list[str]]:
     """Split texts at random into (training, validation) so that no string is in both.
 
-    Strings that occur once are held out first, so repeated ones stay in training, whose order is kept.
+    Strings that occur once are held out first, then repeated ones, once each, while no more than the share is lost to
+    training, whose order is kept.
 
     Args:
         texts: The corpus.
@@ -146,9 +147,10 @@ def split_validation(
         raise ValueError(f"a corpus needs at least 2 different sentences, got 1 that occurs {len(texts):,} times")
     distinct = list(counts)
     shuffled = [distinct[i] for i in np.random.default_rng(seed).permutation(len(distinct))]
-    once = [text for text in shuffled if counts[text] == 1]
-    size = max(1, min(cap, round(share * len(texts)), len(once), len(distinct) - 1))
-    valid = (once or shuffled)[:size]
+    shuffled.sort(key=lambda text: counts[text] > 1)
+    lost = np.cumsum([counts[text] for text in shuffled])
+    size = max(1, min(cap, int((lost <= round(share * len(texts))).sum()), len(distinct) - 1))
+    valid = shuffled[:size]
     held_out = set(valid)
     return [text for text in texts if text not in held_out], valid
 
