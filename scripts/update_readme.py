@@ -38,7 +38,7 @@ def main() -> None:
 
 def fill(match: re.Match[str]) -> str:
     """Return one marked block with its content."""
-    parts = (main_job, crash, speed, growth, demo, interpolation, python)
+    parts = (main_job, crash, speed, growth, language, disentanglement, demo, interpolation, python)
     content = {part.__name__: part for part in parts}
     return match[1] + content[match[2]]() + match[3]
 
@@ -86,6 +86,40 @@ def growth() -> str:
     for size in dict.fromkeys(int(id.split(".")[2]) for id in values):
         cells = [[values[f"growth.{job}.{size}.{part}"] for part in ("seconds", "peak_mb")] for job in jobs]
         lines.append([f"{size:,}", *(f"{seconds:,.2f} s, {peak:,.0f} MB" for seconds, peak in cells)])
+    return _table(lines)
+
+
+def language() -> str:
+    """Return the table of scripts/benchmark_language.py: a row for each corpus, decoder, recipe and seed."""
+    values = _rows("language")
+    columns = {
+        "nll": ("NLL", "{:.1f}"),
+        "word_perplexity": ("word ppl", "{:.0f}"),
+        "kl": ("KL", "{:.1f}"),
+        "active_fraction": ("active", "{:.0%}"),
+        "recon_bleu": ("BLEU", "{:.1f}"),
+        "duplicates": ("repeats", "{:.1%}"),
+        "sample_ppl_ratio": ("samples", "{:.2f}"),
+        "interpolation_ratio": ("paths", "{:.2f}"),
+    }
+    return _recipes(values, "language", columns)
+
+
+def disentanglement() -> str:
+    """Return the table of scripts/benchmark_disentanglement.py."""
+    names = ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "z_diff", "z_min_var")
+    columns = {name: (name.replace("dci_", "").replace("_", "-"), "{:.3f}") for name in names}
+    return _recipes(_rows("disentanglement"), "dsentences", columns | {"exact_match": ("exact", "{:.0%}")})
+
+
+def _recipes(values: dict[str, float], prefix: str, columns: dict[str, tuple[str, str]]) -> str:
+    """Return a table with a line for each recipe: what stands between the prefix of an id and its last part."""
+    lines = [["recipe", *(title for title, _ in columns.values())], ["---"] * (len(columns) + 1)]
+    for recipe in dict.fromkeys(id.removeprefix(f"{prefix}.").rpartition(".")[0] for id in values):
+        found = [values.get(f"{prefix}.{recipe}.{key}") for key in columns]
+        forms = (form for _, form in columns.values())
+        cells = ["" if value is None else form.format(value) for value, form in zip(found, forms, strict=True)]
+        lines.append([f"`{recipe}`", *cells])
     return _table(lines)
 
 
