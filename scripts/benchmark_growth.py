@@ -33,6 +33,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with yelp/")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--only", default=",".join(JOBS), help="jobs, separated by commas; all but train need its run")
+    parser.add_argument("--work", type=Path, help="folder that keeps corpora, runs and indexes; by default none does")
     parser.add_argument("--job", choices=JOBS, help=argparse.SUPPRESS)  # what a child process does
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -41,19 +43,21 @@ def main() -> None:
         seconds = JOBS[arguments.job](arguments.folder)
         sys.stdout.write(json.dumps({"seconds": seconds, "peak_mb": peak_memory_mb()}) + "\n")
         return
-    rows = []
     texts = read_corpus(arguments.data / "yelp" / "train.tsv", column="1")
     for size in arguments.sizes:
-        with tempfile.TemporaryDirectory() as folder:
+        rows = []
+        with tempfile.TemporaryDirectory() as nowhere:
+            folder = arguments.work / str(size) if arguments.work else Path(nowhere)
+            folder.mkdir(parents=True, exist_ok=True)
             repeated = itertools.islice(itertools.cycle(texts), size)
-            (Path(folder) / "corpus.txt").write_text("\n".join(repeated) + "\n", encoding="utf-8")
-            for job in JOBS:
-                measured = _child(arguments, job, folder)
+            (folder / "corpus.txt").write_text("\n".join(repeated) + "\n", encoding="utf-8")
+            for job in arguments.only.split(","):
+                measured = _child(arguments, job, str(folder))
                 for name, value in measured.items():
                     rows.append(row(f"growth.{job}.{size}.{name}", round(value, 3), n=size, seed=0, note="size tiny"))
                 sys.stdout.write(f"{job} {size:,}: {measured['seconds']:.2f} s, {measured['peak_mb']:.0f} MB\n")
-        write_results("growth", rows)
-    draw(rows, ROOT / "results" / "growth.png")
+        written = write_results("growth", rows)
+    draw(json.loads(written.read_text())["rows"], ROOT / "results" / "growth.png")
 
 
 def timed(action: Callable[[], Any]) -> float:
@@ -111,9 +115,9 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for axis, quantity, label in zip(axes, ("seconds", "peak_mb"), ("seconds", "peak memory, MB"), strict=True):
         for job in JOBS:
-            points = [
+            points = sorted(
                 (r["n"], r["value"]) for r in rows if r["id"].startswith(f"growth.{job}.") and quantity in r["id"]
-            ]
+            )
             axis.plot(*zip(*points, strict=True), marker="o", label=job)
         axis.set(xscale="log", yscale="log", xlabel="sentences", ylabel=label)
         axis.grid(alpha=0.3)
