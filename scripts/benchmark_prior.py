@@ -1,0 +1,65 @@
+"""Measure what each prior gains: samples from N(0, I), a Gaussian, mixtures, and the posteriors of real sentences.
+
+    python scripts/benchmark_prior.py --data DATA --run RUN --lm FOLDER [--components 1 20 100]
+
+RUN was trained on yelp/train.tsv of DATA. The samples' perplexity under the causal LM is divided by that of real
+sentences; drawing from the posteriors of training sentences is what no fitted prior can beat. Rows go to
+results/prior.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from results import row, write_results
+from textvae import TextVAE
+from textvae.data import read_corpus
+from textvae.evaluation.language_model import OutsideLM, word_perplexity
+from textvae.evaluation.texts import duplicates
+from textvae.prior import LatentPrior
+
+
+def main() -> None:
+    """Fit each prior to the latents of training sentences and judge what it draws."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with yelp/")
+    parser.add_argument("--run", type=Path, required=True, help="a run trained on yelp/train.tsv")
+    parser.add_argument("--lm", required=True, help="folder or hub id of the causal LM that judges fluency")
+    parser.add_argument(
+        "--components", type=int, nargs="+", default=[1, 20, 100], help="Gaussians of the fitted priors"
+    )
+    parser.add_argument(
+        "--fitted-to", type=int, default=20_000, help="training sentences that the priors are fitted to"
+    )
+    parser.add_argument("--samples", type=int, default=1000)
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    vae, judge = TextVAE.from_pretrained(arguments.run), OutsideLM(arguments.lm)
+    seen = read_corpus(arguments.data / "yelp" / "train.tsv", column="1", limit=arguments.fitted_to)
+    real = read_corpus(arguments.data / "yelp" / "test.tsv", column="1", limit=arguments.samples)
+    posterior = vae.posterior(seen)
+    n, seed = arguments.samples, 0
+    latents = {"standard": np.random.default_rng(seed).standard_normal((n, vae.dim), dtype=np.float32)}
+    for components in arguments.components:
+        latents[f"gaussians_{components}"] = LatentPrior.fit(posterior, components, seed).sample(n, seed)
+    latents["posteriors"] = posterior[:n].sample(generator=torch.Generator().manual_seed(seed)).numpy()
+    of_real = word_perplexity(judge.nats(real), real)
+    rows = [row("prior.real.perplexity", of_real, n=len(real), note="yelp test sentences, per word")]
+    for name, points in latents.items():
+        samples = vae.decode(points)
+        ratio = word_perplexity(judge.nats(samples), samples) / of_real
+        note = " | ".join(samples[:5])
+        rows.append(row(f"prior.{name}.sample_ppl_ratio", ratio, n=n, seed=seed, note=note))
+        rows.append(row(f"prior.{name}.duplicates", duplicates(samples), n=n, seed=seed))
+        sys.stdout.write(f"{name}: {ratio:.2f}  {note}\n")
+    write_results("prior", rows)
+
+
+if __name__ == "__main__":
+    main()
