@@ -254,6 +254,15 @@ def test_info_counts_parameters_as_torch_does(textvae, places):
     assert record["parameters"] == sum(parameter.numel() for parameter in model.parameters())
 
 
+def test_verbs_of_a_model_bound_the_kernels_that_are_kept(textvae, monkeypatch):
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7")
+    textvae("encode RUN texts.txt --limit 2 -o z.npy")
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"  # the user's wins
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    textvae("encode RUN texts.txt --limit 2 -o z.npy")
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "64"
+
+
 def test_train_from_a_model_and_resume(textvae, places):
     tuned = textvae("train texts.txt -o tuned --from RUN --max-steps 2 --batch-tokens 200 --valid table.csv")
     assert tuned.code == 0, tuned.err

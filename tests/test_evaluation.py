@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from textvae import EvalReport, evaluate
+from textvae import EvalReport, TextVAE, TextVAEConfig, TextVAEModel, evaluate
 from textvae.evaluation import disentanglement, mutual_information
 from textvae.evaluation import geometry as geometry_module
 from textvae.evaluation import texts as texts_module
@@ -20,6 +20,7 @@ from textvae.evaluation.language_model import OutsideLM, SentenceLM, word_perple
 from textvae.evaluation.texts import bleu, distinct, duplicates, edit_distance, self_bleu
 from textvae.gaussian import DiagonalGaussian
 from textvae.objective import squared_mmd
+from textvae.tokenization import train_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,16 @@ def test_a_report_scores_the_factors_it_is_given(report, small_vae, sentences):
     assert report.mig is None and "mig" not in str(report)
 
 
+def test_a_lower_case_model_is_held_to_lower_case(sentences, monkeypatch):
+    tokenizer = train_tokenizer(sentences, 320, lowercase=True)
+    config = TextVAEConfig.preset("tiny", vocab_size=len(tokenizer), max_length=24)
+    vae = TextVAE(TextVAEModel(config), tokenizer)
+    lower = [text.lower() for text in sentences]
+    monkeypatch.setattr(TextVAE, "decode", lambda self, latents, **_: [lower[i % 8] for i in range(len(latents))])
+    report = evaluate(vae, [text.upper() for text in sentences], num_samples=1, n_prior=4)
+    assert report.exact_match == 1 and report.edit_distance == 0
+
+
 def test_evaluation_is_deterministic(report, small_vae, sentences):
     assert evaluate(small_vae, sentences, num_samples=4, n_prior=20) == report
 
@@ -94,7 +105,7 @@ def test_without_sacrebleu_there_is_no_bleu(monkeypatch):
     assert bleu(["a"], ["a"]) is None
 
 
-@pytest.mark.parametrize("module", [texts_module, geometry_module])
+@pytest.mark.parametrize("module", [texts_module, geometry_module, disentanglement])
 def test_the_examples_run(module):
     assert doctest.testmod(module).failed == 0 < doctest.testmod(module).attempted
 
@@ -303,6 +314,8 @@ def test_texts_whose_factor_is_unknown_are_left_out_for_that_factor(factors):
     assert mutual_information_gap(latents, factors).mean < 0.6
     assert dci(latents, known).informativeness > 0.99
     assert z_diff(latents, known).mean > 0.95 and z_min_var(latents, known).mean > 0.95
+    latents[spoiled] *= 1e4  # a single one would drown a batch
+    assert z_diff(latents, known).mean > 0.95
     with pytest.raises(ValueError, match="unknown for all"):
         mutual_information_gap(latents, np.full_like(factors, -1))
 

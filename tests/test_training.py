@@ -331,3 +331,11 @@ def test_dropout_reaches_the_decoder(decoder):
     assert not torch.equal(vae.model.decode(latents, ids), vae.model.decode(latents, ids))
     vae.model.eval()
     assert torch.equal(vae.model.decode(latents, ids), vae.model.decode(latents, ids))
+
+
+def test_options_reach_the_tokenizer_and_the_learning_rate():
+    for lowercase in (False, True):
+        tokenizer = build_model(TrainConfig(**QUICK, lowercase=lowercase), CORPUS).tokenizer
+        assert (tokenizer("THE SOUP")["input_ids"] == tokenizer("the soup")["input_ids"]) == lowercase
+    rates = [TrainConfig(**options).peak_learning_rate for options in ({}, {"from_": "run"}, {"encoder": "folder"})]
+    assert rates == [2e-3, 5e-4, 2e-4]
