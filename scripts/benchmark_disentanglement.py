@@ -29,7 +29,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "ae_fb": {"beta": 1.0, "free_bits": 0.5, "schedule": "linear", "warmup": 0.15, "ramp": 0.15},
     "default": {"beta": TrainConfig().beta, "free_bits": TrainConfig().free_bits},
 }
-TRAINING_TEXTS, MEASURED_TEXTS = 60_000, 5000
+TRAINING_TEXTS, VALID_TEXTS, MEASURED_TEXTS = 60_000, 1000, 5000
 
 
 def main() -> None:
@@ -43,7 +43,8 @@ def main() -> None:
     logging.disable(logging.WARNING)
     texts, factors, names = read(arguments.data / "dsentences" / "dsentences.npz")
     order = np.random.default_rng(0).permutation(len(texts))
-    seen, measured = order[:TRAINING_TEXTS], order[TRAINING_TEXTS:][:MEASURED_TEXTS]
+    seen, chosen_by, measured = np.split(order, np.cumsum([TRAINING_TEXTS, VALID_TEXTS, MEASURED_TEXTS]))[:3]
+    valid = [texts[i] for i in chosen_by]
     held_out = [texts[i] for i in measured]
     grammar = [i for i, name in enumerate(names) if name != "verb_obj_tuple"]  # 1,100 pairs are no factor to bin
     for method in arguments.methods.split(","):
@@ -51,7 +52,7 @@ def main() -> None:
         for seed in arguments.seeds:
             config = TrainConfig(**SHARED | METHODS[method] | {"seed": seed})  # type: ignore[arg-type]
             run = arguments.runs / f"{method}.{seed}"
-            vae = train([texts[i] for i in seen], run, config, valid=held_out[:1000], resume=True)
+            vae = train([texts[i] for i in seen], run, config, valid=valid, resume=True)
             posterior = vae.posterior(held_out)
             scores = disentanglement_scores(posterior.mean.numpy(), factors[measured][:, grammar], seed=seed)
             scores["kl"] = float(posterior.kl().sum(-1).mean())

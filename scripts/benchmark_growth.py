@@ -1,6 +1,7 @@
 """Measure time and memory of one training epoch, encode, index and search against the size of the corpus.
 
-Each runs in a process of its own, with size tiny. Rows go to results/growth.json, the curves to results/growth.png.
+Each runs in a process of its own, with size tiny and one thread. Rows go to results/growth.json, the curves to
+results/growth.png.
 
 Example:
     python scripts/benchmark_growth.py --data DATA
@@ -12,6 +13,7 @@ import argparse
 import itertools
 import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -53,8 +55,10 @@ def main() -> None:
             (folder / "corpus.txt").write_text("\n".join(repeated) + "\n", encoding="utf-8")
             for job in arguments.only.split(","):
                 measured = _child(arguments, job, str(folder))
-                for name, value in measured.items():
-                    rows.append(row(f"growth.{job}.{size}.{name}", round(value, 3), n=size, seed=0, note="size tiny"))
+                rows += [
+                    row(f"growth.{job}.{size}.{name}", round(value, 3), n=size, seed=0, note="size tiny, one thread")
+                    for name, value in measured.items()
+                ]
                 sys.stdout.write(f"{job} {size:,}: {measured['seconds']:.2f} s, {measured['peak_mb']:.0f} MB\n")
         written = write_results("growth", rows)
     draw(json.loads(written.read_text())["rows"], ROOT / "results" / "growth.png")
@@ -102,7 +106,8 @@ JOBS = {"train": train_epoch, "encode": encode, "index": index, "search": search
 
 def _child(arguments: argparse.Namespace, job: str, folder: str) -> dict[str, float]:
     command = [sys.executable, __file__, "--data", str(arguments.data), "--job", job, "--folder", folder]
-    result = subprocess.run(command, capture_output=True, text=True)
+    one_thread = {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
+    result = subprocess.run(command, capture_output=True, text=True, env=os.environ | one_thread)
     if result.returncode:
         raise RuntimeError(f"{job} failed: {result.stderr[-2000:]}")
     return json.loads(result.stdout.splitlines()[-1])

@@ -3,9 +3,9 @@
     python scripts/benchmark_language.py --data DATA [--only ptb.gru.lm,ptb.gru.vae] [--seeds 0 1] [--lm FOLDER]
 
 DATA holds ptb/, yelp/ and multi30k/. A job is CORPUS.DECODER.METHOD; all jobs of a corpus see it equally often, with
-the same tokenizer, widths and optimiser. The weights are those of the best validation ELBO, the numbers those of the
-test split. Jobs that are in the results are skipped, runs go to --runs and are resumed, so an interrupted benchmark
-loses little. Measured on a GPU where there is one.
+the same tokenizer, widths and optimiser. A VAE's weights are those of the best validation loss at the final beta, the
+language model's its last ones; the numbers are those of the test split. Jobs that are in the results are skipped, runs
+go to --runs and are resumed, so an interrupted benchmark loses little. Measured on a GPU where there is one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 
 from results import ROOT, row, write_results
 from textvae import TrainConfig, evaluate, train
+from textvae.configuration import PRESETS
 from textvae.data import read_corpus
 from textvae.evaluation.language_model import SentenceLM, word_perplexity
 from textvae.tokenization import train_tokenizer
@@ -51,20 +52,23 @@ CORPORA = {
         {"latent_dim": 32, "epochs": 1.0},
     ),
 }
-PLAIN = {"beta": 1.0, "free_bits": 0.0}
+NO_REMEDY = {"beta": 1.0, "free_bits": 0.0, "latent_dropout": 0.0}
+LOW_BETA = {"beta": 0.1, "free_bits": 0.5, "latent_dropout": 0.0}
 METHODS: dict[str, dict[str, Any]] = {
     "lm": {},
-    "ae": {"beta": 0.0, "free_bits": 0.0},
-    "vae": PLAIN | {"schedule": "linear", "ramp": 0.25},
-    "cyclical": PLAIN | {"schedule": "cyclical"},
-    "bn": PLAIN | {"schedule": "linear", "ramp": 0.25, "bn_gamma": 0.6},
-    "ae_fb": PLAIN
+    "ae": NO_REMEDY | {"beta": 0.0},
+    "vae": NO_REMEDY | {"schedule": "linear", "ramp": 0.25},
+    "cyclical": NO_REMEDY | {"schedule": "cyclical"},
+    "bn": NO_REMEDY | {"schedule": "linear", "ramp": 0.25, "bn_gamma": 0.6},
+    "ae_fb": NO_REMEDY
     | {"free_bits": 0.25, "schedule": "linear", "warmup": 0.15, "ramp": 0.15, "reset_decoder": True},
-    "fb": PLAIN | {"free_bits": 0.25},
-    "low_beta": {"beta": 0.1, "free_bits": 0.5},
-    "denoise": {"beta": 0.1, "free_bits": 0.5, "noise_drop": 0.1},
-    "rate": PLAIN | {"free_bits": 0.6, "schedule": "linear", "warmup": 0.3, "ramp": 0.3},
-    "mmd": {"beta": 0.0, "free_bits": 0.0, "mmd": 100.0},
+    "fb": NO_REMEDY | {"free_bits": 0.25},
+    "low_beta": LOW_BETA,
+    "denoise": LOW_BETA | {"noise_drop": 0.1},
+    "guided": LOW_BETA | {"latent_dropout": 0.1},
+    "guided_long": LOW_BETA | {"latent_dropout": 0.1, "epochs": 6.0},
+    "rate": NO_REMEDY | {"free_bits": 0.6, "schedule": "linear", "warmup": 0.3, "ramp": 0.3},
+    "mmd": NO_REMEDY | {"beta": 0.02, "mmd": 100.0},
 }  # fmt: skip
 MEASURES = {
     "nll": "nats per sentence, importance-weighted", "word_perplexity": "of the same", "kl": "nats per sentence",
@@ -82,7 +86,6 @@ def main() -> None:
     everything = ",".join(f"{c}.{d}.{m}" for c in CORPORA for d in ("gru", "transformer") for m in METHODS)
     parser.add_argument("--only", default=everything, help="jobs, separated by commas")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--size", default="small")
     parser.add_argument("--sentences", type=int, default=1000, help="test sentences measured")
     parser.add_argument("--num-samples", type=int, default=128, help="importance samples")
     parser.add_argument("--lm", help="folder or hub id of the causal LM that judges fluency")
@@ -106,7 +109,7 @@ def measure(name: str, job: str, seed: int, arguments: argparse.Namespace) -> li
     texts, valid, test = (read_corpus(arguments.data / file, column=corpus.column) for file in corpus.files)
     test = test[: arguments.sentences]
     config = TrainConfig(
-        **{"size": arguments.size, "decoder": decoder, "seed": seed} | corpus.shared | METHODS[method]  # type: ignore[arg-type]
+        **{"decoder": decoder, "seed": seed} | corpus.shared | METHODS[method]  # type: ignore[arg-type]
     )
     start = time.monotonic()
     values: dict[str, tuple[float | int | str | None, str]] = {}
@@ -127,7 +130,7 @@ def measure(name: str, job: str, seed: int, arguments: argparse.Namespace) -> li
 
 
 def _language_model(config: TrainConfig, texts: Sequence[str]) -> SentenceLM:
-    tokenizer = train_tokenizer(texts, config.vocab_size or 8192)
+    tokenizer = train_tokenizer(texts, config.vocab_size or PRESETS[config.size].vocab_size)
     lm = SentenceLM(tokenizer, config.size, config.decoder, dropout=config.dropout, seed=config.seed)
     return lm.fit(texts, config.epochs, batch_tokens=config.batch_tokens)
 

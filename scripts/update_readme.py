@@ -83,9 +83,9 @@ def growth() -> str:
     values = _rows("growth")
     jobs = list(dict.fromkeys(id.split(".")[1] for id in values))
     lines = [["sentences", *jobs], ["---"] * (len(jobs) + 1)]
-    for size in dict.fromkeys(int(id.split(".")[2]) for id in values):
-        cells = [[values[f"growth.{job}.{size}.{part}"] for part in ("seconds", "peak_mb")] for job in jobs]
-        lines.append([f"{size:,}", *(f"{seconds:,.2f} s, {peak:,.0f} MB" for seconds, peak in cells)])
+    for size in sorted({int(id.split(".")[2]) for id in values}):
+        cells = [[values.get(f"growth.{job}.{size}.{part}") for part in ("seconds", "peak_mb")] for job in jobs]
+        lines.append([f"{size:,}", *(f"{cell[0]:,.2f} s, {cell[1]:,.0f} MB" if all(cell) else "" for cell in cells)])
     return _table(lines)
 
 

@@ -268,6 +268,8 @@ def test_train_from_a_model_and_resume(textvae, places):
     assert tuned.code == 0, tuned.err
     assert Path("tuned/tokenizer.json").read_bytes() == (Path(places["RUN"]) / "tokenizer.json").read_bytes()
     assert textvae("train texts.txt -o tuned --resume --valid table.csv").code == 0
+    Path("tune.json").write_text(json.dumps({"from": places["RUN"], "max_steps": 1}))
+    assert textvae("train texts.txt -o third --config tune.json --valid table.csv").code == 0
     refused = textvae("train texts.txt -o other --from nowhere --valid table.csv")
     assert refused.code == 3
     assert "nowhere" in refused.err

@@ -534,7 +534,8 @@ def test_no_text_is_on_both_sides_and_neither_is_empty(repeats, share):
     counts = Counter(texts)
     repeated = [counts[text] > 1 for text in valid]
     assert repeated == sorted(repeated), "those that occur once come first"
-    assert sum(counts[text] for text in valid) <= max(counts[valid[0]], round(share * len(texts)))
+    assert sum(counts[text] for text in valid) <= max(min(counts.values()), round(share * len(texts)))
+    assert [counts[text] for text in valid] == sorted(counts[text] for text in valid)
 
 
 def test_where_every_text_repeats_the_share_is_held_out_all_the_same():

@@ -17,6 +17,7 @@ from textvae.evaluation import texts as texts_module
 from textvae.evaluation.disentanglement import dci, mutual_information_gap, z_diff, z_min_var
 from textvae.evaluation.geometry import measure_geometry, neighbours, smoothness
 from textvae.evaluation.language_model import OutsideLM, SentenceLM, word_perplexity
+from textvae.evaluation.report import disentanglement_scores
 from textvae.evaluation.texts import bleu, distinct, duplicates, edit_distance, self_bleu
 from textvae.gaussian import DiagonalGaussian
 from textvae.objective import squared_mmd
@@ -316,8 +317,21 @@ def test_texts_whose_factor_is_unknown_are_left_out_for_that_factor(factors):
     assert z_diff(latents, known).mean > 0.95 and z_min_var(latents, known).mean > 0.95
     latents[spoiled] *= 1e4  # a single one would drown a batch
     assert z_diff(latents, known).mean > 0.95
-    with pytest.raises(ValueError, match="unknown for all"):
-        mutual_information_gap(latents, np.full_like(factors, -1))
+
+
+def test_factors_that_tell_nothing_are_refused(factors):
+    latents = aligned(factors)
+    for column in (np.full(SIZE, -1), np.zeros(SIZE, int), np.where(np.arange(SIZE) < 5, 2, -1)):
+        with pytest.raises(ValueError, match="factor 1 has fewer than 2 different known values"):
+            mutual_information_gap(latents, np.stack([factors[:, 0], column], 1))
+    with pytest.raises(ValueError, match="factors must be integers, got <U4: `codes`"):
+        mutual_information_gap(latents, np.full((SIZE, 1), "past"))
+
+
+def test_one_factor_is_scored_without_the_votes_that_need_two(factors):
+    pytest.importorskip("sklearn")
+    scores = disentanglement_scores(aligned(factors), factors[:, :1])
+    assert scores["mig"] > 0.9 and scores["dci_informativeness"] > 0.99 and "z_diff" not in scores
 
 
 @pytest.mark.parametrize("measure", [mutual_information_gap, z_min_var])

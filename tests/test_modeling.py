@@ -191,6 +191,11 @@ def test_the_words_are_predicted_from_the_latent_alone():
     labels = ids.masked_fill(mask == 0, -100)
     torch.testing.assert_close(output.loss - plain.loss, 2 * bag_of_words_nats(logits, labels).mean())
     assert not hasattr(build("gru"), "words")
+    with pytest.raises(ValueError, match="bag_of_words=True"):
+        build("gru")(ids, mask, bow=1.0)
+    before = model.words.weight.clone()
+    model.reset_decoder(1)
+    assert not torch.equal(model.words.weight, before)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -466,6 +471,54 @@ def test_writing_samples_what_generation_samples(trained, latents, options):
         torch.manual_seed(3)
         generated = trained.model.generate(latent, do_sample=True, **({"top_k": 0} | options))
         assert torch.equal(written, generated)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("guidance", [0.0, 0.5, 2.0])
+def test_guidance_weighs_the_latent_against_writing_without_one(kind, guidance):
+    model = build(kind, latent_dropout=0.1)
+    latents = 3 * torch.randn(9, model.config.latent_dim)
+    written = model.write(latents, guidance=guidance, max_length=8)
+    with torch.no_grad():
+        seen, blind = (model.decode(z, written).log_softmax(-1) for z in (latents, torch.zeros_like(latents)))
+    for row, mixed in zip(trim(written), blind + guidance * (seen - blind), strict=True):
+        assert row[1:] == mixed.argmax(-1).tolist()[: len(row) - 1]
+    if guidance == 0:
+        assert len({tuple(row) for row in trim(written)}) == 1
+
+
+def test_guidance_of_1_is_the_decoder_itself_and_costs_nothing(trained, latents, monkeypatch):
+    plain = trained.model.write(latents)
+    rows_read, forward = [], trained.model.decoder.forward
+    monkeypatch.setattr(
+        trained.model.decoder, "forward", lambda **inputs: rows_read.append(len(inputs["latents"])) or forward(**inputs)
+    )
+    assert torch.equal(trained.model.write(latents, guidance=1), plain)
+    once = sum(rows_read)
+    monkeypatch.setattr(trained.model.config, "latent_dropout", 0.1)
+    nearly = trained.model.write(latents, guidance=1 + 1e-6)
+    assert trim(nearly) == trim(plain)
+    assert sum(rows_read) == 3 * once
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_latent_dropout_hides_the_latent_from_the_decoder_alone_and_in_training_alone(kind):
+    model = build(kind, latent_dropout=0.25)
+    ids, mask = batch([6] * 400)
+    blind = model.nats(torch.zeros(400, model.config.latent_dim), ids)
+    measured, trained = model(ids, mask), model.train()(ids, mask)
+    torch.testing.assert_close(trained.kl, measured.kl)
+    same = [torch.isclose(output.reconstruction, blind, rtol=1e-5).float().mean() for output in (measured, trained)]
+    assert same[0] < 0.05
+    assert 0.15 < same[1] < 0.35
+
+
+def test_guidance_of_a_model_that_never_wrote_without_a_latent_is_refused():
+    model = build("gru")
+    with pytest.raises(ValueError, match="guidance must be 1 for a model trained without latent dropout, got 0.5"):
+        model.write(torch.zeros(1, model.config.latent_dim), guidance=0.5)
+    with pytest.raises(ValueError, match=r"latent_dropout must be in \[0, 1\), got 1"):
+        build("gru", latent_dropout=1)
 
 
 def test_more_beams_never_find_a_less_likely_best_text(trained, latents):

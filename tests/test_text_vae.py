@@ -1,3 +1,4 @@
+import copy
 import doctest
 import hashlib
 import json
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import BertConfig, BertModel
+from transformers import AutoModel, BertConfig, BertModel
 
 from textvae import Attribute, TextVAE, TextVAEConfig, attributes, evaluate
 from textvae.artifacts import CorruptFileError, write_manifest
@@ -156,6 +157,8 @@ def test_what_cannot_be_done_is_refused(small_vae, call, error, message):
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"max_length": 1}, "max_length must be at least 2 tokens, got 1"),
         ({"temperature": 1, "num_beams": 2}, r"choose sampling \(temperature\) or beams \(num_beams\), not both"),
+        ({"guidance": -0.5}, "guidance must not be negative, got -0.5"),
+        ({"guidance": 0.5, "num_beams": 2}, r"choose guidance or beams \(num_beams\), not both"),
         ({"candidates": 3}, r"3 candidates need sampling \(temperature above 0\) or num_beams=3"),
         ({"candidates": 3, "num_beams": 2}, "3 candidates need sampling"),
     ],
@@ -607,6 +610,7 @@ def test_the_examples_run(small_vae):
 
 
 def test_weights_saved_in_bfloat16_take_half_the_space_and_load_as_float32(small_vae, tmp_path):
+    small_vae = copy.copy(small_vae)
     small_vae.save_pretrained(tmp_path / "whole")
     small_vae.save_pretrained(tmp_path / "half", dtype="bfloat16")
     sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("half", "whole")]
@@ -615,9 +619,13 @@ def test_weights_saved_in_bfloat16_take_half_the_space_and_load_as_float32(small
     for name, weight in small_vae.model.state_dict().items():
         assert loaded[name].dtype == torch.float32
         assert torch.equal(loaded[name], weight.to(torch.bfloat16).float()), name
+    assert json.loads((tmp_path / "half/config.json").read_text())["dtype"] == "float32"
+    model = AutoModel.from_pretrained(tmp_path / "half")
+    assert model.generate(torch.zeros(2, small_vae.dim)).shape[0] == 2
     with pytest.raises(ValueError, match="dtype must be"):
         small_vae.save_pretrained(tmp_path / "third", dtype="int8")
     assert not (tmp_path / "third").exists()
+    assert small_vae.path == (tmp_path / "whole").resolve()  # the rounded weights are another model's
 
 
 def test_a_run_that_lacks_a_weight_is_refused(small_vae, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from textvae import TextVAE, TrainConfig, train
-from textvae.artifacts import CorruptFileError, sha256
+from textvae import TextVAE, TrainConfig, train, training
+from textvae.artifacts import CorruptFileError, sha256, write_manifest
 from textvae.assembly import build_model
 from textvae.batches import TokenBudgetSampler
 from textvae.objective import squared_mmd
@@ -232,6 +234,8 @@ def test_altered_weights_are_refused(tmp_path, byte):
         ({"schedule": "linear", "warmup": 0.9, "ramp": 0.5}, "--ramp and --warmup together must be at most 1"),
         ({"reset_decoder": True, "decoder": "gpt2"}, "--reset-decoder would throw away the pretrained weights"),
         ({"max_length": 2}, "--max-length must be at least 3"),
+        ({"dropout": 0.1, "decoder": "gpt2"}, "--dropout is for a decoder trained from scratch"),
+        ({"lowercase": True, "decoder": "gpt2"}, "--lowercase has no say over the pretrained tokenizer"),
         ({"mmd": -1}, "--mmd must not be negative"),
         ({"from_": "run", "size": "base"}, "--size comes with the model of --from, got base"),
         ({"from_": "run", "reset_decoder": True}, "--reset-decoder would throw away the weights of --from"),
@@ -314,7 +318,7 @@ def test_an_interrupted_run_that_started_from_a_model_resumes_to_the_same_weight
 
 
 def test_the_mmd_brings_the_latents_nearer_to_the_prior(tmp_path):
-    options = QUICK | {"max_steps": 120, "eval_steps": 120, "beta": 0.0, "free_bits": 0.0, "latent_dim": 4}
+    options = QUICK | {"max_steps": 120, "eval_steps": 120, "beta": 0.02, "free_bits": 0.0, "latent_dim": 4}
     distance = {}
     for weight in (0.0, 100.0):
         vae = train(CORPUS, tmp_path / str(weight), TrainConfig(**options, mmd=weight))
@@ -339,3 +343,52 @@ def test_options_reach_the_tokenizer_and_the_learning_rate():
         assert (tokenizer("THE SOUP")["input_ids"] == tokenizer("the soup")["input_ids"]) == lowercase
     rates = [TrainConfig(**options).peak_learning_rate for options in ({}, {"from_": "run"}, {"encoder": "folder"})]
     assert rates == [2e-3, 5e-4, 2e-4]
+
+
+def test_a_resume_needs_the_model_it_started_from_only_until_the_first_checkpoint(tmp_path, monkeypatch):
+    train(CORPUS, tmp_path / "source", TrainConfig(**QUICK, max_steps=2))
+    other = TrainConfig(**QUICK, max_steps=2, seed=1)
+    options = {name: value for name, value in QUICK.items() if name not in ("size", "vocab_size")}
+    config = TrainConfig(**options, from_=str(tmp_path / "source"), max_steps=6, eval_steps=2)
+    for name, step in (("late", 3), ("early", 1)):
+        with monkeypatch.context() as patch:
+            crash_at(patch, step)
+            with pytest.raises(Crash):
+                train(CORPUS[:200], tmp_path / name, config)
+    shutil.rmtree(tmp_path / "source")
+    train(CORPUS[:200], tmp_path / "late", config, resume=True)
+    assert json.loads((tmp_path / "late/training.json").read_text())["from_fingerprint"]
+    train(CORPUS, tmp_path / "source", other)
+    with pytest.raises(ValueError, match="the model in .*source has changed since it started"):
+        train(CORPUS[:200], tmp_path / "early", config, resume=True)
+
+
+def test_a_run_of_an_older_version_is_resumed_if_its_network_is_the_same(tmp_path):
+    config = TrainConfig(**QUICK, max_steps=2)
+    train(CORPUS, tmp_path / "run", config)
+    made_from = json.loads((tmp_path / "run/training.json").read_text())
+    del made_from["options"]["mmd"]
+    (tmp_path / "run/training.json").write_text(json.dumps(made_from))
+    train(CORPUS, tmp_path / "run", config, resume=True)
+    weights = tmp_path / "run/checkpoints/checkpoint-2/model.safetensors"
+    kept = {name: weight for name, weight in load_file(weights).items() if "skip" not in name}
+    save_file(kept, weights, metadata={"format": "pt"})
+    write_manifest(weights.parent)
+    with pytest.raises(ValueError, match="another version of textvae made it"):
+        train(CORPUS, tmp_path / "run", config, resume=True)
+
+
+def test_a_text_and_its_capitals_are_not_on_both_sides_of_a_lower_case_split(tmp_path, monkeypatch):
+    corpus = [change(text) for text in CORPUS for change in (str.lower, str.upper)]
+    seen = []
+    prepare = training.TextVAETrainer.__init__
+
+    def spy(self, vae, config, texts, valid, output):
+        seen.append((set(texts), set(valid)))
+        prepare(self, vae, config, texts, valid, output)
+
+    monkeypatch.setattr(training.TextVAETrainer, "__init__", spy)
+    train(corpus, tmp_path / "run", TrainConfig(**QUICK, max_steps=1, lowercase=True))
+    ((texts, valid),) = seen
+    assert texts and valid and not texts & valid
+    assert all(text == text.lower() for text in texts | valid)

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrained
 
 from .configuration import PRESETS, TextVAEConfig, decoder_config, transformer_encoder
 from .modeling import TextVAEModel
-from .text_vae import TextVAE
+from .text_vae import TextVAE, load_tokenizers
 from .tokenization import load_tokenizer, train_tokenizer
 from .train_config import TrainConfig
 
@@ -26,6 +26,7 @@ def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrained
         source = TextVAE.from_pretrained(config.from_, "cpu")
         if config.bow > 0 and not source.model.config.bag_of_words:
             raise ValueError(f"--bow needs a model that was trained with it, and {config.from_} was not: leave it out")
+        source.model.config.latent_dropout = config.latent_dropout
         return TextVAE(source.model, source.tokenizer, source.encoder_tokenizer)
     preset = PRESETS[config.size]
     pretrained_lm = config.decoder not in ("gru", "transformer")
@@ -55,6 +56,7 @@ def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrained
         prefix_length=preset.prefix_length,
         batch_norm_gamma=config.bn_gamma,
         bag_of_words=config.bow > 0,
+        latent_dropout=config.latent_dropout,
         max_length=config.max_length,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -62,6 +64,12 @@ def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrained
         mask_token_id=tokenizer.mask_token_id if tokenizer.mask_token_id is not None else tokenizer.unk_token_id,
     )
     return TextVAE(TextVAEModel(model_config, backbone, lm), tokenizer, encoder_tokenizer)
+
+
+def rebuild_model(folder: Path) -> TextVAE:
+    """Return the untrained model that a run folder describes, with the folder's tokenizers."""
+    config = TextVAEConfig.from_pretrained(folder)
+    return TextVAE(TextVAEModel(config), *load_tokenizers(folder))
 
 
 def load_lm(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

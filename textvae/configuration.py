@@ -80,6 +80,8 @@ class TextVAEConfig(PreTrainedConfig):
             al. 2020); None leaves mu as it is.
         bag_of_words: Whether the words of a text are also predicted from z alone, which training may use (Zhao et al.
             2017, sec. 3.4).
+        latent_dropout: Share of the texts of a training step whose latent the decoder does not see: zeros take its
+            place, and it learns to write without one (Ho & Salimans 2022).
         max_length: Longest text in tokens, BOS and EOS included; longer texts are cut.
         bos_token_id: First token of every decoded text.
         eos_token_id: Last token of every decoded text.
@@ -102,6 +104,7 @@ class TextVAEConfig(PreTrainedConfig):
     prefix_length: int = 8
     batch_norm_gamma: float | int | None = None
     bag_of_words: bool = False
+    latent_dropout: float | int = 0.0
     max_length: int = 64
     bos_token_id: int = 0
     eos_token_id: int = 1
@@ -116,6 +119,8 @@ class TextVAEConfig(PreTrainedConfig):
         for name in ("latent_dim", "pooling_queries", "pooling_width", "max_length"):
             if getattr(self, name) < 1:
                 raise ValueError(f"TextVAEConfig.{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.latent_dropout < 1:
+            raise ValueError(f"TextVAEConfig.latent_dropout must be in [0, 1), got {self.latent_dropout}")
         for name, half, prefix in (("encoder", self.encoder, 0), ("decoder", self.decoder, self.prefix_length)):
             positions = getattr(half, "max_position_embeddings", None) or -1
             if 0 < positions < self.max_length + prefix:

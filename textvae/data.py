@@ -122,8 +122,8 @@ def split_validation(
 ) -> tuple[list[str], list[str]]:
     """Split texts at random into (training, validation) so that no string is in both.
 
-    Strings that occur once are held out first, then repeated ones, once each, while no more than the share is lost to
-    training, whose order is kept.
+    Strings that occur once are held out first, then the least repeated ones, once each, while no more than the share
+    is lost to training, whose order is kept; one string is held out in any case.
 
     Args:
         texts: The corpus.
@@ -147,7 +147,7 @@ def split_validation(
         raise ValueError(f"a corpus needs at least 2 different sentences, got 1 that occurs {len(texts):,} times")
     distinct = list(counts)
     shuffled = [distinct[i] for i in np.random.default_rng(seed).permutation(len(distinct))]
-    shuffled.sort(key=lambda text: counts[text] > 1)
+    shuffled.sort(key=counts.__getitem__)
     lost = np.cumsum([counts[text] for text in shuffled])
     size = max(1, min(cap, int((lost <= round(share * len(texts))).sum()), len(distinct) - 1))
     valid = shuffled[:size]

@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from . import geometry
-from .artifacts import CorruptFileError, atomic_folder, open_folder, read_json
+from .artifacts import CorruptFileError, atomic_folder, open_folder, read_json, write_json
 from .configuration import TextVAEConfig
 from .cross_entropy import IGNORED
 from .gate import gate_texts
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 ENCODER_TOKENIZER, PRIOR = "encoder_tokenizer", "prior.safetensors"
 ORDINARY_LENGTH = 16  # tokens of a sentence, for which batch_size counts
+SAMPLE_GUIDANCE = 0.8  # samples as likely as sentences: results/prior.json
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
 
 
@@ -94,9 +95,7 @@ class TextVAE:
             raise CorruptFileError(f"{path} lacks the weights {', '.join(lacking)}: train it anew")
         if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
             raise CorruptFileError(f"{path} holds weights that are not finite: restore it from a copy")
-        tokenizer = load_tokenizer(path)
-        second = path / ENCODER_TOKENIZER
-        encoder_tokenizer = load_tokenizer(second) if second.exists() else None
+        tokenizer, encoder_tokenizer = load_tokenizers(path)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         model.to(torch.device(device))  # type: ignore[arg-type]
         prior = LatentPrior.load(path / PRIOR) if (path / PRIOR).exists() else None
@@ -122,15 +121,19 @@ class TextVAE:
         Args:
             path: The folder.
             dtype: How the weights are stored; "bfloat16" takes half the space and rounds them to 8 bits of precision.
+                What is loaded from there is another model than this one: load it before you build an index on it.
         """
         _require(dtype in ("float32", "bfloat16"), f"dtype must be 'float32' or 'bfloat16', got {dtype!r}")
         model = self.model if dtype == "float32" else copy.deepcopy(self.model).to(torch.bfloat16)  # type: ignore[arg-type]
         with atomic_folder(path, "config.json") as folder:
             model.save_pretrained(folder)
+            if dtype == "bfloat16":  # stored so, not to be computed with
+                write_json(folder / "config.json", read_json(folder / "config.json") | {"dtype": "float32"})
             self.save_tokenizers(folder)
             if self.prior is not None:
                 self.prior.save(folder / PRIOR)
-        self.path = Path(path).resolve()
+        if dtype == "float32":
+            self.path = Path(path).resolve()
 
     def save_tokenizers(self, folder: Path) -> None:
         """Write the tokenizer files into a folder."""
@@ -200,6 +203,7 @@ class TextVAE:
         top_p: float = 1,
         num_beams: int = 1,
         candidates: int = 1,
+        guidance: float = 1,
         max_length: int | None = None,
         seed: int | None = None,
         batch_size: int = 256,
@@ -213,6 +217,9 @@ class TextVAE:
             top_p: Sample among the likeliest tokens whose probabilities sum to this.
             num_beams: Beams of a beam search; not together with a temperature.
             candidates: Texts written for each latent, of which the one whose own mean lies nearest is returned.
+            guidance: Weight of the latent: 1 is the decoder itself; below, it is mixed with what the decoder writes
+                without a latent, for more fluent and less faithful texts; above, the latent is followed further. Other
+                than 1 needs a model trained with latent dropout, and no beams.
             max_length: Longest text in tokens; by default the model's.
             seed: Seed of the sampling; None draws fresh.
             batch_size: Latents decoded together.
@@ -226,6 +233,8 @@ class TextVAE:
         _require(top_k >= 0, f"top_k must be at least 0, got {top_k}")
         _require(num_beams >= 1, f"num_beams must be at least 1, got {num_beams}")
         _require(candidates >= 1, f"candidates must be at least 1, got {candidates}")
+        _require(guidance >= 0, f"guidance must not be negative, got {guidance}")
+        _require(guidance == 1 or num_beams == 1, "choose guidance or beams (num_beams), not both")
         _require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
         _require(max_length is None or max_length >= 2, f"max_length must be at least 2 tokens, got {max_length}")
         _require(not (temperature and num_beams > 1), "choose sampling (temperature) or beams (num_beams), not both")
@@ -243,7 +252,12 @@ class TextVAE:
                 else:
                     points = points.repeat_interleave(candidates, 0)
                     ids = self.model.write(
-                        points, max_length=max_length, temperature=temperature, top_k=top_k, top_p=top_p
+                        points,
+                        max_length=max_length,
+                        temperature=temperature,
+                        top_k=top_k,
+                        top_p=top_p,
+                        guidance=guidance,
                     )
                 written += to_texts(self.tokenizer, ids.tolist())
         return written if candidates == 1 else self._nearest(written, latents, candidates)
@@ -258,6 +272,7 @@ class TextVAE:
         *,
         temperature: float = 0,
         top_p: float = 1,
+        guidance: float | None = None,
         seed: int | None = None,
         batch_size: int = 256,
         prior: Literal["fitted", "standard"] = "fitted",
@@ -270,6 +285,8 @@ class TextVAE:
             n: Number of texts.
             temperature: Sampling temperature of the decoder.
             top_p: Sample among the likeliest tokens whose probabilities sum to this.
+            guidance: Weight of the latent, as in `decode`; by default 0.8 for a model trained with latent dropout,
+                else 1.
             seed: Seed of the draw.
             batch_size: Latents decoded together.
             prior: "fitted" draws from the prior that training or `fit_prior` fitted to the latents of its texts, if
@@ -281,7 +298,11 @@ class TextVAE:
             latents = self.prior.sample(n, seed)
         else:
             latents = np.random.default_rng(seed).standard_normal((n, self.dim), dtype=np.float32)
-        return self.decode(latents, temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size)
+        if guidance is None:
+            guidance = SAMPLE_GUIDANCE if self.model.config.latent_dropout else 1
+        return self.decode(
+            latents, temperature=temperature, top_p=top_p, guidance=guidance, seed=seed, batch_size=batch_size
+        )
 
     def fit_prior(self, texts: Sequence[str], components: int = 1, *, seed: int = 0) -> LatentPrior:
         """Fit the prior that `sample` draws from to the latents of texts; `save_pretrained` keeps it.
@@ -461,6 +482,12 @@ def _by_length(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[
         chosen.append(i)
     if chosen:
         yield chosen
+
+
+def load_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:
+    """Return the decoder's tokenizer of a run folder, and the encoder's if it has one of its own."""
+    second = folder / ENCODER_TOKENIZER
+    return load_tokenizer(folder), load_tokenizer(second) if second.exists() else None
 
 
 def _few_sizes(count: int, most: int) -> int:

@@ -92,9 +92,9 @@ def to_texts(tokenizer: PreTrainedTokenizerBase, ids: Iterable[Sequence[int]]) -
 
 
 def readable(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[str]:
-    """Return the texts as they can be written back: in lower case if the tokenizer lowers it."""
+    """Return the texts as they can be written back: in lower case if the tokenizer lowers them."""
     normalizer = getattr(getattr(tokenizer, "backend_tokenizer", None), "normalizer", None)
-    if not isinstance(normalizer, normalizers.Lowercase):
+    if normalizer is None or normalizer.normalize_str("A") != "a":
         return list(texts)
     return [normalizer.normalize_str(text) for text in texts]
 

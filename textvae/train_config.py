@@ -34,8 +34,8 @@ class TrainConfig:
         epochs: Passes over the corpus.
         max_steps: Stop after this many steps instead.
         batch_tokens: Tokens in a batch; small batches learn faster per minute on a CPU.
-        learning_rate: Peak learning rate; by default 2e-3 for gru, 1e-3 for transformer, 5e-4 with --from, 2e-4 with
-            pretrained parts.
+        learning_rate: Peak learning rate; by default 2e-3 for gru, 1e-3 for transformer, 2e-4 with pretrained parts;
+            5e-4 with --from, whatever its parts.
         lr_warmup: Steps of linear learning rate warm-up; a cosine to 5% follows.
         weight_decay: Decoupled weight decay.
         max_grad_norm: Gradients are scaled down to this norm.
@@ -50,6 +50,8 @@ class TrainConfig:
         bn_gamma: Scale of a batch normalisation of mu (BN-VAE); by default none.
         dropout: Dropout of a decoder trained from scratch.
         word_dropout: Share of the decoder's input words that are hidden.
+        latent_dropout: Share of the sentences whose latent the decoder does not see, so that it learns to write without
+            one; guidance mixes the two.
         noise_drop: Share of the encoder's input tokens that are deleted.
         noise_mask: Share of the encoder's input tokens that are masked.
         noise_shuffle: Distance in tokens over which the encoder's input is shuffled.
@@ -88,6 +90,7 @@ class TrainConfig:
     bn_gamma: float | None = None
     dropout: float = 0.0
     word_dropout: float = 0.0
+    latent_dropout: float = 0.1
     noise_drop: float = 0.0
     noise_mask: float = 0.0
     noise_shuffle: float = 0.0
@@ -137,7 +140,13 @@ class TrainConfig:
             "has no say over the pretrained tokenizer of --decoder",
             self.decoder,
         )
-        for name in ("dropout", "word_dropout", "noise_drop", "noise_mask"):
+        _require(
+            not self.dropout or self.decoder in ("gru", "transformer"),
+            "dropout",
+            "is for a decoder trained from scratch, not for a pretrained --decoder",
+            self.dropout,
+        )
+        for name in ("dropout", "word_dropout", "latent_dropout", "noise_drop", "noise_mask"):
             _require(0 <= getattr(self, name) < 1, name, "must be a share in [0, 1)", getattr(self, name))
         _require(self.max_length >= 3, "max_length", "must be at least 3", self.max_length)
 

@@ -37,12 +37,13 @@ from .artifacts import (
     recover_folder,
     write_json,
 )
-from .assembly import build_model
+from .assembly import build_model, rebuild_model
 from .batches import SentencePairs, TokenBudgetSampler
 from .callbacks import DecoderReset, EpochSeed, FinalValidation, MetricsLog, Progress, say, tensorboard
 from .cross_entropy import IGNORED
 from .data import split_validation
 from .gate import gate_texts
+from .modeling import TextVAEModel
 from .objective import active_units, diagnose_collapse
 from .precision import has_bf16, prefer_attention
 from .schedules import kl_weight
@@ -53,6 +54,7 @@ from .train_config import TrainConfig
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS, METRICS, TRAINING = "checkpoints", "metrics.jsonl", "training.json"
+SOURCE = "from_fingerprint"  # in training.json, of the model that training started from
 VALIDATIONS_PER_RUN = 10
 MIN_LEARNING_RATE = 0.05
 PRIOR_SAMPLES = 64
@@ -84,18 +86,19 @@ def train(
     """
     config = config or TrainConfig()
     output = Path(output)
-    texts = gate_texts(corpus)
+    texts, held_out = gate_texts(corpus), gate_texts(valid or [])
+    if config.lowercase:  # before the split, so that no text differs from a held-out one in its case alone
+        texts, held_out = ([text.lower() for text in part] for part in (texts, held_out))
     if valid is None:
         texts, held_out = split_validation(texts, seed=config.seed)
-    else:
-        held_out = gate_texts(valid)
     if not texts or not held_out:
         raise ValueError(f"training needs sentences, got {len(texts)} to train on and {len(held_out)} to validate with")
     set_seed(config.seed)
+    recover_folder(output)
     made_from = {"options": config.to_dict(), "sentences": len(texts), "corpus_sha256": _digest(texts, held_out)}
-    vae = _prepare_run(output, config, texts, made_from, resume)
-    trainer = TextVAETrainer(vae, config, texts, held_out, output)
     checkpoint = newest_checkpoint(output / CHECKPOINTS) if resume else None
+    vae = _prepare_run(output, config, texts, made_from, resume, checkpoint)
+    trainer = TextVAETrainer(vae, config, texts, held_out, output)
     _keep_metrics_until(output / METRICS, _step_of(checkpoint))
     if checkpoint is None or _step_of(checkpoint) < trainer.args.max_steps:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -231,8 +234,9 @@ class TextVAETrainer(Trainer):
     ) -> Any:
         """Return the annealed objective of one corrupted batch; a loss that is not finite stops the run."""
         beta = self.config.beta * self.kl_weight
-        weights = {"free_bits": self.config.free_bits, "mmd": self.config.mmd, "bow": self.config.bow}
-        output = model(**self.corrupt(inputs), beta=beta, **weights)
+        config = self.config
+        options = {name: getattr(config, name) for name in ("free_bits", "mmd", "bow")}
+        output = model(**self.corrupt(inputs), beta=beta, **options)
         self.unchecked.append(("loss", output.loss.detach()))
         self._check_finite(at_once=self.args.device.type == "cpu")
         self.running.append(torch.stack([output.reconstruction, output.kl]).detach().float())
@@ -353,19 +357,35 @@ class TextVAETrainer(Trainer):
             shutil.rmtree(old)
 
 
-def _prepare_run(output: Path, config: TrainConfig, texts: Sequence[str], made_from: dict, resume: bool) -> TextVAE:
-    recover_folder(output)
+def _prepare_run(
+    output: Path, config: TrainConfig, texts: Sequence[str], made_from: dict, resume: bool, checkpoint: Path | None
+) -> TextVAE:
     if (output / TRAINING).exists():
         if not resume:
             raise FileExistsError(f"{output} already holds a run: continue it with --resume, or choose another folder")
         before = read_json(output / TRAINING)
+        options = TrainConfig.from_dict(before.get("options", {}))  # those it does not know were at their defaults
+        before["options"] = options.to_dict()
         for key, value in made_from.items():
             if before.get(key) != value:
                 raise ValueError(f"cannot resume {output}: {_difference(key, before.get(key), value)}")
-        return build_model(config, texts, tokenizer=load_tokenizer(output))
+        if checkpoint is not None:
+            loaded: Any = TextVAEModel.from_pretrained(checkpoint, output_loading_info=True)
+            if loaded[1]["missing_keys"]:
+                raise ValueError(f"cannot resume {output}: another version of textvae made it; train in another folder")
+            made_from |= {SOURCE: before[SOURCE]} if SOURCE in before else {}
+            return rebuild_model(output)
+        vae = build_model(config, texts, tokenizer=load_tokenizer(output))
+        if config.from_ is not None:
+            made_from[SOURCE] = vae.fingerprint
+            if before.get(SOURCE) != vae.fingerprint:
+                raise ValueError(f"cannot resume {output}: the model in {config.from_} has changed since it started")
+        return vae
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise FileExistsError(f"{output} exists and is not a run: choose another folder")
     vae = build_model(config, texts)
+    if config.from_ is not None:
+        made_from[SOURCE] = vae.fingerprint
     with atomic_folder(output, TRAINING) as folder:
         vae.model.config.save_pretrained(folder)
         vae.save_tokenizers(folder)
@@ -376,7 +396,7 @@ def _prepare_run(output: Path, config: TrainConfig, texts: Sequence[str], made_f
 def _difference(key: str, before: Any, now: Any) -> str:
     if key == "options" and isinstance(before, dict):
         name = next(name for name in now if before.get(name) != now[name])
-        return f"it was started with {name}={before.get(name)}, not {now[name]}"
+        return f"it was started with {name.rstrip('_')}={before.get(name)}, not {now[name]}"
     return "it was started on another corpus"
 
 

@@ -91,6 +91,7 @@ def _config_file(path: Path) -> dict[str, Any]:
         options = read_json(path)
     except CorruptFileError as error:  # written by hand: a mistake, not damage
         raise ValueError(str(error)) from error
+    options = {"from_" if name == "from" else name: value for name, value in options.items()}
     TrainConfig.from_dict(options)
     return options
 

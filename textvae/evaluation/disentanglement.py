@@ -101,13 +101,12 @@ def dci(latents_ND: NDArray, factors_NF: Factors, *, seed: int = 0) -> DCI:
 
     _check(latents_ND, factors_NF)
     order = np.random.default_rng(seed).permutation(len(latents_ND))
-    train, test = np.array_split(order, 2)
     importances, accuracies = [], []
     for values in factors_NF.T:
         forest = RandomForestClassifier(100, max_depth=12, random_state=seed)
-        known, unseen = (half[values[half] >= 0] for half in (train, test))
-        importances.append(forest.fit(latents_ND[known], values[known]).feature_importances_)
-        accuracies.append(forest.score(latents_ND[unseen], values[unseen]))
+        train, test = np.array_split(order[values[order] >= 0], 2)
+        importances.append(forest.fit(latents_ND[train], values[train]).feature_importances_)
+        accuracies.append(forest.score(latents_ND[test], values[test]))
     weights_DF = np.stack(importances, 1)
     of_dimension, of_factor = weights_DF.sum(1), weights_DF.sum(0)
     purity_D = 1 - _normalised_entropies(weights_DF)
@@ -201,10 +200,13 @@ def _votes(
 def _check(latents_ND: NDArray, factors_NF: Factors) -> None:
     if latents_ND.ndim != 2 or factors_NF.ndim != 2 or len(latents_ND) != len(factors_NF) or len(latents_ND) < 2:
         raise ValueError(f"latents (N, D) and factors (N, F) are needed, got {latents_ND.shape} and {factors_NF.shape}")
-    if not (factors_NF >= 0).any(0).all():
-        raise ValueError("a factor is unknown for all texts")
     if not np.isfinite(latents_ND).all():
         raise ValueError("latents hold a NaN or an infinity")
+    if not np.issubdtype(factors_NF.dtype, np.integer):
+        raise ValueError(f"factors must be integers, got {factors_NF.dtype}: `codes` makes integers of values")
+    for f, values in enumerate(factors_NF.T):
+        if len(np.unique(values[values >= 0])) < 2:
+            raise ValueError(f"factor {f} has fewer than 2 different known values: leave it out")
 
 
 def _entropy(counts: NDArray) -> float:

@@ -200,6 +200,8 @@ def evaluate(
 def disentanglement_scores(latents: ArrayLike, factors: ArrayLike, *, seed: int = 0) -> dict[str, float]:
     """Return the scores of disentanglement by their names in `EvalReport`; only the gap without scikit-learn.
 
+    The two that tell factors from each other need two of them.
+
     Args:
         latents: Posterior means, shape (N, D).
         factors: Small integers, shape (N, F), negative where unknown.
@@ -211,6 +213,8 @@ def disentanglement_scores(latents: ArrayLike, factors: ArrayLike, *, seed: int 
     try:
         for name, value in dataclasses.asdict(disentanglement.dci(latents_ND, factors_NF, seed=seed)).items():
             scores[f"dci_{name}"] = value
+        if factors_NF.shape[1] < 2:  # the votes tell factors from each other
+            return scores
         scores["z_diff"] = disentanglement.z_diff(latents_ND, factors_NF, seed=seed).mean
         scores["z_min_var"] = disentanglement.z_min_var(latents_ND, factors_NF, seed=seed).mean
     except ImportError:

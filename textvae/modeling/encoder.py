@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import AutoModel, PreTrainedModel
 
 from ..configuration import TextVAEConfig
 from ..gaussian import DiagonalGaussian
 
-MIN_LOG_STD, MAX_LOG_STD = -7.0, 3.0
+MIN_LOG_STD, MAX_LOG_STD = -7.0, 1.0
 INITIAL_LOG_STD = -2.0  # starts nearly deterministic, so that the decoder sees a signal from the first step
 
 
@@ -47,7 +48,9 @@ class LatentEncoder(nn.Module):
             mean_BD = self.mean(pooled_BP).float()
             if self.gamma is not None:
                 mean_BD = self.gamma * self.batch_norm(mean_BD)  # Zhu et al. 2020, eq. 6
-            log_std_BD = (self.log_std(pooled_BP).float() + INITIAL_LOG_STD).clamp(MIN_LOG_STD, MAX_LOG_STD)
+            below_BD = MAX_LOG_STD - INITIAL_LOG_STD - self.log_std(pooled_BP).float()
+            # a soft bound: behind a hard one there is no gradient, and what overshoots it never comes back
+            log_std_BD = (MAX_LOG_STD - F.softplus(below_BD)).clamp(min=MIN_LOG_STD)
         return DiagonalGaussian(mean_BD, log_std_BD)
 
 

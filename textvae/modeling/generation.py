@@ -21,6 +21,7 @@ def write(
     temperature: float = 0,
     top_k: int = 0,
     top_p: float = 1,
+    guidance: float = 1,
 ) -> Tensor:
     """Return what the decoder writes: the likeliest token each time, or samples at a temperature above 0.
 
@@ -35,6 +36,7 @@ def write(
         temperature: Of the sampling, which draws from torch's global generator.
         top_k: Sample among this many likeliest tokens; 0 for all.
         top_p: Sample among the likeliest tokens whose probabilities sum to this.
+        guidance: Weight of the latent beside the language model that the decoder is without one.
 
     Returns:
         Token ids BOS ... EOS, shape (B, U), padded on the right.
@@ -43,15 +45,21 @@ def write(
     written_BU = latents_BD.new_full((len(latents_BD), max_length), config.pad_token_id, dtype=torch.long)
     written_BU[:, 0] = config.bos_token_id
     rows = torch.arange(len(latents_BD), device=latents_BD.device)
+    # With guidance every row is read twice, the second time with no latent, which is a latent of zeros.
+    seen_BD = latents_BD if guidance == 1 else torch.cat([latents_BD, torch.zeros_like(latents_BD)])
     cache = None
     for position in range(1, max_length):
+        newest_B1 = written_BU[rows, position - 1 : position]
         output = decoder(
-            input_ids=written_BU[rows, position - 1 : position],
-            latents=latents_BD[rows],
+            input_ids=newest_B1 if guidance == 1 else newest_B1.repeat(2, 1),
+            latents=seen_BD,
             past_key_values=cache,
             use_cache=True,
         )
         logits_BV = output.logits[:, -1].float()
+        if guidance != 1:
+            with_latent_BV, without_BV = logits_BV.log_softmax(-1).chunk(2)
+            logits_BV = without_BV + guidance * (with_latent_BV - without_BV)  # Ho & Salimans 2022, eq. 6
         if temperature:
             tokens = torch.multinomial(warpers(None, logits_BV).softmax(-1), 1).squeeze(1)  # type: ignore[arg-type]
         else:
@@ -62,8 +70,10 @@ def write(
             return written_BU[:, : position + 1]
         cache = output.past_key_values
         if len(going) < len(rows):
+            kept = going if guidance == 1 else torch.cat([going, going + len(rows)])
             rows = rows[going]
-            cache.reorder_cache(going)
+            seen_BD = seen_BD[kept]
+            cache.reorder_cache(kept)
     return written_BU
 
 

@@ -25,7 +25,7 @@ class TextVAEOutput(ModelOutput):
     """What one forward pass returns.
 
     Attributes:
-        loss: reconstruction + beta * KL, nats per sentence, and the weighted MMD if asked for; a scalar.
+        loss: reconstruction + beta * KL, nats per sentence, and the weighted auxiliary terms; a scalar.
         reconstruction: -log p(x|z) in nats, shape (B,), without a gradient.
         kl: KL(q(z|x) || N(0, I)) in nats, shape (B,).
         posterior: q(z|x).
@@ -125,19 +125,27 @@ class TextVAEModel(PreTrainedModel):
             bow: Weight of the nats of the words predicted from z alone, for a model with `bag_of_words`.
             generator: Source of the noise of z; default: torch's global one.
         """
+        config: Any = self.config
         posterior = self.encode(input_ids, attention_mask)
         latents_BD = posterior.sample(generator=generator)
         if labels is None:
             labels = input_ids if attention_mask is None else input_ids.masked_fill(attention_mask == 0, IGNORED)
         if decoder_input_ids is None:
             decoder_input_ids = labels.masked_fill(labels == IGNORED, self.config.pad_token_id)
-        total, reconstruction_B = self.decoder.nats(decoder_input_ids, latents_BD, labels)
+        seen_BD = latents_BD
+        if self.training and config.latent_dropout > 0:
+            draws_B1 = torch.rand(len(latents_BD), 1, device=latents_BD.device, generator=generator)
+            hidden_B1 = draws_B1 < config.latent_dropout
+            seen_BD = latents_BD.masked_fill(hidden_B1, 0)
+        total, reconstruction_B = self.decoder.nats(decoder_input_ids, seen_BD, labels)
         kl_BD = posterior.kl()
         loss = negative_elbo(total / len(labels), kl_BD, beta=beta, floor=free_bits)
         if mmd > 0 and len(labels) > 1:
             prior_BD = torch.empty_like(latents_BD).normal_(generator=generator)
             loss = loss + mmd * squared_mmd(latents_BD, prior_BD)
         if bow > 0:
+            if not config.bag_of_words:
+                raise ValueError("bow needs a model whose config says bag_of_words=True")
             logits_BV = self.words(latents_BD) @ self._output_weight().t()
             loss = loss + bow * bag_of_words_nats(logits_BV, labels).mean()
         return TextVAEOutput(loss=loss, reconstruction=reconstruction_B, kl=kl_BD.sum(-1), posterior=posterior)
@@ -168,6 +176,7 @@ class TextVAEModel(PreTrainedModel):
         temperature: float = 0,
         top_k: int = 0,
         top_p: float = 1,
+        guidance: float = 1,
     ) -> Tensor:
         """Write a text from each latent: what `generate` writes greedily or samples, sooner.
 
@@ -177,11 +186,15 @@ class TextVAEModel(PreTrainedModel):
             temperature: 0 takes the likeliest token each time.
             top_k: Sample among this many likeliest tokens; 0 for all.
             top_p: Sample among the likeliest tokens whose probabilities sum to this.
+            guidance: Weight of the latent: 1 is p(x|z), less mixes in the language model that the decoder is without
+                z, more goes beyond. Other than 1 needs a model trained with latent dropout.
 
         Returns:
             Token ids BOS ... EOS, shape (B, U), padded on the right.
         """
         config: Any = self.config
+        if guidance != 1 and config.latent_dropout == 0:
+            raise ValueError(f"guidance must be 1 for a model trained without latent dropout, got {guidance}")
         return write(
             self.decoder,
             latents.to(self.device, self.dtype),
@@ -190,6 +203,7 @@ class TextVAEModel(PreTrainedModel):
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
+            guidance=guidance,
         )
 
     def reset_decoder(self, generator_seed: int) -> None:
@@ -199,6 +213,10 @@ class TextVAEModel(PreTrainedModel):
             torch.manual_seed(generator_seed)
             fresh = build_decoder(config)
         self.decoder.load_state_dict(fresh.state_dict())
+        if config.bag_of_words:
+            with torch.random.fork_rng():
+                torch.manual_seed(generator_seed)
+                self._init_weights(self.words)
 
 
 AutoModel.register(TextVAEConfig, TextVAEModel, exist_ok=True)
