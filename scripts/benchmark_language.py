@@ -66,8 +66,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "low_beta": LOW_BETA,
     "denoise": LOW_BETA | {"noise_drop": 0.1},
     "guided": LOW_BETA | {"latent_dropout": 0.1},
-    "guided_long": LOW_BETA | {"latent_dropout": 0.1, "epochs": 6.0},
     "rate": NO_REMEDY | {"free_bits": 0.6, "schedule": "linear", "warmup": 0.3, "ramp": 0.3},
+    "rate_guided": NO_REMEDY
+    | {"free_bits": 0.75, "schedule": "linear", "warmup": 0.3, "ramp": 0.3, "latent_dropout": 0.1, "epochs": 6.0},
     "mmd": NO_REMEDY | {"beta": 0.02, "mmd": 100.0},
 }  # fmt: skip
 MEASURES = {
@@ -118,8 +119,10 @@ def measure(name: str, job: str, seed: int, arguments: argparse.Namespace) -> li
         values |= {"nll": (float(nats.mean()), "exact"), "word_perplexity": (word_perplexity(nats, test), "")}
         minutes = (time.monotonic() - start) / 60
     else:
-        vae = train(texts, arguments.runs / f"{job}.{seed}", config, valid=valid[:VALID], resume=True)
-        minutes = (time.monotonic() - start) / 60
+        run = arguments.runs / f"{job}.{seed}"
+        with Stopwatch(run) as stopwatch:
+            vae = train(texts, run, config, valid=valid[:VALID], resume=True)
+        minutes = stopwatch.minutes
         report = evaluate(vae, test, num_samples=arguments.num_samples, lm=arguments.lm).to_dict()
         notes = MEASURES | {"nll": f"{MEASURES['nll']}, K={arguments.num_samples}"}
         values |= {key: (report[key], note) for key, note in notes.items() if report[key] is not None}
@@ -127,6 +130,33 @@ def measure(name: str, job: str, seed: int, arguments: argparse.Namespace) -> li
     changed = {k: v for k, v in config.to_dict().items() if v != getattr(TrainConfig(), k)}
     values["minutes"] = (minutes, "training: " + ", ".join(f"{k}={v}" for k, v in changed.items()))
     return [row(f"{name}.{key}", value, n=len(test), seed=seed, note=note) for key, (value, note) in values.items()]
+
+
+class Stopwatch:
+    """Minutes spent on a run, over interruptions: of a leg that was killed, those until its last checkpoint count."""
+
+    def __init__(self, run: Path):
+        self.run, self.file = run, run.with_suffix(f"{run.suffix}.legs")
+        self.minutes = 0.0
+
+    def __enter__(self) -> Stopwatch:
+        self.legs: list[list[float]] = json.loads(self.file.read_text()) if self.file.exists() else []
+        if self.legs and len(self.legs[-1]) == 1:
+            saves = [path.stat().st_mtime for path in self.run.glob("checkpoints/checkpoint-*/manifest.json")]
+            self.legs[-1].append(max([*saves, self.legs[-1][0]]))
+        self._write([time.time()])
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            start = self.legs.pop()[0]
+            self._write([start, time.time()])
+            self.minutes = sum(end - start for start, end in self.legs) / 60
+
+    def _write(self, leg: list[float]) -> None:
+        self.legs.append(leg)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.file.write_text(json.dumps(self.legs))
 
 
 def _language_model(config: TrainConfig, texts: Sequence[str]) -> SentenceLM:
