@@ -254,6 +254,17 @@ def test_info_counts_parameters_as_torch_does(textvae, places):
     assert record["parameters"] == sum(parameter.numel() for parameter in model.parameters())
 
 
+def test_guidance_needs_a_model_that_was_trained_for_it(textvae):
+    assert len(textvae("sample RUN -n 3 --seed 0 --guidance 1").lines) == 3
+    refused = textvae("sample RUN -n 3 --guidance 0.5")
+    assert refused.code == 3 and "guidance must be 1 for a model trained without latent dropout" in refused.err
+    textvae("train texts.txt -o guided --from RUN --max-steps 1 --valid table.csv")
+    sampled = [textvae(f"sample guided -n 20 --seed 0 --guidance {weight}").lines for weight in (0, 0.2, 1)]
+    assert len(set(sampled[0])) == 1 and sampled[1] != sampled[2]
+    textvae("encode guided texts.txt --limit 4 -o z.npy")
+    assert len(set(textvae("decode guided z.npy --guidance 0").lines)) == 1
+
+
 def test_verbs_of_a_model_bound_the_kernels_that_are_kept(textvae, monkeypatch):
     monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7")
     textvae("encode RUN texts.txt --limit 2 -o z.npy")

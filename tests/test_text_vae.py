@@ -636,3 +636,13 @@ def test_a_run_that_lacks_a_weight_is_refused(small_vae, tmp_path):
     write_manifest(tmp_path / "run")
     with pytest.raises(CorruptFileError, match="lacks the weights decoder.skip.weight"):
         TextVAE.from_pretrained(tmp_path / "run")
+
+
+@pytest.mark.parametrize(("latent_dropout", "expected"), [(0.0, 1), (0.1, 0.8)])
+def test_samples_are_guided_if_the_model_can_write_without_a_latent(small_vae, monkeypatch, latent_dropout, expected):
+    asked = []
+    monkeypatch.setattr(small_vae.model.config, "latent_dropout", latent_dropout)
+    monkeypatch.setattr(TextVAE, "decode", lambda self, latents, **options: asked.append(options["guidance"]))
+    small_vae.sample(2, seed=0)
+    small_vae.sample(2, seed=0, guidance=0.3)
+    assert asked == [expected, 0.3]

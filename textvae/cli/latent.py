@@ -79,6 +79,7 @@ def decode(
     top_p: float = 1.0,
     num_beams: int = 1,
     candidates: int = 1,
+    guidance: float = 1.0,
     max_length: int | None = None,
     seed: int | None = None,
     batch_size: int = 256,
@@ -94,6 +95,7 @@ def decode(
         top_p: Sample among the likeliest tokens whose probabilities sum to this.
         num_beams: Beams of a beam search, without a temperature.
         candidates: Texts written for each latent; the one whose own latent lies nearest is printed.
+        guidance: Weight of the latent; below 1 the texts are more fluent and less faithful.
         max_length: Longest text in tokens; by default the model's.
         seed: Seed of the sampling; by default drawn fresh.
         batch_size: Latents decoded together.
@@ -108,6 +110,7 @@ def decode(
         top_p=top_p,
         num_beams=num_beams,
         candidates=candidates,
+        guidance=guidance,
         max_length=max_length,
         seed=seed,
         batch_size=batch_size,
@@ -151,6 +154,7 @@ def sample(
     n: Count = 10,
     temperature: float = 0.0,
     top_p: float = 1.0,
+    guidance: float | None = None,
     seed: int | None = None,
     prior: Literal["fitted", "standard"] = "fitted",
     batch_size: int = 256,
@@ -164,6 +168,8 @@ def sample(
         n: Number of texts.
         temperature: Temperature of the tokens; at 0 all variety comes from the latents.
         top_p: Sample among the likeliest tokens whose probabilities sum to this.
+        guidance: Weight of the latent; less is more fluent and less varied. By default 0.8 for a model trained with
+            latent dropout, else 1.
         seed: Seed of the draw; by default drawn fresh.
         prior: The prior that training fitted to its latents, or the standard normal of the loss.
         batch_size: Latents decoded together.
@@ -172,8 +178,16 @@ def sample(
     """
     at_least(1, "n", n)
     at_least(1, "--batch-size", batch_size)
-    vae = device.load(run)
-    for text in vae.sample(n, temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size, prior=prior):
+    written = device.load(run).sample(
+        n,
+        temperature=temperature,
+        top_p=top_p,
+        guidance=guidance,
+        seed=seed,
+        batch_size=batch_size,
+        prior=prior,
+    )
+    for text in written:
         printing.result({"text": text}, text)
 
 
