@@ -86,7 +86,7 @@ def train(
     """
     config = config or TrainConfig()
     output = Path(output)
-    texts, held_out = gate_texts(corpus), gate_texts(valid or [])
+    texts, held_out = gate_texts(corpus), gate_texts([] if valid is None else valid)
     if config.lowercase:  # before the split, so that no text differs from a held-out one in its case alone
         texts, held_out = ([text.lower() for text in part] for part in (texts, held_out))
     if valid is None:
