@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 ENCODER_TOKENIZER, PRIOR = "encoder_tokenizer", "prior.safetensors"
 ORDINARY_LENGTH = 16  # tokens of a sentence, for which batch_size counts
-SAMPLE_GUIDANCE = 0.8  # samples as likely as sentences: results/prior.json
+SAMPLE_GUIDANCE = 0.8  # what each weight gains and costs: results/prior.json
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
 
 
