@@ -38,7 +38,7 @@ def main() -> None:
 
 def fill(match: re.Match[str]) -> str:
     """Return one marked block with its content."""
-    parts = (main_job, crash, speed, growth, language, disentanglement, demo, interpolation, python)
+    parts = (main_job, crash, speed, growth, language, guidance, disentanglement, demo, interpolation, python)
     content = {part.__name__: part for part in parts}
     return match[1] + content[match[2]]() + match[3]
 
@@ -103,6 +103,21 @@ def language() -> str:
         "interpolation_ratio": ("paths", "{:.2f}"),
     }
     return _recipes(values, "language", columns)
+
+
+def guidance() -> str:
+    """Return the tables of scripts/benchmark_prior.py: what each prior draws, and what guidance makes of it."""
+    values = _rows("prior")
+    priors = [["latents from", "samples"], ["---"] * 2]
+    weights = [["guidance", "samples", "repeats", "distinct pairs of words", "BLEU"], ["---"] * 5]
+    for id, value in values.items():
+        kind, _, name = id.removesuffix(".sample_ppl_ratio").partition(".")
+        if kind == "prior" and id.endswith("ratio"):
+            priors.append([name.replace("_", " "), f"{value:.2f}"])
+        elif id.endswith("ratio"):
+            others = [values[f"guidance.{name}.{key}"] for key in ("duplicates", "distinct_2", "recon_bleu")]
+            weights.append([name, f"{value:.2f}", *map("{:{}}".format, others, (".1%", ".0%", ".1f"))])
+    return "\n".join(map(_table, (priors, weights)))
 
 
 def disentanglement() -> str:
