@@ -2,10 +2,11 @@
 
     python scripts/benchmark_language.py --data DATA [--only ptb.gru.lm,ptb.gru.vae] [--seeds 0 1] [--lm FOLDER]
 
-DATA holds ptb/, yelp/ and multi30k/. A job is CORPUS.DECODER.METHOD; all jobs of a corpus see it equally often, with
-the same tokenizer, widths and optimiser. A VAE's weights are those of the best validation loss at the final beta, the
-language model's its last ones; the numbers are those of the test split. Jobs that are in the results are skipped, runs
-go to --runs and are resumed, so an interrupted benchmark loses little. Measured on a GPU where there is one.
+DATA holds ptb/, yelp/ and multi30k/. A job is CORPUS.DECODER.METHOD; all jobs of a corpus have the same tokenizer,
+widths and optimiser, and see it equally often unless the recipe names its own epochs. A VAE's weights are those of the
+best validation loss at the final beta, the language model's its last ones; the numbers are those of the test split.
+Jobs that are in the results are skipped, runs go to --runs and are resumed, so an interrupted benchmark loses little.
+Measured on a GPU where there is one.
 """
 
 from __future__ import annotations
