@@ -1,0 +1,104 @@
+"""The rows that the project's bars are held to, from runs and results of benchmark_language.py; into results/bars.json.
+
+    python scripts/benchmark_bars.py --data DATA --lm FOLDER [--runs DIR] [--ptb JOB] [--multi30k JOB] [--yelp JOB]
+
+JOB is CORPUS.DECODER.METHOD.SEED. PTB's and Multi30k's rows are read from results/language.json; the Yelp run is
+measured here on test sentences, with 10,000 samples and 200 paths.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from results import ROOT, row, write_results
+from textvae import TextVAE, evaluate
+from textvae.data import read_corpus
+from textvae.evaluation.language_model import SentenceLM, word_perplexity
+from textvae.tokenization import readable
+
+SAMPLES, PATHS, SENTENCES = 10_000, 200, 1000
+
+
+def main() -> None:
+    """Collect and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with yelp/")
+    parser.add_argument("--runs", type=Path, default=Path("runs/language"), help="folder of the runs")
+    parser.add_argument("--lm", required=True, help="folder or hub id of the causal LM that judges fluency")
+    parser.add_argument("--ptb", default="ptb.gru.ae_fb.0", help="job that answers for PTB")
+    parser.add_argument("--multi30k", default="multi30k.gru.ae_fb.0", help="job that answers for Multi30k")
+    parser.add_argument("--yelp", default="yelp.gru.rate_guided.0", help="job that answers for Yelp")
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    rows = likelihood(arguments.ptb, arguments.multi30k)
+    write_results("bars", rows)
+    rows += yelp(arguments.runs / arguments.yelp, arguments.data, arguments.lm)
+    write_results("bars", rows)
+    sys.stdout.write("".join(f"{r['id']}: {r['value']} (bar {r['bar']})\n" for r in rows))
+
+
+def likelihood(ptb: str, multi30k: str) -> list[dict[str, Any]]:
+    """Return the rows of what the language benchmark measured."""
+    measured = {r["id"]: r for r in json.loads((ROOT / "results" / "language.json").read_text())["rows"]}
+
+    def of(job: str, key: str) -> dict[str, Any]:
+        return measured[f"language.{job}.{key}"]
+
+    def lm(job: str) -> str:
+        corpus, decoder, _, seed = job.split(".")
+        return f"{corpus}.{decoder}.lm.{seed}"
+
+    def copy(id: str, job: str, key: str, bar: str) -> dict[str, Any]:
+        source = of(job, key)
+        return row(id, source["value"], n=source["n"], seed=source["seed"], bar=bar, note=f"{job}: {source['note']}")
+
+    rows = []
+    if f"language.{ptb}.nll" in measured:
+        rows += [
+            copy("ptb.word_ppl", ptb, "word_perplexity", "<= 92, and below ptb.lm_word_ppl"),
+            copy("ptb.lm_word_ppl", lm(ptb), "word_perplexity", "-"),
+            copy("ptb.kl", ptb, "kl", ">= 6.5"),
+            copy("ptb.active_fraction", ptb, "active_fraction", "1"),
+        ]
+    if f"language.{multi30k}.nll" in measured:
+        gap = of(multi30k, "nll")["value"] - of(lm(multi30k), "nll")["value"]
+        note = f"{multi30k} less {lm(multi30k)}"
+        rows += [
+            row("multi30k.gap_nats", gap, n=of(multi30k, "nll")["n"], seed=of(multi30k, "nll")["seed"], bar="<= 0.7",
+                note=note),
+            copy("multi30k.kl", multi30k, "kl", ">= 9"),
+            copy("multi30k.active_fraction", multi30k, "active_fraction", "1"),
+        ]  # fmt: skip
+    return rows
+
+
+def yelp(run: Path, data: Path, lm: str) -> list[dict[str, Any]]:
+    """Measure one run on Yelp."""
+    vae = TextVAE.from_pretrained(run)
+    test = read_corpus(data / "yelp" / "test.tsv", column="1", limit=SENTENCES)
+    report = evaluate(vae, test, num_samples=1, n_prior=SAMPLES, n_paths=PATHS, lm=lm, reverse=True)
+    real = readable(vae.tokenizer, read_corpus(data / "yelp" / "train.tsv", column="1", limit=SAMPLES))
+    judge = SentenceLM(vae.tokenizer, max_length=vae.model.config.max_length).fit(real)
+    of_real = word_perplexity(judge.nats(test), test)
+    assert report.reverse_perplexity is not None
+    values = {
+        "yelp.recon_bleu": (report.recon_bleu, ">= 65", f"{run.name}, D={vae.dim}, greedy from mu"),
+        "yelp.sample_ppl_ratio": (report.sample_ppl_ratio, "<= 1.4", f"{SAMPLES:,} samples, default guidance"),
+        "yelp.duplicates": (report.duplicates, "< 0.01", f"{SAMPLES:,} samples"),
+        "yelp.reverse_ppl_ratio": (
+            report.reverse_perplexity / of_real, "<= 1.35",
+            f"{report.reverse_perplexity:.1f} over {of_real:.1f}: a small LM trained on {SAMPLES:,} samples or "
+            "training sentences, scored on the test sentences",
+        ),
+        "yelp.interpolation_ratio": (report.interpolation_ratio, "<= 1.1", f"{PATHS} slerp paths of 7"),
+    }  # fmt: skip
+    return [row(id, value, n=len(test), seed=0, bar=bar, note=note) for id, (value, bar, note) in values.items()]
+
+
+if __name__ == "__main__":
+    main()
