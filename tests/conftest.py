@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+from pathlib import Path
 
 # Before anything imports transformers, which reads these once. Subprocesses inherit them.
 HOME = tempfile.mkdtemp(prefix="textvae-tests-")
@@ -60,3 +61,40 @@ def small_vae(sentences):
     from textvae import TextVAE, TextVAEConfig
 
     return TextVAE.from_texts(sentences, TextVAEConfig.preset("tiny", vocab_size=320, max_length=24))
+
+
+@pytest.fixture(scope="session")
+def other_vae(sentences):
+    """The same architecture with other weights."""
+    from textvae import TextVAE, TextVAEConfig
+
+    config = TextVAEConfig.preset("tiny", vocab_size=320, max_length=24)
+    return TextVAE.from_texts(sentences, config, seed=1)
+
+
+@pytest.fixture
+def run(small_vae, tmp_path):
+    """A saved copy of the small model, to be damaged."""
+    small_vae.save_pretrained(tmp_path / "run")
+    small_vae.path = None
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def watched(small_vae, monkeypatch):
+    """The small model, and a list of the latents that it decodes."""
+    decoded = []
+    original = small_vae.decode
+
+    def decode(latents, /, **options):
+        decoded.append(latents.copy())
+        return original(latents, **options)
+
+    monkeypatch.setattr(small_vae, "decode", decode)
+    return small_vae, decoded
+
+
+def flip_a_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)

@@ -21,7 +21,7 @@ LAYERS = [
     {"gaussian", "cross_entropy", "objective", "schedules", "geometry", "noise", "precision"},
     {"configuration", "train_config", "tokenization", "token_rows", "gate", "data", "artifacts", "prior"},
     {"modeling"},
-    {"text_vae", "items", "index", "assembly"},
+    {"text_vae", "shifting", "items", "index", "assembly"},
     {"training", "batches", "callbacks", "evaluation", "attributes", "pictures", "doctor"},
     {"cli", "__main__"},
 ]
@@ -50,7 +50,7 @@ DOORS = {
     "pacmap": {"pictures"},
     "cyclopts": {"cli"},
     "sacrebleu": {"evaluation"},
-    "sklearn": {"evaluation", "prior"},
+    "sklearn": {"evaluation", "prior", "attributes"},
 }
 PUBLIC = [
     "Attribute",

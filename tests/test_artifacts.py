@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from conftest import flip_a_bit
 
 from textvae import artifacts
 from textvae.artifacts import (
@@ -256,12 +257,6 @@ def test_the_manifest_accepts_the_old_and_the_new_file_while_it_changes_hands(fo
 
 
 # Damage
-
-
-def flip_a_bit(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
 
 
 DAMAGE = {

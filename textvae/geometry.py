@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float32]
 Method = Literal["slerp", "linear"]
 PARALLEL = 1e-6
+NEARLY_SAME = 1e4  # condition number
 
 
 def path(start: ArrayLike, end: ArrayLike, n: int, method: Method = "slerp") -> Array:
@@ -74,3 +75,32 @@ def unit(vector: ArrayLike) -> Array:
     if norm < PARALLEL:
         raise ValueError("the direction has length 0: the two sets of examples have the same mean")
     return vector / norm
+
+
+def raise_scores(weights: ArrayLike, directions: ArrayLike, changes: ArrayLike) -> Array:
+    """Return the moves that change each of several linear scores by a given amount, and no other way.
+
+    Moves are combinations of the directions. With a change of 0 a score is kept, whatever the others do.
+
+    Args:
+        weights: Of the M scores, shape (M, D).
+        directions: A direction that raises each of them, shape (M, D).
+        changes: What each point's scores shall change by, shape (N, M).
+
+    Returns:
+        Moves, shape (N, D), float32.
+
+    Raises:
+        ValueError: Two scores cannot be told apart by the directions.
+
+    Example:
+        >>> raise_scores([[1.0, 0.0]], [[0.5, 0.5]], [[2.0]]).tolist()
+        [[2.0, 2.0]]
+    """
+    weights_MD, directions_MD = np.asarray(weights, np.float64), np.asarray(directions, np.float64)
+    of_direction = np.linalg.norm(weights_MD, axis=1)[:, None] * np.linalg.norm(directions_MD, axis=1)
+    effects_MM = weights_MD @ directions_MD.T  # how much direction j raises score i
+    if np.linalg.cond(effects_MM / of_direction) > NEARLY_SAME:
+        raise ValueError("two of the attributes are nearly the same direction: they cannot be moved apart")
+    combined_MN = np.linalg.solve(effects_MM, np.asarray(changes, np.float64).T)
+    return (combined_MN.T @ directions_MD).astype(np.float32)

@@ -204,6 +204,7 @@ class TextVAE:
         num_beams: int = 1,
         candidates: int = 1,
         guidance: float = 1,
+        prefixes: Sequence[str] | None = None,
         max_length: int | None = None,
         seed: int | None = None,
         batch_size: int = 256,
@@ -220,6 +221,7 @@ class TextVAE:
             guidance: Weight of the latent: 1 is the decoder itself; below, it is mixed with what the decoder writes
                 without a latent, for more fluent and less faithful texts; above, the latent is followed further. Other
                 than 1 needs a model trained with latent dropout, and no beams.
+            prefixes: What each text begins with, one for each latent; not with beams.
             max_length: Longest text in tokens; by default the model's.
             seed: Seed of the sampling; None draws fresh.
             batch_size: Latents decoded together.
@@ -235,12 +237,18 @@ class TextVAE:
         _require(candidates >= 1, f"candidates must be at least 1, got {candidates}")
         _require(guidance >= 0, f"guidance must not be negative, got {guidance}")
         _require(guidance == 1 or num_beams == 1, "choose guidance or beams (num_beams), not both")
+        _require(prefixes is None or num_beams == 1, "choose prefixes or beams (num_beams), not both")
+        _require(
+            prefixes is None or len(prefixes) == len(latents),
+            f"{len(latents)} latents need as many prefixes, got {0 if prefixes is None else len(prefixes)}",
+        )
         _require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
         _require(max_length is None or max_length >= 2, f"max_length must be at least 2 tokens, got {max_length}")
         _require(not (temperature and num_beams > 1), "choose sampling (temperature) or beams (num_beams), not both")
         if not temperature and candidates > num_beams:
             raise ValueError(f"{candidates} candidates need sampling (temperature above 0) or num_beams={candidates}")
         max_length = max_length or self.model.config.max_length
+        begun = None if prefixes is None else [row[:-1] for row in self.decoder_rows(gate_texts(prefixes))]
         written: list[str] = []
         with _seeded(seed if temperature else 0):
             for start in range(0, len(latents), batch_size):
@@ -251,8 +259,12 @@ class TextVAE:
                     )
                 else:
                     points = points.repeat_interleave(candidates, 0)
+                    if begun is not None:
+                        beginnings, _ = pad(begun[start : start + batch_size], self.model.config.pad_token_id)
+                        beginnings = beginnings.repeat_interleave(candidates, 0)
                     ids = self.model.write(
                         points,
+                        prefixes=None if begun is None else beginnings,
                         max_length=max_length,
                         temperature=temperature,
                         top_k=top_k,
@@ -359,16 +371,39 @@ class TextVAE:
         latents[:, dim] = np.asarray(values, np.float32)
         return self.decode(latents)
 
-    def shift(self, texts: Sequence[str], attribute: Attribute, strength: float = 1.0) -> list[str]:
-        """Write each text with an attribute moved: z + strength * (mean of positives - mean of negatives).
+    def shift(
+        self,
+        texts: Sequence[str],
+        attribute: Attribute | Sequence[Attribute],
+        strength: float | Sequence[float] = 1.0,
+        *,
+        keep: Sequence[Attribute] = (),
+        candidates: int = 1,
+        certainty: float = 0.9,
+        seed: int | None = 0,
+    ) -> list[str]:
+        """Write each text with attributes moved.
 
         Args:
             texts: N texts.
-            attribute: Fitted on this model.
-            strength: 0 leaves the reconstruction, 1 adds the difference of the class means, -1 takes it away.
+            attribute: Fitted on this model; or several, which are then moved together.
+            strength: 1 sets the attribute to what is typical of its positive class, -1 of its negative one, 0.5 goes
+                half the way, 2 goes on by the distance of the classes; one for each attribute.
+            keep: Attributes that stay as they are.
+            candidates: 1 decodes the moved latent and no more; above, as many texts are written and read again, and
+                the best is returned: see `textvae.shifting.shift`, which also says how far to trust each.
+            certainty: Probability of the attributes that a candidate shall have, above 0 and below 1: more certainty
+                changes more words.
+            seed: Seed of the candidates; None draws fresh.
         """
-        attribute.check(self)
-        return self.decode(attribute.move(self.encode(gate_texts(texts)), strength))
+        from .shifting import shift  # a peer, which has the loop
+
+        return [
+            shifted.text
+            for shifted in shift(
+                self, texts, attribute, strength, keep=keep, candidates=candidates, certainty=certainty, seed=seed
+            )
+        ]
 
     # Likelihood
 
@@ -417,17 +452,17 @@ class TextVAE:
         return torch.cat(parts)
 
     @torch.inference_mode()
-    def reconstruction_nats(
-        self, texts: Sequence[str], posterior: DiagonalGaussian, *, seed: int = 0, batch_size: int = 64
-    ) -> Array:
-        """Return -log p(x|z) of each text for one z drawn from its posterior: nats, shape (N,)."""
-        latents = posterior.sample(generator=torch.Generator().manual_seed(seed))
+    def nats(self, texts: Sequence[str], latents: ArrayLike, /, *, batch_size: int = 64) -> Array:
+        """Return -log p(x|z) of each text given a latent of its own: nats per sentence, shape (N,), for (N, D)."""
+        points = torch.tensor(self._latents(latents))
         rows = self.decoder_rows(gate_texts(texts))
+        _require(len(rows) == len(points), f"{len(rows)} texts need as many latents, got {len(points)}")
         result = torch.empty(len(rows))
-        for chosen in _by_length(rows, batch_size):
-            ids, mask = pad([rows[i] for i in chosen], self.model.config.pad_token_id)
-            labels = ids.masked_fill(mask == 0, IGNORED).to(self.device)
-            result[chosen] = self.model.nats(latents[chosen].to(self.device), labels).cpu()
+        with autocast(self.device):
+            for chosen in _by_length(rows, batch_size):
+                ids, mask = pad([rows[i] for i in chosen], self.model.config.pad_token_id)
+                labels = ids.masked_fill(mask == 0, IGNORED).to(self.device)
+                result[chosen] = self.model.nats(points[chosen].to(self.device), labels).cpu()
         return result.numpy()
 
     # Shared with training

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
 
 from ..artifacts import open_folder
 from .errors import UsageError
@@ -17,22 +21,34 @@ from .options import (
     Reading,
     Source,
     Text,
+    at_least,
     blocks,
     can_write_folder,
     sentences,
 )
 
+if TYPE_CHECKING:
+    from ..attributes import Attribute
+    from ..text_vae import TextVAE
+
 ABOUT = "attribute.json"
+WAYS = "give --positive and --negative, or a corpus and --label, or --dim. See textvae attribute --help"
 
 
 def attribute(
     run: Path,
+    corpus: Source | None = None,
     /,
     *,
-    positive: Source,
-    negative: Source,
     output: Output,
+    positive: Source | None = None,
+    negative: Source | None = None,
+    label: str | None = None,
+    class_: Annotated[str | None, Parameter(name="--class")] = None,
+    dim: int | None = None,
     name: str | None = None,
+    probe: Literal["means", "lda", "logistic"] | None = None,
+    dims: Annotated[bool, Parameter(negative=())] = False,
     reading: Reading = READING,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
@@ -41,23 +57,86 @@ def attribute(
 
     Args:
         run: Run folder.
+        corpus: File of texts with a labelled column, instead of --positive and --negative.
+        output: Attribute folder to write.
         positive: File of texts that have the attribute; ten already work.
         negative: File of texts that lack it or have its opposite.
-        output: Attribute folder to write.
+        label: Column of the corpus with a class, or a number whose upper half is told from the lower half.
+        class_: Class of --label that is told from all others; needed if there are more than two.
+        dim: Take this latent dimension instead of learning.
         name: What it is called; by default the folder's name.
+        probe: How the score is fitted; by default what is right most often in cross-validation.
+        dims: Also print what each latent dimension says about the attribute, the most telling first.
         reading: How the texts are read.
         device: Where the model runs.
         printing: What is printed.
     """
+    ways = [positive is not None or negative is not None, corpus is not None or label is not None, dim is not None]
+    whole = (positive is None) == (negative is None) and (corpus is None) == (label is None)
+    if sum(ways) != 1 or not whole:
+        raise UsageError(f"attribute needs one kind of examples: {WAYS}")
+    if dim is not None and (dims or probe):
+        raise UsageError("--dims and --probe need examples, which --dim has none of. See textvae attribute --help")
+    if class_ is not None and label is None:
+        raise UsageError("--class names a class of --label. See textvae attribute --help")
     can_write_folder(output, "attribute", ABOUT)
-    high, low = (list(reading.texts(source, printing)) for source in (positive, negative))
-    vae = device.load(run)
-    from ..attributes import Attribute
+    name = name or output.resolve().name
+    if dim is not None:
+        vae = device.load(run)
+        from ..attributes import Attribute
 
-    fitted = Attribute.fit(vae, high, low, name=name or output.resolve().name)
+        _write(Attribute.from_dimension(vae, dim, name=name), output, printing)
+        return
+    if label is not None:
+        rows = list(reading.rows(str(corpus), printing, [label]))
+        texts, labels = [str(row["text"]) for row in rows], _labels([row[label] for row in rows], class_)
+    else:
+        sides = [list(reading.texts(str(source), printing)) for source in (positive, negative)]
+        texts = sides[0] + sides[1]
+    vae = device.load(run)
+    from ..attributes import Attribute, split_labels
+
+    if label is not None:
+        fitted = Attribute.fit_labels(vae, texts, labels, positive=class_, name=name, probe=probe)
+        high = split_labels(labels, class_)[0]
+    else:
+        fitted = Attribute.fit(vae, *sides, name=name, probe=probe)
+        high = [True] * len(sides[0]) + [False] * len(sides[1])
+    _write(fitted, output, printing)
+    if dims:
+        _print_dimensions(vae, texts, high, printing)
+
+
+def _write(fitted: Attribute, output: Path, printing: Printing) -> None:
     fitted.save(output)
-    record = {"output": str(output), "name": fitted.name, "accuracy": fitted.accuracy, "interval": fitted.interval}
+    record = {"output": str(output)} | {
+        key: getattr(fitted, key) for key in ("name", "probe", "accuracy", "interval", "threshold", "examples")
+    }
+    if not fitted.examples:
+        record |= {"accuracy": None, "interval": None}
     printing.result(record, fitted.summary())
+
+
+def _labels(values: Sequence[object], class_: str | None) -> list[str] | list[float]:
+    """Return numbers where a column has more than two different values and all are numbers, else class names."""
+    missing = sum(value is None or value == "" for value in values)
+    if missing:
+        raise ValueError(f"{missing:,} of {len(values):,} texts have no label: leave them out of the corpus")
+    if class_ is None and len(set(values)) > 2:
+        try:
+            return [float(str(value)) for value in values]
+        except ValueError:
+            pass
+    return [str(value) for value in values]
+
+
+def _print_dimensions(vae: TextVAE, texts: Sequence[str], high: Sequence[bool], printing: Printing) -> None:
+    from ..attributes import dimensions
+
+    for related in dimensions(vae.encode(texts), high):
+        record = dataclasses.asdict(related)
+        line = f"dimension {related.dim}\t{related.information:.3f} nats\tcorrelation {related.correlation:+.2f}"
+        printing.result(record, line)
 
 
 def shift(
@@ -65,20 +144,32 @@ def shift(
     text: Text | None = None,
     /,
     *,
-    attribute: Path,
+    attribute: Sequence[str],
     strength: float = 1.0,
+    keep: Sequence[Path] = (),
+    candidates: int = 1,
+    certainty: float = 0.9,
+    explain: Annotated[bool, Parameter(negative=())] = False,
+    seed: int = 0,
     input: Source | None = None,
     reading: Reading = READING,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
 ) -> None:
-    """Rewrite a sentence along an attribute.
+    """Rewrite a sentence along one or more attributes.
 
     Args:
         run: Run folder.
         text: The sentence, or - for those of standard input.
-        attribute: Attribute folder that `textvae attribute` wrote.
-        strength: How far: 1 adds the difference of the class means, -1 takes it away, 0 only reconstructs.
+        attribute: Attribute folder that `textvae attribute` wrote, or FOLDER=STRENGTH; once for each attribute.
+        strength: How far, where it is not said: 1 sets what is typical of the positive class, -1 of the negative one,
+            0 only reconstructs.
+        keep: Attribute folder that stays as it is.
+        candidates: Texts written for each sentence; above 1 they are read again and the best one is printed, which has
+            the attributes and keeps the other words.
+        certainty: Probability of the attributes that the best candidate shall have; more of it changes more words.
+        explain: Also print scores before and after, probability, words kept, nats and whether the target was reached.
+        seed: Seed of the candidates.
         input: File of sentences, instead of one.
         reading: How the file is read.
         device: Where the model runs.
@@ -86,14 +177,33 @@ def shift(
     """
     if (text is None) == (input is None):
         raise UsageError("shift takes either a sentence or --input. See textvae shift --help")
-    if not (attribute / ABOUT).exists():
-        open_folder(attribute, "attribute", ABOUT)  # says what is wrong, before torch takes its seconds
+    at_least(1, "--candidates", candidates)
+    asked = [_folder_and_strength(each, strength) for each in attribute]
+    for folder in [*(folder for folder, _ in asked), *keep]:
+        if not (folder / ABOUT).exists():
+            open_folder(folder, "attribute", ABOUT)  # says what is wrong, before torch takes its seconds
     sources: Iterable[str] = sentences(text) if text is not None else reading.texts(str(input), printing)
     vae = device.load(run)
     from ..attributes import Attribute
+    from ..shifting import shift as shifted
 
-    direction = Attribute.load(attribute)
+    moved = [Attribute.load(folder) for folder, _ in asked]
+    kept = [Attribute.load(folder) for folder in keep]
+    strengths = [size for _, size in asked]
+    said = {a.name: size for a, size in zip(moved, strengths, strict=True)}
     for block in blocks(sources):
-        for source, shifted in zip(block, vae.shift(block, direction, strength), strict=True):
-            record = {"source": source, "attribute": direction.name, "strength": strength, "text": shifted}
-            printing.result(record, shifted)
+        for each in shifted(
+            vae, block, moved, strengths, keep=kept, candidates=candidates, certainty=certainty, seed=seed
+        ):
+            record = {"source": each.source, "attributes": said, "text": each.text}
+            if explain:
+                record |= dataclasses.asdict(each)
+            printing.result(record, f"{each.text}\t{each.summary()}" if explain else each.text)
+
+
+def _folder_and_strength(said: str, strength: float) -> tuple[Path, float]:
+    folder, equals, number = said.rpartition("=")
+    try:
+        return (Path(folder), float(number)) if equals else (Path(said), strength)
+    except ValueError:
+        return Path(said), strength

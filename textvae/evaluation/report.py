@@ -165,7 +165,8 @@ def evaluate(
     points = np.concatenate([geometry.path(means[a], means[b], PATH_LENGTH) for a, b in pairs])
     along = vae.decode(points)
     paths = [along[i : i + PATH_LENGTH] for i in range(0, len(along), PATH_LENGTH)]
-    reconstruction = float(vae.reconstruction_nats(texts, posterior, seed=seed).mean())
+    drawn = posterior.sample(generator=torch.Generator().manual_seed(seed))
+    reconstruction = float(vae.nats(texts, drawn.numpy()).mean())
     kl = float(posterior.kl().sum(-1).mean())
     fluency = _fluency(OutsideLM(lm), texts, samples, paths) if lm else {}
     if reverse:

@@ -22,6 +22,7 @@ def write(
     top_k: int = 0,
     top_p: float = 1,
     guidance: float = 1,
+    prefixes_BP: Tensor | None = None,
 ) -> Tensor:
     """Return what the decoder writes: the likeliest token each time, or samples at a temperature above 0.
 
@@ -37,6 +38,7 @@ def write(
         top_k: Sample among this many likeliest tokens; 0 for all.
         top_p: Sample among the likeliest tokens whose probabilities sum to this.
         guidance: Weight of the latent beside the language model that the decoder is without one.
+        prefixes_BP: Token ids that the texts begin with, BOS first, shape (B, P), padded on the right.
 
     Returns:
         Token ids BOS ... EOS, shape (B, U), padded on the right.
@@ -64,6 +66,9 @@ def write(
             tokens = torch.multinomial(warpers(None, logits_BV).softmax(-1), 1).squeeze(1)  # type: ignore[arg-type]
         else:
             tokens = logits_BV.argmax(-1)
+        if prefixes_BP is not None and position < prefixes_BP.shape[1]:
+            given_B = prefixes_BP[rows, position]
+            tokens = torch.where(given_B == config.pad_token_id, tokens, given_B)
         written_BU[rows, position] = tokens
         going = (tokens != config.eos_token_id).nonzero().squeeze(1)
         if not len(going):

@@ -177,6 +177,7 @@ class TextVAEModel(PreTrainedModel):
         top_k: int = 0,
         top_p: float = 1,
         guidance: float = 1,
+        prefixes: Tensor | None = None,
     ) -> Tensor:
         """Write a text from each latent: what `generate` writes greedily or samples, sooner.
 
@@ -188,6 +189,7 @@ class TextVAEModel(PreTrainedModel):
             top_p: Sample among the likeliest tokens whose probabilities sum to this.
             guidance: Weight of the latent: 1 is p(x|z), less mixes in the language model that the decoder is without
                 z, more goes beyond. Other than 1 needs a model trained with latent dropout.
+            prefixes: Token ids that the texts begin with, BOS first, shape (B, P), padded on the right.
 
         Returns:
             Token ids BOS ... EOS, shape (B, U), padded on the right.
@@ -204,6 +206,7 @@ class TextVAEModel(PreTrainedModel):
             top_k=top_k,
             top_p=top_p,
             guidance=guidance,
+            prefixes_BP=None if prefixes is None else prefixes.to(self.device),
         )
 
     def reset_decoder(self, generator_seed: int) -> None:

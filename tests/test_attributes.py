@@ -1,0 +1,344 @@
+"""Attributes, and sentences moved along them."""
+
+import copy
+import hashlib
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import flip_a_bit
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textvae import Attribute, attributes, shifting
+from textvae.artifacts import CorruptFileError
+from textvae.prior import LatentPrior
+
+
+class SyntheticVAE:
+    """Texts whose latents are known: two clouds around +centre and -centre."""
+
+    fingerprint = "0123456789abcdef"
+    dim, prior = 6, None
+    centre = np.linspace(1, 2, 6, dtype=np.float32)
+
+    def __init__(self, spread):
+        self.spread = spread
+
+    def encode(self, texts):
+        seeds = [int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) for text in texts]
+        noise = np.stack([np.random.default_rng(seed).normal(size=6) for seed in seeds])
+        signs = np.array([[1.0 if "good" in text else -1.0] for text in texts])
+        return (signs * self.centre + self.spread * noise).astype(np.float32)
+
+
+GOOD, BAD = [f"good {i}" for i in range(20)], [f"bad {i}" for i in range(30)]
+
+
+def test_separable_latents_are_told_apart():
+    vae = SyntheticVAE(spread=0.1)
+    attribute = Attribute.fit(vae, GOOD, BAD, name="quality")
+    assert attribute.accuracy == 1 and attribute.examples == 50 and attribute.name == "quality"
+    assert attribute.probe == "means"  # all are right: the simplest one is taken
+    means = vae.encode(GOOD).mean(0), vae.encode(BAD).mean(0)
+    np.testing.assert_allclose(attribute.direction, means[0] - means[1], rtol=1e-5)
+    np.testing.assert_allclose(attribute.midpoint, (means[0] + means[1]) / 2, atol=1e-5)
+    scores = attribute.score(vae.encode(["good new", "bad new"]))
+    np.testing.assert_allclose(scores, [1, -1], atol=0.2)
+
+
+def test_latents_that_say_nothing_are_told_apart_half_of_the_time():
+    # Few examples in six dimensions: judged on the examples it was fitted on, the direction would seem right.
+    texts = [f"bad {i}" for i in range(400)]
+    fits = [Attribute.fit(SyntheticVAE(spread=1.0), texts[i : i + 5], texts[i + 5 : i + 10]) for i in range(0, 400, 10)]
+    assert 0.4 < np.mean([attribute.accuracy for attribute in fits]) < 0.6
+    assert all(low <= fit.accuracy <= high for fit in fits for low, high in [fit.interval])
+
+
+@pytest.mark.parametrize("probe", ["means", "lda", "logistic"])
+def test_the_class_means_score_1_whatever_the_probe(probe):
+    vae = SyntheticVAE(spread=2.0)
+    attribute = Attribute.fit(vae, GOOD, BAD, probe=probe)
+    scores = attribute.score(np.stack([vae.encode(BAD).mean(0), vae.encode(GOOD).mean(0)]))
+    np.testing.assert_allclose(scores, [-1, 1], atol=1e-4)
+    assert attribute.weights @ attribute.direction == pytest.approx(2, rel=1e-5)
+
+
+class NoisyVAE(SyntheticVAE):
+    """The class moves the first dimension only, and so does noise five times as wide, which the second one shows."""
+
+    def encode(self, texts):
+        signs = np.array([1.0 if "good" in text else -1.0 for text in texts])
+        latents = super().encode(texts) - signs[:, None] * self.centre
+        latents[:, 0] += signs + 5 * latents[:, 1]
+        return latents.astype(np.float32)
+
+
+def test_a_discriminant_sees_through_noise_that_drowns_the_means():
+    vae = NoisyVAE(spread=0.3)
+    good, bad = [f"good {i}" for i in range(200)], [f"bad {i}" for i in range(200)]
+    fits = {probe: Attribute.fit(vae, good, bad, probe=probe) for probe in ("means", "lda", "logistic")}
+    assert fits["means"].accuracy < 0.85 < 0.95 < min(fits["lda"].accuracy, fits["logistic"].accuracy)
+    assert Attribute.fit(vae, good, bad).probe in ("lda", "logistic")
+
+
+def test_the_log_odds_are_calibrated():
+    vae = SyntheticVAE(spread=3.0)
+    good, bad = [f"good {i}" for i in range(1000)], [f"bad {i}" for i in range(1000)]
+    attribute = Attribute.fit(vae, good[:500], bad[:500])
+    latents = vae.encode(good[500:] + bad[500:])
+    probability = 1 / (1 + np.exp(-attribute.log_odds(latents)))
+    labels = np.repeat([True, False], 500)
+    for low, high in ((0.2, 0.5), (0.5, 0.8)):
+        chosen = (probability >= low) & (probability < high)
+        assert labels[chosen].mean() == pytest.approx(probability[chosen].mean(), abs=0.12)
+    balanced = Attribute.fit(vae, good[:500], bad[:50])
+    assert balanced.threshold == pytest.approx(attribute.threshold, abs=0.3)  # the shares of the classes do not matter
+
+
+def test_labels_are_classes_or_numbers(small_vae, sentences):
+    two = Attribute.fit_labels(small_vae, sentences, list("abababab"))
+    assert (two.negative, two.positive) == ("a", "b")
+    same = Attribute.fit(small_vae, sentences[1::2], sentences[::2])
+    np.testing.assert_array_equal(two.direction, same.direction)
+    turned = Attribute.fit_labels(small_vae, sentences, list("abababab"), positive="a")
+    np.testing.assert_allclose(turned.direction, -two.direction, rtol=1e-5)
+    three = Attribute.fit_labels(small_vae, sentences, list("abcabcab"), positive="c")
+    assert (three.negative, three.positive, three.examples) == ("not c", "c", 8)
+    numbers = Attribute.fit_labels(small_vae, sentences, [1.0, 9, 2, 8, 3, 7, 4, 6])
+    np.testing.assert_array_equal(numbers.direction, same.direction)
+    assert (numbers.negative, numbers.positive) == ("at most 5", "above 5")
+    assert attributes.split_labels([1, 5, 5, 5])[0] == [False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("labels", "positive", "message"),
+    [
+        (list("abcabcab"), None, "the labels have 3 classes: say which is the positive one, of a, b, c"),
+        (list("aaaaaaaa"), None, "an attribute needs two classes, the labels have 1: a"),
+        (list("abababab"), "x", "no label is 'x': the classes are a, b"),
+        ([1.0] * 8, None, "the labels are one number"),
+        ([1.0, 2.0] * 4, "b", "the labels are numbers"),
+        (["a", "b"], None, "8 texts need as many labels, got 2"),
+    ],
+)
+def test_labels_that_make_no_two_sides_are_refused(small_vae, sentences, labels, positive, message):
+    with pytest.raises(ValueError, match=message):
+        Attribute.fit_labels(small_vae, sentences, labels, positive=positive)
+
+
+def test_a_dimension_is_an_attribute(small_vae, tmp_path):
+    attribute = Attribute.from_dimension(small_vae, 3)
+    assert attribute.name == "dimension 3"
+    latents = np.zeros((2, small_vae.dim), np.float32)
+    latents[1, 3] = 1.5
+    np.testing.assert_allclose(attribute.score(latents), [0, 1.5])
+    assert (attribute.move(latents) - latents).nonzero()[1].tolist() == [3, 3]
+    attribute.save(tmp_path / "d")
+    assert Attribute.load(tmp_path / "d").summary() == "dimension 3: not fitted on examples"
+    vae = copy.copy(small_vae)
+    vae.prior = LatentPrior(np.ones(1), np.full((1, vae.dim), 2.0), 3 * np.eye(vae.dim)[None])
+    np.testing.assert_allclose(Attribute.from_dimension(vae, 3).score(latents), [-2 / 3, -0.5 / 3], rtol=1e-5)
+    with pytest.raises(ValueError, match=f"dim must be in 0..{small_vae.dim - 1}, got {small_vae.dim}"):
+        Attribute.from_dimension(small_vae, small_vae.dim)
+
+
+def test_dimensions_are_ranked_by_what_they_say():
+    labels = np.arange(400) % 2 == 0
+    noise = np.random.default_rng(0).normal(size=(400, 3))
+    latents = noise + np.outer(labels, [0, -4, 1])
+    found = attributes.dimensions(latents, labels)
+    assert [related.dim for related in found] == [1, 2, 0]
+    assert found[0].information == pytest.approx(np.log(2), abs=0.15)
+    assert found[0].correlation == pytest.approx(np.corrcoef(latents[:, 1], labels)[0, 1])
+
+
+@pytest.mark.parametrize(("accuracy", "examples", "expected"), [(0.9, 100, (0.8256, 0.9448)), (1.0, 10, (0.7225, 1.0))])
+def test_the_interval_is_that_of_wilson(accuracy, examples, expected):
+    ones = np.ones(2, np.float32)
+    attribute = Attribute("x", ones, 0 * ones, ones, 1.0, 0.0, accuracy, examples, "0")
+    assert attribute.interval == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_move_of_strength_1_raises_the_score_by_2():
+    vae = SyntheticVAE(spread=0.5)
+    attribute = Attribute.fit(vae, GOOD, BAD)
+    latents = vae.encode(BAD[:4])
+    before = attribute.score(latents)
+    np.testing.assert_allclose(attribute.score(attribute.move(latents)), before + 2, atol=1e-5)
+    np.testing.assert_allclose(attribute.score(attribute.move(latents, -0.5)), before - 1, atol=1e-5)
+    assert attribute.score(latents[0]).shape == ()
+
+
+@pytest.fixture(scope="module")
+def attribute(small_vae, sentences):
+    return Attribute.fit(small_vae, sentences[:4], sentences[4:], name="first half")
+
+
+def test_a_strength_sets_the_score(watched, attribute, sentences):
+    vae, decoded = watched
+    before = attribute.score(vae.encode(sentences))
+    assert before.min() < -0.5 and 0.5 < before.max()
+    for strength, expected in {
+        1: np.maximum(before, 1),
+        -1: np.minimum(before, -1),
+        0.5: before + 0.5 * np.maximum(1 - before, 0),
+        2: np.maximum(before, 3),
+        0: before,
+    }.items():
+        decoded.clear()
+        vae.shift(sentences, attribute, strength)
+        np.testing.assert_allclose(attribute.score(decoded[0]), expected, atol=1e-4)
+
+
+def test_several_attributes_are_set_at_once_and_others_kept(watched, attribute, sentences):
+    vae, decoded = watched
+    second = Attribute.fit(vae, sentences[::2], sentences[1::2], name="even")
+    third = Attribute.from_dimension(vae, 0)
+    latents = vae.encode(sentences[:3])
+    vae.shift(sentences[:3], [attribute, second], [2, -2], keep=[third])
+    (moved,) = decoded
+    np.testing.assert_allclose(attribute.score(moved), 3, atol=1e-3)
+    np.testing.assert_allclose(second.score(moved), -3, atol=1e-3)
+    np.testing.assert_allclose(third.score(moved), third.score(latents), atol=1e-3)
+    alone = shifting.Target([attribute], [2]).move(latents)
+    assert np.abs(third.score(alone) - third.score(latents)).max() > 1e-3  # it would not have stayed by itself
+    with pytest.raises(ValueError, match="two of the attributes are nearly the same direction"):
+        vae.shift(sentences, [attribute, attribute], [1, 1])
+
+
+def test_a_shift_says_what_it_did(small_vae, attribute, sentences):
+    (one,) = shifting.shift(small_vae, sentences[:1], attribute, -2)
+    after = small_vae.encode([one.text])
+    assert one.source == sentences[0] and one.text == small_vae.shift(sentences[:1], attribute, -2)[0]
+    assert one.before == {"first half": pytest.approx(float(attribute.score(small_vae.encode(sentences[0]))), abs=1e-4)}
+    assert one.after == {"first half": pytest.approx(float(attribute.score(after)[0]), abs=1e-4)}
+    assert one.probability == pytest.approx(1 / (1 + np.exp(attribute.log_odds(after)[0])), abs=1e-4)
+    assert one.reached == (one.probability >= 0.9)
+    assert one.nats == pytest.approx(float(small_vae.nats([one.text], after)[0]), rel=1e-4)
+    assert one.summary().startswith("first half ") and "of the words kept" in one.summary()
+
+
+class Parrot:
+    """A model over bags of words whose decoder writes the words of the nearest sentence it knows."""
+
+    fingerprint = "0123456789abcdef"
+    words = ["the", "food", "was", "bad", "great", "and", "cold", "warm"]
+    dim, prior = len(words), None
+    model = SimpleNamespace(config=SimpleNamespace(latent_dropout=0.1))
+
+    def encode(self, texts):
+        bags = np.array([[text.split().count(word) for word in self.words] for text in texts], np.float32)
+        return bags.reshape(len(texts), self.dim)
+
+    def decode(self, latents, *, prefixes=None, temperature=0.0, seed=None):
+        endings = ["great" if latent[4] > latent[3] else "bad" for latent in latents]
+        begun = [""] * len(latents) if prefixes is None else prefixes
+        return [
+            " ".join([*(prefix.split() or ["the", "food", "was"]), ending])
+            for prefix, ending in zip(begun, endings, strict=True)
+        ]
+
+    def nats(self, texts, latents):
+        assert not np.any(latents)  # without a latent, for a model with latent dropout
+        return np.array([float(len(text.split())) for text in texts])
+
+
+@pytest.fixture
+def quality():
+    weights = np.zeros(Parrot.dim, np.float32)
+    weights[[3, 4]] = -1, 1
+    return Attribute("quality", weights, 0 * weights, weights, 4.0, 0.0, 1.0, 10, Parrot.fingerprint)
+
+
+def test_the_closed_loop_changes_the_words_that_count_and_keeps_the_rest(quality):
+    texts = ["the food was cold and bad", "the food was bad and warm"]
+    plain = shifting.shift(Parrot(), texts, quality, 1)
+    assert [each.text for each in plain] == ["the food was great"] * 2  # a decoder that cannot say the rest
+    found = shifting.shift(Parrot(), texts, quality, 1, candidates=8)
+    assert [each.text for each in found] == ["the food was cold and great", "the food was great and warm"]
+    assert all(each.reached and each.similarity > 0.8 for each in found)
+    back = shifting.shift(Parrot(), [each.text for each in found], quality, -1, candidates=8)
+    assert [each.text for each in back] == texts
+
+
+def test_the_loop_keeps_what_already_is_there(quality):
+    (one,) = shifting.shift(Parrot(), ["the food was great"], quality, 1, candidates=4)
+    assert one.text == "the food was great" and one.reached and one.similarity == 1
+
+
+def test_more_certainty_is_reached_less_often(quality):
+    sure, unsure = (
+        shifting.shift(Parrot(), ["the food was bad"], quality, 1, candidates=4, certainty=c)[0] for c in (0.999, 0.9)
+    )
+    assert sure.text == unsure.text and unsure.reached and not sure.reached
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"certainty": 1.0}, "certainty must be above 0 and below 1, got 1.0"),
+        ({"candidates": 0}, "candidates must be at least 1, got 0"),
+        ({"strength": [1.0, 2.0]}, "1 attributes need as many strengths, got 2"),
+    ],
+)
+def test_numbers_that_make_no_shift_are_refused(small_vae, attribute, sentences, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        small_vae.shift(sentences[:1], attribute, **arguments)
+
+
+def test_an_empty_list_is_shifted_to_an_empty_list(small_vae, attribute):
+    assert small_vae.shift([], attribute) == small_vae.shift([], attribute, candidates=4) == []
+
+
+@settings(max_examples=100)
+@given(*[st.lists(st.sampled_from("a b c d".split()), max_size=7).map(" ".join)] * 3)
+def test_a_patch_does_what_it_says(source, before, after):
+    assert shifting.patch(source, source, after) == after
+    assert shifting.patch(source, before, before) == source
+    assert set(shifting.patch(source, before, after).split()) <= set(source.split()) | set(after.split())
+
+
+def test_a_shift_of_strength_0_is_the_reconstruction(small_vae, attribute, sentences):
+    assert small_vae.shift(sentences[:3], attribute, strength=0) == small_vae.reconstruct(sentences[:3])
+
+
+def test_a_saved_attribute_is_the_same(attribute, tmp_path):
+    attribute.save(tmp_path / "a")
+    loaded = Attribute.load(tmp_path / "a")
+    assert np.array_equal(loaded.direction, attribute.direction) and np.array_equal(loaded.midpoint, attribute.midpoint)
+    assert np.array_equal(loaded.weights, attribute.weights)
+    names = ("name", "accuracy", "examples", "fingerprint", "slope", "threshold", "probe", "positive", "negative")
+    assert [getattr(loaded, name) for name in names] == [getattr(attribute, name) for name in names]
+    assert loaded.summary() == attribute.summary()
+    assert attribute.summary().startswith("first half: 8 examples, cross-validated accuracy ")
+
+
+def test_an_attribute_of_another_model_is_refused(other_vae, attribute, sentences):
+    with pytest.raises(ValueError, match="attribute 'first half' was fitted on the model [0-9a-f]{16}, not on"):
+        other_vae.shift(sentences[:1], attribute)
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative", "error", "message"),
+    [
+        (["a"], ["b", "c"], ValueError, "needs at least 2 positive examples, got 1"),
+        (["a", "b"], [], ValueError, "needs at least 2 negative examples, got 0"),
+        ("good", ["a", "b"], TypeError, "expected a list of strings, got a str"),
+        (["a", "b"], ["a", "b"], ValueError, "the two sets of examples have the same mean"),
+    ],
+)
+def test_examples_that_define_no_direction_are_refused(small_vae, positive, negative, error, message):
+    with pytest.raises(error, match=message):
+        Attribute.fit(small_vae, positive, negative)
+
+
+def test_a_folder_that_is_no_attribute_is_refused(attribute, run, tmp_path):
+    with pytest.raises(ValueError, match="is not an attribute folder: it has no attribute.json"):
+        Attribute.load(run)
+    with pytest.raises(FileNotFoundError, match="there is no attribute at"):
+        Attribute.load(tmp_path / "nothing")
+    attribute.save(tmp_path / "a")
+    flip_a_bit(tmp_path / "a" / "direction.safetensors")
+    with pytest.raises(CorruptFileError, match="direction.safetensors does not match its checksum"):
+        Attribute.load(tmp_path / "a")

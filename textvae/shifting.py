@@ -1,0 +1,307 @@
+"""Moving sentences along attributes: latent arithmetic, and a closed loop that checks what it writes."""
+
+# N texts, M attributes, D latent dimensions, C candidates
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import geometry
+from .gate import gate_texts
+from .geometry import Array
+
+if TYPE_CHECKING:
+    from .attributes import Attribute
+    from .text_vae import TextVAE
+
+LONGEST_SPAN = 3  # words that one local rewrite replaces
+WORD = 0.1  # nats of log-odds that a longer span must gain for each word
+FURTHER = (1.0, 2.0)  # strengths that candidates are written at, times the one that is asked for
+TEMPERATURE = 1.0  # of the candidates beside the likeliest one
+ROUNDS = 2  # local rewrites on top of each other
+CONTENT = 6.0  # nats that keeping all words is worth against keeping none
+FLUENCY = 0.1  # nats that a nat of likelihood is worth
+SURENESS = 3.0  # nats that a missing nat of log-odds costs
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """One sentence moved along attributes, and how far to trust it.
+
+    Attributes:
+        source: The sentence.
+        text: What was written.
+        strength: Strength of the latent it was written from.
+        before: Score of each attribute by name: -1 is typical of its negative class, +1 of its positive one.
+        after: The same for the text.
+        probability: That the text has all the attributes asked for.
+        similarity: Share of words kept in their order, 0 to 1.
+        nats: -log p(text) in nats per sentence, of the decoder without a latent; for a model trained without latent
+            dropout, given the text's own latent.
+        reached: Whether the probability is the one asked for.
+    """
+
+    source: str
+    text: str
+    strength: float
+    before: dict[str, float]
+    after: dict[str, float]
+    probability: float
+    similarity: float
+    nats: float
+    reached: bool
+
+    def summary(self) -> str:
+        """Return the scores and the rest as one line."""
+        scores = ", ".join(f"{name} {self.before[name]:+.2f} to {self.after[name]:+.2f}" for name in self.before)
+        return (
+            f"{scores}, probability {self.probability:.0%}, {self.similarity:.0%} of the words kept, "
+            f"{self.nats:.1f} nats, strength {self.strength:g}, target {'reached' if self.reached else 'not reached'}"
+        )
+
+
+@dataclass(frozen=True)
+class Target:
+    """Attributes and how far each shall be moved.
+
+    Attributes:
+        attributes: M attributes; those with a strength of 0 are kept as they are.
+        strengths: As many.
+    """
+
+    attributes: Sequence[Attribute]
+    strengths: Sequence[float]
+
+    def scores(self, latents: Array) -> Array:
+        """Return the score of each attribute, shape (N, M)."""
+        return np.stack([attribute.score(latents) for attribute in self.attributes], -1)
+
+    def move(self, latents: Array, further: float = 1.0) -> Array:
+        """Return latents (N, D) with the attributes set.
+
+        Strength 1 sets a score to what is typical of the positive class, -1 of the negative one; half of it goes half
+        the way there, and twice of it goes on by the distance of the classes. A text that has more stays.
+        """
+        scores_NM = self.scores(latents)
+        changes_NM = np.zeros_like(scores_NM)
+        for m, strength in enumerate(self.strengths):
+            sign, size = np.sign(strength), abs(strength) * further
+            missing_N = np.maximum(1 - sign * scores_NM[:, m], 0)
+            changes_NM[:, m] = sign * (
+                size * missing_N if size <= 1 else np.maximum(1 + 2 * (size - 1) - sign * scores_NM[:, m], 0)
+            )
+        weights = [attribute.weights for attribute in self.attributes]
+        directions = [attribute.direction for attribute in self.attributes]
+        return latents + geometry.raise_scores(weights, directions, changes_NM)
+
+    def log_odds(self, latents: Array) -> Array:
+        """Return the log-odds (N,) of the attribute that is least surely on the side asked for."""
+        odds = [np.full(len(latents), np.inf, np.float32)]  # nothing asked is surely there
+        for attribute, strength in zip(self.attributes, self.strengths, strict=True):
+            if strength:
+                odds.append(np.sign(strength) * attribute.log_odds(latents))
+        return np.min(odds, 0)
+
+    def drift(self, latents: Array, origin: Array) -> Array:
+        """Return by how much the scores of the kept attributes differ from those of the origin (D,), shape (N,)."""
+        kept = [attribute for attribute, strength in zip(self.attributes, self.strengths, strict=True) if not strength]
+        return sum((np.abs(a.score(latents) - a.score(origin)) for a in kept), np.zeros(len(latents), np.float32))
+
+
+def shift(
+    vae: TextVAE,
+    texts: Sequence[str],
+    attribute: Attribute | Sequence[Attribute],
+    strength: float | Sequence[float] = 1.0,
+    *,
+    keep: Sequence[Attribute] = (),
+    candidates: int = 1,
+    certainty: float = 0.9,
+    seed: int | None = 0,
+) -> list[Shifted]:
+    """Move texts along attributes and say how far to trust each; the arguments are those of `TextVAE.shift`.
+
+    With more than one candidate the loop is closed: what is written is read again. Candidates are whole sentences
+    decoded from moved latents, what those change applied to the source, and the source with a few words written anew
+    by the decoder at a moved latent, those words whose loss moves the scores most. The best has the attributes with
+    the certainty asked for, and then keeps the most words and is the likeliest.
+
+    Raises:
+        ValueError: An attribute was fitted on another model, or the numbers do not fit.
+    """
+    attributes = [attribute] if hasattr(attribute, "weights") else list(attribute)
+    strengths = [strength] * len(attributes) if isinstance(strength, int | float) else list(strength)
+    if not attributes or len(strengths) != len(attributes):
+        raise ValueError(f"{len(attributes)} attributes need as many strengths, got {len(strengths)}")
+    if not 0 < certainty < 1:
+        raise ValueError(f"certainty must be above 0 and below 1, got {certainty}")
+    if candidates < 1:
+        raise ValueError(f"candidates must be at least 1, got {candidates}")
+    for each in [*attributes, *keep]:
+        each.check(vae)
+    target = Target([*attributes, *keep], [*strengths, *[0.0] * len(keep)])
+    texts = gate_texts(texts)
+    latents = vae.encode(texts)
+    goal = math.log(certainty / (1 - certainty))
+    scores_NM = target.scores(latents)
+    pools = [_Pool(*facts) for facts in zip(texts, latents, scores_NM, strict=True)]
+    if candidates == 1 or not any(strengths):
+        _judge(vae, pools, [{text: 1.0} for text in vae.decode(target.move(latents))], target, goal)
+        return [pool.result(target, goal) for pool in pools]
+    _judge(vae, pools, _whole(vae, texts, latents, target), target, goal)
+    for turn in range(ROUNDS):
+        going = [pool for pool in pools if turn == 0 or pool.best.log_odds < goal]
+        if going:
+            starts = [pool.source if turn == 0 else pool.best.text for pool in going]
+            found = _local(vae, starts, target, candidates, None if seed is None else seed + turn)
+            _judge(vae, going, found, target, goal)
+    return [pool.result(target, goal) for pool in pools]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    text: str
+    strength: float
+    scores: Array
+    log_odds: float
+    similarity: float
+    nats: float
+    worth: float
+
+
+class _Pool:
+    """The candidates of one text, of which the best is kept."""
+
+    def __init__(self, source: str, latent: Array, scores: Array):
+        self.source, self.latent, self.scores = source, latent, scores
+        self.seen: set[str] = set()
+        self.best = _Candidate("", 0.0, scores, -np.inf, 0.0, np.inf, -np.inf)
+
+    def result(self, target: Target, goal: float) -> Shifted:
+        names = [attribute.name for attribute in target.attributes]
+        best = self.best
+        before, after = (dict(zip(names, map(float, s), strict=True)) for s in (self.scores, best.scores))
+        probability = float(1 / (1 + np.exp(-best.log_odds)))
+        return Shifted(
+            self.source, best.text, best.strength, before, after, probability, best.similarity, best.nats,
+            bool(best.log_odds >= goal),
+        )  # fmt: skip
+
+
+Found = list[dict[str, float]]  # for each text, the strength that each candidate was written at
+
+
+def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target, goal: float) -> None:
+    """Read the candidates again and keep the best of each pool."""
+    owners = [
+        (pool, text, strength)
+        for pool, texts in zip(pools, found, strict=True)
+        for text, strength in texts.items()
+        if text not in pool.seen
+    ]
+    if not owners:
+        return
+    texts = [text for _, text, _ in owners]
+    latents = vae.encode(texts)
+    unseen = vae.model.config.latent_dropout > 0  # the decoder then is a language model
+    nats = vae.nats(texts, np.zeros_like(latents) if unseen else latents)
+    scores, log_odds = target.scores(latents), target.log_odds(latents)
+    for (pool, text, strength), latent, score, odds, nat in zip(owners, latents, scores, log_odds, nats, strict=True):
+        pool.seen.add(text)
+        similarity = word_similarity(pool.source, text)
+        missing = max(0.0, goal - float(odds))
+        drift = float(target.drift(latent[None], pool.latent)[0])
+        worth = CONTENT * similarity - FLUENCY * float(nat) - SURENESS * missing - drift
+        if worth > pool.best.worth:
+            pool.best = _Candidate(text, strength, score, float(odds), similarity, float(nat), worth)
+
+
+def _whole(vae: TextVAE, texts: Sequence[str], latents: Array, target: Target) -> Found:
+    """Return the sentences decoded from the moved latents, and what they change applied to the source."""
+    found: Found = [{} for _ in texts]
+    rebuilt = vae.decode(latents)
+    for further in FURTHER:
+        for i, text in enumerate(vae.decode(target.move(latents, further))):
+            found[i].setdefault(patch(texts[i], rebuilt[i], text), further)
+            found[i].setdefault(text, further)
+    return found
+
+
+def _local(vae: TextVAE, texts: Sequence[str], target: Target, candidates: int, seed: int | None) -> Found:
+    """Return the texts with a few words written anew."""
+    latents = vae.encode(texts)
+    spans = _spans(vae, texts, target, max(1, candidates // (2 * len(FURTHER))))
+    found: Found = [{} for _ in texts]
+    for further in FURTHER:
+        moved = target.move(latents, further)
+        rows = [(i, span) for i, chosen in enumerate(spans) for span in chosen]
+        prefixes = [" ".join(texts[i].split()[: span[0]]) for i, span in rows]
+        points = moved[[i for i, _ in rows]]
+        for temperature in (0.0, TEMPERATURE):
+            written = vae.decode(points, prefixes=prefixes, temperature=temperature, seed=seed)
+            for (i, span), prefix, text in zip(rows, prefixes, written, strict=True):
+                for candidate in _joined(texts[i].split(), span, text.split()[len(prefix.split()) :]):
+                    found[i].setdefault(candidate, further)
+    return found
+
+
+def _joined(words: list[str], span: tuple[int, int], fill: list[str]) -> Iterator[str]:
+    """Yield the text with a span replaced by the first words of a fill, none to one more than it had."""
+    for length in range(min(len(fill), span[1] - span[0] + 1) + 1):
+        if text := " ".join(words[: span[0]] + fill[:length] + words[span[1] :]):
+            yield text
+
+
+def _spans(vae: TextVAE, texts: Sequence[str], target: Target, most: int) -> list[list[tuple[int, int]]]:
+    """Return the spans of words of each text whose loss moves its scores most, per text at most `most`."""
+    everything = []
+    for text in texts:
+        n = len(text.split())
+        everything.append([(i, j) for i in range(n) for j in range(i + 1, min(n, i + LONGEST_SPAN) + 1)])
+    without = [
+        " ".join(words[:i] + words[j:])
+        for words, spans in zip((text.split() for text in texts), everything, strict=True)
+        for i, j in spans
+    ]
+    log_odds = target.log_odds(vae.encode(without))
+    chosen, start = [], 0
+    for spans in everything:
+        lengths = np.array([j - i for i, j in spans])
+        gains = log_odds[start : start + len(spans)] - WORD * lengths
+        start += len(spans)
+        chosen.append([spans[k] for k in np.argsort(-gains, kind="stable")[:most]])
+    return chosen
+
+
+def word_similarity(a: str, b: str) -> float:
+    """Return the share of words of two texts that match in order, 0 to 1 (Ratcliff & Obershelp).
+
+    Example:
+        >>> word_similarity("the food was bad", "the food was great")
+        0.75
+    """
+    return difflib.SequenceMatcher(None, a.split(), b.split(), autojunk=False).ratio()
+
+
+def patch(source: str, before: str, after: str) -> str:
+    """Return the source with the words changed that changed from `before` to `after`, where it has them.
+
+    Example:
+        >>> patch("my red car is slow", "my blue car is slow", "my blue car is fast")
+        'my red car is fast'
+    """
+    words, old, new = source.split(), before.split(), after.split()
+    places: dict[int, int] = {}  # of the words of `before` in the source
+    for block in difflib.SequenceMatcher(None, old, words, autojunk=False).get_matching_blocks():
+        places |= {block.a + k: block.b + k for k in range(block.size + 1)}  # the end of a block is a place too
+    result, done = [], 0
+    for kind, i, j, k, m in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind != "equal" and i in places and j in places and done <= places[i] <= places[j]:
+            result += words[done : places[i]] + new[k:m]
+            done = places[j]
+    return " ".join(result + words[done:])
