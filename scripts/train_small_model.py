@@ -25,7 +25,9 @@ from textvae import EvalReport, TextVAE, TrainConfig, evaluate, train
 from textvae.data import read_corpus
 
 FOLDER = ROOT / "data" / "models" / "small"
-CONFIG = TrainConfig(lowercase=True, epochs=3.0)
+CONFIG = TrainConfig(
+    lowercase=True, epochs=2.0, beta=1.0, free_bits=1.1, schedule="linear", warmup=0.15, ramp=0.25, latent_dropout=0.1
+)
 HELD_OUT = 400  # sentences of each source: half choose the weights, half are measured
 WORDS = range(3, 26)
 SOURCES = {
