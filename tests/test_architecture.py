@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "textvae"
 LAYERS = [
     {"gaussian", "cross_entropy", "objective", "schedules", "geometry", "noise", "precision"},
-    {"configuration", "train_config", "tokenization", "token_rows", "gate", "data", "artifacts", "prior"},
+    {"configuration", "train_config", "tokenization", "token_rows", "gate", "data", "artifacts", "prior", "probes"},
     {"modeling"},
     {"text_vae", "shifting", "items", "index", "assembly"},
     {"training", "batches", "callbacks", "evaluation", "attributes", "pictures", "doctor"},
@@ -50,7 +50,8 @@ DOORS = {
     "pacmap": {"pictures"},
     "cyclopts": {"cli"},
     "sacrebleu": {"evaluation"},
-    "sklearn": {"evaluation", "prior", "attributes"},
+    "scipy": {"probes", "attributes"},
+    "sklearn": {"evaluation", "prior", "probes"},
 }
 PUBLIC = [
     "Attribute",

@@ -13,17 +13,30 @@ from hypothesis import strategies as st
 from textvae import Attribute, attributes, shifting
 from textvae.artifacts import CorruptFileError
 from textvae.prior import LatentPrior
+from textvae.probes import Examples, HeldOut, presence
+
+
+def made(weights, **facts):
+    return Attribute(
+        name="quality", weights=weights, midpoint=0 * weights, direction=weights, word_weights=0 * weights, **facts,
+        fingerprint="0123456789abcdef",
+    )  # fmt: skip
 
 
 class SyntheticVAE:
     """Texts whose latents are known: two clouds around +centre and -centre."""
 
     fingerprint = "0123456789abcdef"
-    dim, prior = 6, None
+    tells = False  # whether the words say anything
+    dim, prior, tokenizer = 6, None, ["good", "bad", "other"]
     centre = np.linspace(1, 2, 6, dtype=np.float32)
 
     def __init__(self, spread):
         self.spread = spread
+
+    def decoder_rows(self, texts):
+        words = [["good", "bad"].index(text.split()[0]) if self.tells else 2 for text in texts]
+        return [[0, word, 0] for word in words]
 
     def encode(self, texts):
         seeds = [int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) for text in texts]
@@ -96,6 +109,40 @@ def test_the_log_odds_are_calibrated():
     assert balanced.threshold == pytest.approx(attribute.threshold, abs=0.3)  # the shares of the classes do not matter
 
 
+def test_words_are_read_where_they_say_more_than_the_latents():
+    class Telling(SyntheticVAE):
+        tells = True
+
+    good, bad = [f"good {i}" for i in range(50)], [f"bad {i}" for i in range(50)]
+    silent, telling = (
+        Attribute.fit(vae, good, bad, probe="means") for vae in (SyntheticVAE(spread=20.0), Telling(spread=20.0))
+    )
+    vae = Telling(spread=20.0)
+    latents = np.stack([telling.midpoint] * 2)
+    odds = telling.read(vae, ["good", "bad"], latents)
+    assert odds[0] > 1 and odds[1] < -1
+    assert np.ptp(silent.read(vae, ["good", "bad"], latents)) < 0.5  # its words said nothing
+    assert telling.accuracy == silent.accuracy < 0.8  # which is of the latents alone
+
+
+def test_words_that_say_nothing_more_weigh_nothing():
+    labels = np.arange(100) % 2 == 0
+    scores = np.random.default_rng(0).normal(size=100) + np.where(labels, 2, -2)
+    held_out = HeldOut(scores, -scores, labels)
+    slope, threshold = held_out.calibrate()
+    assert held_out.weigh() == (slope, 0.0, pytest.approx(-slope * threshold))
+    assert HeldOut(-scores, scores, labels).calibrate() == (0.0, 0.0)
+
+
+def test_every_example_is_held_out_once():
+    positive = np.arange(23) < 4
+    latents = np.arange(23, dtype=np.float32)[:, None]
+    examples = Examples(latents, presence([[0]] * 23, 1), positive, np.eye(1))
+    folds = list(examples.folds(0))
+    assert sorted(np.concatenate([held_out.latents[:, 0] for _, held_out in folds])) == list(range(23))
+    assert all(fitted_on.positive.sum() >= 3 and len(fitted_on) + len(held_out) == 23 for fitted_on, held_out in folds)
+
+
 def test_labels_are_classes_or_numbers(small_vae, sentences):
     two = Attribute.fit_labels(small_vae, sentences, list("abababab"))
     assert (two.negative, two.positive) == ("a", "b")
@@ -155,8 +202,7 @@ def test_dimensions_are_ranked_by_what_they_say():
 
 @pytest.mark.parametrize(("accuracy", "examples", "expected"), [(0.9, 100, (0.8256, 0.9448)), (1.0, 10, (0.7225, 1.0))])
 def test_the_interval_is_that_of_wilson(accuracy, examples, expected):
-    ones = np.ones(2, np.float32)
-    attribute = Attribute("x", ones, 0 * ones, ones, 1.0, 0.0, accuracy, examples, "0")
+    attribute = made(np.ones(2, np.float32), accuracy=accuracy, scored=examples)
     assert attribute.interval == pytest.approx(expected, abs=1e-3)
 
 
@@ -213,7 +259,8 @@ def test_a_shift_says_what_it_did(small_vae, attribute, sentences):
     assert one.source == sentences[0] and one.text == small_vae.shift(sentences[:1], attribute, -2)[0]
     assert one.before == {"first half": pytest.approx(float(attribute.score(small_vae.encode(sentences[0]))), abs=1e-4)}
     assert one.after == {"first half": pytest.approx(float(attribute.score(after)[0]), abs=1e-4)}
-    assert one.probability == pytest.approx(1 / (1 + np.exp(attribute.log_odds(after)[0])), abs=1e-4)
+    read = attribute.read(small_vae, [one.text], after)[0]
+    assert one.probability == pytest.approx(1 / (1 + np.exp(read)), abs=1e-4)
     assert one.reached == (one.probability >= 0.9)
     assert one.nats == pytest.approx(float(small_vae.nats([one.text], after)[0]), rel=1e-4)
     assert one.summary().startswith("first half ") and "of the words kept" in one.summary()
@@ -239,6 +286,13 @@ class Parrot:
             for prefix, ending in zip(begun, endings, strict=True)
         ]
 
+    def decoder_rows(self, texts):
+        return [[0, *map(self.words.index, text.split()), 0] for text in texts]
+
+    @property
+    def tokenizer(self):
+        return self.words
+
     def nats(self, texts, latents):
         assert not np.any(latents)  # without a latent, for a model with latent dropout
         return np.array([float(len(text.split())) for text in texts])
@@ -248,7 +302,7 @@ class Parrot:
 def quality():
     weights = np.zeros(Parrot.dim, np.float32)
     weights[[3, 4]] = -1, 1
-    return Attribute("quality", weights, 0 * weights, weights, 4.0, 0.0, 1.0, 10, Parrot.fingerprint)
+    return made(weights, reading=(4.0, 0.0))
 
 
 def test_the_closed_loop_changes_the_words_that_count_and_keeps_the_rest(quality):

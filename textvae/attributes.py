@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,18 +19,17 @@ from .artifacts import CorruptFileError, atomic_folder, open_folder, read_json, 
 from .evaluation.disentanglement import information
 from .gate import gate_texts
 from .geometry import Array
+from .probes import Examples, LinearScore, Probe, best_probe, fit_words, hold_out, presence
 from .text_vae import TextVAE
 
-Probe = Literal["means", "lda", "logistic"]
-FACTS = {"name", "probe", "positive", "negative", "slope", "threshold", "accuracy", "examples", "fingerprint"}
-ARRAYS = {"direction", "weights", "midpoint"}
-FOLDS = 5
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+ARRAYS = {"direction", "weights", "midpoint", "word_weights"}
 WILSON_Z = 1.96  # 95%
-ENOUGH = 5000  # examples of a side that choose the probe
-FEW = 1  # examples that the background counts for in a covariance, for each dimension
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Attribute:
     """A coordinate of one model's latent space: how strongly a text has something, and which way is more of it.
 
@@ -39,13 +38,16 @@ class Attribute:
         weights: Of the score, shape (D,).
         midpoint: The point between the classes, where the score is 0, shape (D,).
         direction: The way from typical negative to typical positive texts, shape (D,): it raises the score by 2.
-        slope: Of the log-odds over the score, from held-out scores.
+        slope: Of the log-odds over the score.
         threshold: Score at which both classes are equally likely.
-        accuracy: Share of the examples on the right side, cross-validated.
+        word_weights: Log-odds that each token of a text adds when its words are read too, shape (V,).
+        reading: Log-odds that each unit of score adds then, and a constant.
+        accuracy: Share of held-out examples whose score has the right sign, by cross-validation; None if not fitted.
+        scored: Number of them.
         examples: Number of examples it was fitted on.
         fingerprint: Fingerprint of the model it belongs to.
         probe: How the weights were found: "means" is the difference of the class means, "lda" and "logistic" are
-            discriminants; "dimension" is one dimension, and "given" a direction that was not fitted.
+            discriminants, "dimension" is one latent dimension.
         positive: Name of the class with high scores.
         negative: Name of the class with low ones.
     """
@@ -54,10 +56,13 @@ class Attribute:
     weights: Array
     midpoint: Array
     direction: Array
-    slope: float
-    threshold: float
-    accuracy: float
-    examples: int
+    slope: float = 1.0
+    threshold: float = 0.0
+    word_weights: Array
+    reading: tuple[float, float] = (1.0, 0.0)
+    accuracy: float | None = None
+    scored: int = 0
+    examples: int = 0
     fingerprint: str
     probe: str = "means"
     positive: str = "positive"
@@ -95,7 +100,34 @@ class Attribute:
         for side, texts in (("positive", positive), ("negative", negative)):
             if len(texts) < 2:
                 raise ValueError(f"an attribute needs at least 2 {side} examples, got {len(texts)}")
-        return cls._of_latents(vae, vae.encode(positive), vae.encode(negative), name, probe, seed)
+        if probe is not None and probe not in get_args(Probe):
+            raise ValueError(f"unknown probe {probe!r}: use one of {', '.join(get_args(Probe))}")
+        texts = positive + negative
+        examples = Examples(
+            vae.encode(texts), _words(vae, texts), np.arange(len(texts)) < len(positive), _background(vae)[1]
+        )
+        geometry.unit(np.subtract(*examples.means()))  # refuses two sets with the same mean
+        held_out = hold_out(examples, probe, seed)
+        probe = probe or best_probe(examples, seed)
+        score = LinearScore.fit(examples, probe)
+        of_score, of_words, constant = held_out.weigh()
+        weights, offset = fit_words(examples)
+        slope, threshold = held_out.calibrate()
+        return cls(
+            name=name,
+            weights=score.weights,
+            midpoint=score.midpoint,
+            direction=score.direction,
+            slope=slope,
+            threshold=threshold,
+            word_weights=np.asarray(of_words * weights, np.float32),
+            reading=(of_score, constant + of_words * offset),
+            accuracy=held_out.accuracy,
+            scored=len(held_out.positive),
+            examples=len(texts),
+            fingerprint=vae.fingerprint,
+            probe=probe,
+        )
 
     @classmethod
     def fit_labels(
@@ -145,29 +177,21 @@ class Attribute:
         axis[dim] = 1
         deviation = np.float32(np.sqrt(covariance[dim, dim]))
         return cls(
-            name or f"dimension {dim}", axis / deviation, mean.astype(np.float32), 2 * deviation * axis, 1.0, 0.0,
-            math.nan, 0, vae.fingerprint, "dimension",
-        )  # fmt: skip
-
-    @classmethod
-    def _of_latents(cls, vae: TextVAE, high: Array, low: Array, name: str, probe: Probe | None, seed: int) -> Attribute:
-        geometry.unit(high.mean(0) - low.mean(0))  # refuses two sets with the same mean
-        if probe is not None and probe not in get_args(Probe):
-            raise ValueError(f"unknown probe {probe!r}: use one of {', '.join(get_args(Probe))}")
-        background = _background(vae)[1]
-        held_out, labels = _held_out_scores(high, low, background, probe, seed)
-        slope, threshold = _calibrate(held_out, labels)
-        probe = probe or _best_probe(high, low, background, seed)
-        weights, midpoint, direction = _fit_probe(probe, high, low, background)
-        return cls(
-            name, weights, midpoint, direction, slope, threshold, float(((held_out > 0) == labels).mean()),
-            len(labels), vae.fingerprint, probe,
-        )  # fmt: skip
+            name=name or f"dimension {dim}",
+            weights=axis / deviation,
+            midpoint=mean.astype(np.float32),
+            direction=2 * deviation * axis,
+            word_weights=np.zeros(len(vae.tokenizer), np.float32),
+            fingerprint=vae.fingerprint,
+            probe="dimension",
+        )
 
     @property
     def interval(self) -> tuple[float, float]:
         """Return the 95% Wilson interval of the accuracy."""
-        n, p, z = self.examples, self.accuracy, WILSON_Z
+        n, p, z = self.scored, self.accuracy, WILSON_Z
+        if p is None:
+            raise ValueError(f"{self.name} was not fitted on examples: it has no accuracy")
         centre = (p + z * z / (2 * n)) / (1 + z * z / n)
         half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
         return centre - half, centre + half
@@ -181,7 +205,7 @@ class Attribute:
         Returns:
             Shape (N,) or (): -1 is typical of the negative examples, +1 of the positive ones.
         """
-        return (np.asarray(latents, np.float32) - self.midpoint) @ self.weights
+        return np.asarray((np.asarray(latents, np.float32) - self.midpoint) @ self.weights, np.float32)
 
     def log_odds(self, latents: ArrayLike) -> Array:
         """Return the logarithm of p / (1 - p), p the probability that a text is positive, both classes equally common.
@@ -193,6 +217,20 @@ class Attribute:
             Nats, shape (N,) or ().
         """
         return np.asarray(self.slope * (self.score(latents) - self.threshold), np.float32)
+
+    def read(self, vae: TextVAE, texts: Sequence[str], latents: Array) -> Array:
+        """Return the log-odds of texts from their latents and from their words, shape (N,).
+
+        How much the words add to the latents was found by cross-validation; after few examples it is little.
+
+        Args:
+            vae: The model.
+            texts: N texts.
+            latents: Their means, shape (N, D).
+        """
+        of_score, constant = self.reading
+        odds = of_score * self.score(latents) + _words(vae, texts) @ self.word_weights + constant
+        return np.asarray(odds, np.float32)
 
     def move(self, latents: ArrayLike, strength: float = 1.0) -> Array:
         """Return latents + strength * direction, shape (N, D): plain arithmetic; strength 1 raises the score by 2."""
@@ -208,7 +246,7 @@ class Attribute:
 
     def summary(self) -> str:
         """Return one line that says what it is and how far to trust it."""
-        if not self.examples:
+        if self.accuracy is None:
             return f"{self.name}: not fitted on examples"
         low, high = self.interval
         return (
@@ -222,8 +260,11 @@ class Attribute:
             save_file(
                 {key: np.ascontiguousarray(getattr(self, key)) for key in ARRAYS}, folder / "direction.safetensors"
             )
-            facts = {key: getattr(self, key) for key in sorted(FACTS)}
-            write_json(folder / "attribute.json", facts)
+            write_json(folder / "attribute.json", {key: getattr(self, key) for key in sorted(self._facts())})
+
+    @classmethod
+    def _facts(cls) -> set[str]:
+        return {field.name for field in dataclasses.fields(cls)} - ARRAYS
 
     @classmethod
     def load(cls, path: str | Path) -> Attribute:
@@ -235,8 +276,9 @@ class Attribute:
         """
         folder = open_folder(path, "attribute", "attribute.json")
         facts, arrays = read_json(folder / "attribute.json"), load_file(folder / "direction.safetensors")
-        if set(facts) != FACTS or set(arrays) != ARRAYS:
+        if set(facts) != cls._facts() or set(arrays) != ARRAYS:
             raise CorruptFileError(f"{folder} does not hold what an attribute does: fit it again")
+        facts["reading"] = tuple(facts["reading"])
         return cls(**(facts | arrays))
 
 
@@ -312,78 +354,6 @@ def _background(vae: TextVAE) -> tuple[NDArray, NDArray]:
     return mean, within + (weights * away).T @ away
 
 
-def _fit_probe(kind: Probe, high: Array, low: Array, background: NDArray) -> tuple[Array, Array, Array]:
-    """Return weights, midpoint and direction, each (D,); the class means score +1 and -1."""
-    difference = (high.mean(0) - low.mean(0)).astype(np.float64)
-    if kind == "means":
-        weights = direction = difference
-    else:
-        within = np.concatenate([high - high.mean(0), low - low.mean(0)]).astype(np.float64)
-        few = FEW * background.shape[0]
-        covariance = (within.T @ within + few * background) / (len(within) + few)
-        if kind == "lda":
-            weights = np.linalg.solve(covariance, difference)
-            direction = difference
-        else:
-            from sklearn.linear_model import LogisticRegression
-
-            scale = np.sqrt(np.diag(covariance))
-            labels = np.repeat([1, 0], [len(high), len(low)])
-            model = LogisticRegression(class_weight="balanced", max_iter=1000)
-            weights = model.fit(np.concatenate([high, low]) / scale, labels).coef_[0] / scale
-            direction = covariance @ weights
-    weights = weights * (2 / (weights @ difference))
-    direction = direction * (2 / (weights @ direction))
-    midpoint = (high.mean(0) + low.mean(0)) / 2
-    return weights.astype(np.float32), midpoint.astype(np.float32), direction.astype(np.float32)
-
-
-def _folds(high: Array, low: Array, seed: int) -> list[tuple[Array, Array, Array, Array]]:
-    """Return high and low to fit on, high and low held out, for each fold."""
-    generator = np.random.default_rng(seed)
-    folds_high, folds_low = generator.integers(FOLDS, size=len(high)), generator.integers(FOLDS, size=len(low))
-    folds_high[:FOLDS] = np.arange(FOLDS)[: len(high)]  # so that no fold empties a small side
-    folds_low[:FOLDS] = np.arange(FOLDS)[: len(low)]
-    return [
-        (high[folds_high != fold], low[folds_low != fold], high[folds_high == fold], low[folds_low == fold])
-        for fold in range(FOLDS)
-    ]
-
-
-def _best_probe(high: Array, low: Array, background: NDArray, seed: int) -> Probe:
-    """Return the probe that is right most often in cross-validation, the simpler one where several are."""
-    if min(len(high), len(low)) < FOLDS:
-        return "means"
-    high, low = high[:ENOUGH], low[:ENOUGH]
-
-    def right(kind: Probe) -> int:
-        scores, labels = _held_out_scores(high, low, background, kind, seed)
-        return int(((scores > 0) == labels).sum())
-
-    return max(get_args(Probe), key=right)
-
-
-def _held_out_scores(
-    high: Array, low: Array, background: NDArray, probe: Probe | None, seed: int
-) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Return cross-validated scores (N,) and labels (N,); the probe too is chosen without the fold that is scored."""
-    scores, labels = [], []
-    for fit_high, fit_low, out_high, out_low in _folds(high, low, seed):
-        if not len(out_high) + len(out_low):
-            continue
-        kind = probe or _best_probe(fit_high, fit_low, background, seed + 1)
-        weights, midpoint, _ = _fit_probe(kind, fit_high, fit_low, background)
-        scores.append((np.concatenate([out_high, out_low]) - midpoint) @ weights)
-        labels.append(np.repeat([True, False], [len(out_high), len(out_low)]))
-    return np.concatenate(scores), np.concatenate(labels)
-
-
-def _calibrate(scores: NDArray, labels: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return slope and threshold of the log-odds over the score (Platt 1999), both classes weighing the same."""
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(class_weight="balanced").fit(scores[:, None], labels)
-    slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
-    if slope <= 0:  # the scores say nothing
-        return 0.0, 0.0
-    return slope, -offset / slope
+def _words(vae: TextVAE, texts: Sequence[str]) -> csr_matrix:
+    """Return which tokens each text has, shape (N, V)."""
+    return presence([row[1:-1] for row in vae.decoder_rows(texts)], len(vae.tokenizer))

@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 
 LONGEST_SPAN = 3  # words that one local rewrite replaces
 WORD = 0.1  # nats of log-odds that a longer span must gain for each word
-FURTHER = (1.0, 2.0)  # strengths that candidates are written at, times the one that is asked for
+FURTHER = (1.5, 3.0)  # strengths that candidates are written at, times the one that is asked for
 TEMPERATURE = 1.0  # of the candidates beside the likeliest one
 ROUNDS = 2  # local rewrites on top of each other
-CONTENT = 6.0  # nats that keeping all words is worth against keeping none
-FLUENCY = 0.1  # nats that a nat of likelihood is worth
-SURENESS = 3.0  # nats that a missing nat of log-odds costs
+# What a candidate is worth: all words kept, a nat for each word less, a nat of log-odds that is missing.
+CONTENT, FLUENCY, SURENESS = 12.0, 1.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -99,12 +98,12 @@ class Target:
         directions = [attribute.direction for attribute in self.attributes]
         return latents + geometry.raise_scores(weights, directions, changes_NM)
 
-    def log_odds(self, latents: Array) -> Array:
+    def read(self, vae: TextVAE, texts: Sequence[str], latents: Array) -> Array:
         """Return the log-odds (N,) of the attribute that is least surely on the side asked for."""
-        odds = [np.full(len(latents), np.inf, np.float32)]  # nothing asked is surely there
+        odds = [np.full(len(texts), np.inf, np.float32)]  # nothing asked is surely there
         for attribute, strength in zip(self.attributes, self.strengths, strict=True):
             if strength:
-                odds.append(np.sign(strength) * attribute.log_odds(latents))
+                odds.append(np.sign(strength) * attribute.read(vae, texts, latents))
         return np.min(odds, 0)
 
     def drift(self, latents: Array, origin: Array) -> Array:
@@ -210,13 +209,14 @@ def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target, g
     latents = vae.encode(texts)
     unseen = vae.model.config.latent_dropout > 0  # the decoder then is a language model
     nats = vae.nats(texts, np.zeros_like(latents) if unseen else latents)
-    scores, log_odds = target.scores(latents), target.log_odds(latents)
+    scores, log_odds = target.scores(latents), target.read(vae, texts, latents)
     for (pool, text, strength), latent, score, odds, nat in zip(owners, latents, scores, log_odds, nats, strict=True):
         pool.seen.add(text)
         similarity = word_similarity(pool.source, text)
         missing = max(0.0, goal - float(odds))
         drift = float(target.drift(latent[None], pool.latent)[0])
-        worth = CONTENT * similarity - FLUENCY * float(nat) - SURENESS * missing - drift
+        per_word = float(nat) / (len(text.split()) + 1)
+        worth = CONTENT * similarity - FLUENCY * per_word - SURENESS * missing - drift
         if worth > pool.best.worth:
             pool.best = _Candidate(text, strength, score, float(odds), similarity, float(nat), worth)
 
@@ -268,7 +268,7 @@ def _spans(vae: TextVAE, texts: Sequence[str], target: Target, most: int) -> lis
         for words, spans in zip((text.split() for text in texts), everything, strict=True)
         for i, j in spans
     ]
-    log_odds = target.log_odds(vae.encode(without))
+    log_odds = target.read(vae, without, vae.encode(without))
     chosen, start = [], 0
     for spans in everything:
         lengths = np.array([j - i for i, j in spans])

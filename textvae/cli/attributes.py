@@ -110,10 +110,9 @@ def attribute(
 def _write(fitted: Attribute, output: Path, printing: Printing) -> None:
     fitted.save(output)
     record = {"output": str(output)} | {
-        key: getattr(fitted, key) for key in ("name", "probe", "accuracy", "interval", "threshold", "examples")
+        key: getattr(fitted, key) for key in ("name", "probe", "accuracy", "threshold", "examples")
     }
-    if not fitted.examples:
-        record |= {"accuracy": None, "interval": None}
+    record["interval"] = None if fitted.accuracy is None else fitted.interval
     printing.result(record, fitted.summary())
 
 
