@@ -25,7 +25,7 @@ FURTHER = (1.5, 3.0)  # strengths that candidates are written at, times the one 
 TEMPERATURE = 1.0  # of the candidates beside the likeliest one
 ROUNDS = 2  # local rewrites on top of each other
 # What a candidate is worth: all words kept, a nat for each word less, a nat of log-odds that is missing.
-CONTENT, FLUENCY, SURENESS = 12.0, 1.0, 3.0
+CONTENT, FLUENCY, SURENESS = 12.0, 2.0, 3.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,377 @@
+"""Attribute shift: plain arithmetic and the closed loop, judged from outside; into results/shift.json.
+
+    python scripts/benchmark_shift.py --data DATA --run RUN --lm FOLDER [--parts yelp,curve,tense,fewshot,own]
+        [--negative FILE --positive FILE [--negative-references FILE --positive-references FILE]]
+        [--past FILE --present FILE] [--own-run runs/own]
+
+DATA holds yelp/, RUN was trained on its train.tsv. By default the development halves are shifted; other files are given
+one sentence a line, and references as their rewrites, in the same order. What is written goes to --output, one sentence
+a line. Attributes are fitted on yelp/train.tsv, and for tense on the part of tense_dev that is not shifted. The judges
+are logistic regressions on tf-idf of single words and pairs. Tuned on the development halves only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import logging
+import math
+import random
+import statistics
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from results import ROOT, row, write_results
+from textvae import Attribute, TextVAE, TrainConfig, train
+from textvae.data import read_rows
+from textvae.evaluation.language_model import OutsideLM, word_perplexity
+from textvae.evaluation.texts import bleu
+from textvae.shifting import shift
+
+CERTAINTY = 0.9
+STRENGTHS = (1, 1.5, 2, 3, 4, 5)
+CERTAINTIES = (0.5, 0.7, 0.9, 0.97)
+DAAE = [(36, 41), (74, 18), (92, 7)]  # accuracy and self-BLEU, quoted: Shen et al. 2020, table 3
+OWN_TRAINING = TrainConfig(size="tiny", latent_dim=64, epochs=3.0, beta=0.15, free_bits=0.2)
+PAIRS = [("sentiment", "tense"), ("technical_depth", "sentiment"), ("brand_authority", "sentiment")]
+SIDES = {  # negative and positive class of each attribute of our own corpus
+    "sentiment": ("negative", "positive"), "tense": ("past", "present"), "technical_depth": ("0", "2"),
+    "brand_authority": ("0", "2"),
+}  # fmt: skip
+TELLING = 1.0  # nats of log-odds from which a word is taken for one of the attribute
+
+Sides = tuple[list[str], list[str]]  # texts of the negative and of the positive class
+
+
+class Judge:
+    """An outside classifier."""
+
+    def __init__(self, texts: Sequence[str], positive: Sequence[bool]):
+        self.features = TfidfVectorizer(ngram_range=(1, 2), min_df=2, token_pattern=r"\S+")
+        self.model = LogisticRegression(C=10, max_iter=1000)
+        self.model.fit(self.features.fit_transform(texts), np.asarray(positive))
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """Return which texts are positive."""
+        return self.model.predict(self.features.transform(texts))
+
+
+def main() -> None:
+    """Run the parts."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with yelp/")
+    parser.add_argument("--run", type=Path, required=True, help="a run trained on yelp/train.tsv")
+    parser.add_argument("--lm", required=True, help="folder or hub id of the causal LM that judges fluency")
+    parser.add_argument("--parts", default="yelp,curve,tense,fewshot,own")
+    parser.add_argument("--negative", type=Path)
+    parser.add_argument("--positive", type=Path)
+    parser.add_argument("--negative-references", type=Path, help="rewrites of --negative by people")
+    parser.add_argument("--positive-references", type=Path, help="rewrites of --positive by people")
+    parser.add_argument("--past", type=Path)
+    parser.add_argument("--present", type=Path)
+    parser.add_argument("--own-run", type=Path, default=Path("runs/own"), help="run on data/, trained if not there")
+    parser.add_argument("--output", type=Path, default=Path("runs/shift"), help="folder for what is written")
+    parser.add_argument("--limit", type=int, default=500, help="sentences of each class")
+    parser.add_argument("--few", type=int, default=100, help="sentences of each class for the curve and few examples")
+    parser.add_argument("--candidates", type=int, default=32)
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    bench = Bench(arguments)
+    for part in arguments.parts.split(","):
+        rows = getattr(bench, part)()
+        write_results("shift", rows)
+        sys.stdout.write("".join(f"{r['id']}: {r['value']}  ({r['note']})\n" for r in rows))
+        sys.stdout.flush()
+
+
+class Bench:
+    """The model, the judge and the texts that the parts share."""
+
+    def __init__(self, arguments: argparse.Namespace):
+        self.arguments, self.yelp_data = arguments, arguments.data / "yelp"
+        self.vae = TextVAE.from_pretrained(arguments.run)
+        self.lm = OutsideLM(arguments.lm)
+        rows = [line.split("\t", 1) for line in lines(self.yelp_data / "train.tsv")]
+        self.train = [text for _, text in rows]
+        self.labels = [label == "1" for label, _ in rows]
+        self.judge = Judge(self.train, self.labels)
+        files = (
+            arguments.negative or self.yelp_data / "style_dev.neg",
+            arguments.positive or self.yelp_data / "style_dev.pos",
+        )
+        self.sources: Sides = tuple(lines(file)[: arguments.limit] for file in files)  # type: ignore[assignment]
+        self.split = "dev" if arguments.negative is None else "given files"
+        self.few: Sides = tuple(side[: arguments.few] for side in self.sources)  # type: ignore[assignment]
+        self._sentiment: Attribute | None = None
+
+    @property
+    def sentiment(self) -> Attribute:
+        """Return the attribute of all training sentences."""
+        if self._sentiment is None:
+            labels = ["positive" if label else "negative" for label in self.labels]
+            self._sentiment = Attribute.fit_labels(self.vae, self.train, labels, name="sentiment")
+        return self._sentiment
+
+    def loop(self, attribute: Attribute, sources: Sides, certainty: float = CERTAINTY) -> Sides:
+        """Return each side shifted to the other by the closed loop."""
+        options = {"candidates": self.arguments.candidates, "certainty": certainty, "seed": 0}
+        low, high = (
+            [each.text for each in shift(self.vae, texts, attribute, strength, **options)]
+            for texts, strength in zip(sources, (1.0, -1.0), strict=True)
+        )
+        return low, high
+
+    def plain(self, attribute: Attribute, sources: Sides, strength: float) -> Sides:
+        """Return each side with a constant added to its latents."""
+        low, high = (
+            self.vae.decode(attribute.move(self.vae.encode(texts), sign * strength))
+            for texts, sign in zip(sources, (1, -1), strict=True)
+        )
+        return low, high
+
+    def yelp(self) -> list[dict[str, Any]]:
+        """Shift sentiment both ways with one setting."""
+        written = self.loop(self.sentiment, self.sources)
+        for name, texts in zip(("negative", "positive"), written, strict=True):
+            (self.arguments.output / f"{name}.shifted").write_text("\n".join(texts) + "\n", encoding="utf-8")
+        flat, n = sum(self.sources, []), len(sum(self.sources, []))
+        ratio = self.perplexity(sum(written, [])) / self.perplexity(flat)
+        note = (
+            f"{self.split}, closed loop, {self.arguments.candidates} candidates, certainty {CERTAINTY}, "
+            f"{self.arguments.run.name}; {self.sentiment.summary()}"
+        )
+        rows = [
+            row("shift.yelp.accuracy", 100 * accuracy(self.judge, written), n=n, bar=">= 85", seed=0, note=note),
+            row("shift.yelp.self_bleu", of_sides(written, self.sources), n=n, bar=">= 58", seed=0, note=note),
+            row("shift.yelp.copies", copies(written, self.sources), n=n, bar="<= 0.05", seed=0, note=note),
+            row("shift.yelp.ppl_ratio", ratio, n=n, bar="<= 1.25", seed=0, note=note),
+            row(
+                "shift.yelp.judge", 100 * accuracy(self.judge, self.sources[::-1]), n=n, note="the judge on the sources"
+            ),
+        ]
+        files = self.arguments.negative_references, self.arguments.positive_references
+        if all(files):
+            references: Sides = tuple(lines(file)[: self.arguments.limit] for file in files)  # type: ignore[assignment]
+            rows.append(row("shift.yelp.ref_bleu", of_sides(written, references), n=n, bar=">= 25", seed=0, note=note))
+        return rows
+
+    def curve(self) -> list[dict[str, Any]]:
+        """Measure plain arithmetic over strengths and the closed loop over certainties, and draw both."""
+        rows, curves = [], {}
+        ways: list[tuple[str, Iterable[float], Callable[[float], Sides]]] = [
+            ("plain", STRENGTHS, lambda s: self.plain(self.sentiment, self.few, s)),
+            ("loop", CERTAINTIES, lambda c: self.loop(self.sentiment, self.few, c)),
+        ]
+        for name, settings, write in ways:
+            curves[name] = []
+            for setting in settings:
+                written = write(setting)
+                values = {
+                    "accuracy": 100 * accuracy(self.judge, written), "self_bleu": of_sides(written, self.few),
+                    "ppl_ratio": self.perplexity(sum(written, [])) / self.perplexity(sum(self.few, [])),
+                }  # fmt: skip
+                curves[name].append((values["accuracy"], values["self_bleu"]))
+                rows += [
+                    row(f"shift.yelp.{name}.{setting:g}.{key}", value, n=2 * len(self.few[0]), seed=0, note=self.split)
+                    for key, value in values.items()
+                ]
+        draw(curves)
+        above = [bleu_at(curves["plain"], accuracy_) > bleu_ for accuracy_, bleu_ in DAAE]
+        note = f"DAAE, quoted: {DAAE}; ours interpolated between strengths"
+        rows.append(row("shift.yelp.plain.above_daae", sum(above), n=len(DAAE), bar=f"{len(DAAE)}", note=note))
+        return rows
+
+    def tense(self) -> list[dict[str, Any]]:
+        """Shift tense both ways."""
+        limit, known = (
+            self.arguments.limit,
+            [lines(self.yelp_data / f"tense_dev.{tense}") for tense in ("past", "present")],
+        )
+        given = self.arguments.past, self.arguments.present
+        if all(given):
+            sources: Sides = tuple(lines(file)[:limit] for file in given)  # type: ignore[assignment]
+        else:
+            sources = known[0][:limit], known[1][:limit]
+            known = [side[limit:] for side in known]
+        judge = Judge(known[0] + known[1], [False] * len(known[0]) + [True] * len(known[1]))
+        attribute = Attribute.fit(self.vae, known[1], known[0], name="tense")
+        written = self.loop(attribute, sources)
+        for name, texts in zip(("past", "present"), written, strict=True):
+            (self.arguments.output / f"{name}.shifted").write_text("\n".join(texts) + "\n", encoding="utf-8")
+        n, where = len(sum(sources, [])), "given files" if all(given) else "dev"
+        note = (
+            f"{where}; the judge is right on {accuracy(judge, sources[::-1]):.1%} of the sources; {attribute.summary()}"
+        )
+        return [
+            row("shift.tense.accuracy", 100 * accuracy(judge, written), n=n, bar=">= 75", seed=0, note=note),
+            row("shift.tense.self_bleu", of_sides(written, sources), n=n, bar=">= 65", seed=0, note=note),
+            row("shift.tense.copies", copies(written, sources), n=n, seed=0, note=note),
+        ]
+
+    def fewshot(self) -> list[dict[str, Any]]:
+        """Compare attributes of 10 + 10 examples with one of 2,000 + 2,000, at the same self-BLEU."""
+        sides = [
+            [t for t, label in zip(self.train, self.labels, strict=True) if label == side] for side in (True, False)
+        ]
+
+        def fitted(count: int, seed: int) -> Attribute:
+            chosen = [random.Random(seed).sample(side, count) for side in sides]
+            return Attribute.fit(self.vae, *chosen, name="sentiment", seed=seed)
+
+        def point(attribute: Attribute, certainty: float) -> tuple[float, float]:
+            written = self.loop(attribute, self.few, certainty)
+            return 100 * accuracy(self.judge, written), of_sides(written, self.few)
+
+        many = fitted(2000, 0)
+        reference = [point(many, certainty) for certainty in CERTAINTIES]
+        found = [point(fitted(10, seed), CERTAINTY) for seed in range(3)]
+        drops = [accuracy_at(reference, kept) - reached for reached, kept in found]
+        note = f"few: {found}; many, by certainty {CERTAINTIES}: {reference} (accuracy, self-BLEU)"
+        return [
+            row("shift.fewshot.accuracy_drop", statistics.mean(drops), n=2 * len(self.few[0]), bar="<= 10", note=note)
+        ]
+
+    def own(self) -> list[dict[str, Any]]:
+        """Move two attributes at once on our own corpus, whose attributes are known."""
+        texts, table = read_own("train")
+        vae = train(texts, self.arguments.own_run, OWN_TRAINING, valid=read_own("valid")[0], resume=True)
+        held_out, held_table = read_own("test")
+        attributes, judges, telling = {}, {}, {}
+        for name, (low, high) in SIDES.items():
+            sides = [[t for t, value in zip(texts, table[name], strict=True) if value == side] for side in (high, low)]
+            attributes[name] = Attribute.fit(vae, *sides, name=name)
+            judges[name] = Judge(sides[0] + sides[1], [True] * len(sides[0]) + [False] * len(sides[1]))
+            telling[name] = telling_words(*sides)
+        rows = []
+        for first, second in PAIRS:
+            both, kept, n = [], [], 0
+            for goals in itertools.product((0, 1), repeat=2):
+                now = [SIDES[name][1 - goal] for name, goal in zip((first, second), goals, strict=True)]
+                values = zip(held_out, held_table[first], held_table[second], strict=True)
+                chosen = [t for t, *has in values if has == now][: self.arguments.few // 2]
+                if not chosen:
+                    continue
+                n += len(chosen)
+                moved = [attributes[first], attributes[second]]
+                strengths = [2.0 * goal - 1 for goal in goals]
+                done = shift(
+                    vae, chosen, moved, strengths, candidates=self.arguments.candidates, certainty=CERTAINTY, seed=0
+                )
+                out = [each.text for each in done]
+                right = [judges[name](out) == bool(goal) for name, goal in zip((first, second), goals, strict=True)]
+                both += (right[0] & right[1]).tolist()
+                kept += [
+                    content_kept(source, text, telling[first] | telling[second])
+                    for source, text in zip(chosen, out, strict=True)
+                ]
+            id = "shift.two" if (first, second) == PAIRS[0] else f"shift.two.{first}_{second}"
+            note = f"{first} and {second} both turned, test sentences of data/"
+            kept_of = [share for share in kept if share is not None]
+            rows += [
+                row(f"{id}.both_reached", float(np.mean(both)), n=n, bar=">= 0.80", seed=0, note=note),
+                row(f"{id}.content_kept", float(np.mean(kept_of)), n=len(kept_of), bar=">= 0.80", seed=0, note=note),
+            ]
+        return rows
+
+    def perplexity(self, texts: list[str]) -> float:
+        """Return the word perplexity of texts under the outside LM."""
+        return word_perplexity(self.lm.nats(texts), texts)
+
+
+def lines(path: Path) -> list[str]:
+    """Return the lines of a file that are not empty."""
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def accuracy(judge: Judge, written: Sequence[list[str]]) -> float:
+    """Return the share of the texts, of negative and of positive sources, that the judge takes for the other class."""
+    right = np.concatenate([judge(written[0]), ~judge(written[1])])
+    return float(right.mean())
+
+
+def of_sides(written: Sides, others: Sides) -> float:
+    """Return the corpus BLEU of both sides together, lower-cased."""
+    score = bleu(*([text.lower() for text in sum(sides, [])] for sides in (written, others)))
+    assert score is not None
+    return score
+
+
+def copies(written: Sides, sources: Sides) -> float:
+    """Return the share of texts that came back unchanged."""
+    return float(np.mean([a == b for a, b in zip(sum(written, []), sum(sources, []), strict=True)]))
+
+
+def accuracy_at(curve: Sequence[tuple[float, float]], self_bleu: float) -> float:
+    """Return the accuracy of a curve of (accuracy, self-BLEU) at a self-BLEU, interpolated."""
+    by_bleu = sorted((kept, reached) for reached, kept in curve)
+    return float(np.interp(self_bleu, *map(list, zip(*by_bleu, strict=True))))
+
+
+def bleu_at(curve: Sequence[tuple[float, float]], reached: float) -> float:
+    """Return the self-BLEU of a curve at an accuracy, interpolated; 0 where it is not reached."""
+    points = sorted(curve)
+    return float(np.interp(reached, *map(list, zip(*points, strict=True)), right=0.0))
+
+
+def read_own(split: str) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the texts of our own corpus and its labels by column."""
+    rows = list(read_rows(str(ROOT / "data" / f"{split}.tsv"), columns=list(SIDES)))
+    return [str(r["text"]) for r in rows], {name: [str(r[name]) for r in rows] for name in SIDES}
+
+
+def telling_words(high: Sequence[str], low: Sequence[str]) -> set[str]:
+    """Return the words whose presence changes the log-odds of a class by `TELLING` nats or more."""
+    counts = [Counter(word for text in side for word in set(words(text))) for side in (high, low)]
+    return {
+        word
+        for word in counts[0] | counts[1]
+        if abs(math.log((counts[0][word] + 1) / (len(high) + 2)) - math.log((counts[1][word] + 1) / (len(low) + 2)))
+        >= TELLING
+    }
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text in lower case, without punctuation around them."""
+    return [stripped for word in text.lower().split() if (stripped := word.strip(".,!?;:"))]
+
+
+def content_kept(source: str, text: str, telling: set[str]) -> float | None:
+    """Return how many of the source's content words are still there, as a share; None if it has none.
+
+    Content words have four letters or more and do not tell an attribute.
+    """
+    content = [word for word in words(source) if len(word) > 3 and word not in telling]
+    there = Counter(words(text))
+    return sum((Counter(content) & there).values()) / len(content) if content else None
+
+
+def draw(curves: dict[str, list[tuple[float, float]]]) -> None:
+    """Draw self-BLEU over accuracy."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6, 4))
+    names = {"plain": "plain arithmetic, by strength", "loop": "closed loop, by certainty"}
+    for name, points in curves.items():
+        axes.plot(*zip(*points, strict=True), marker="o", label=names[name])
+    axes.plot(*zip(*DAAE, strict=True), marker="x", linestyle=":", color="grey", label="DAAE (quoted)")
+    axes.set(xlabel="accuracy of the target class, %", ylabel="self-BLEU", title="Yelp sentiment, both directions")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(ROOT / "results" / "shift.png", dpi=120)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
