@@ -167,7 +167,7 @@ def test_a_seed_repeats_samples_and_another_gives_others(textvae):
         ("blend RUN --weights 1 -2 3 --device cpu", [FIRST, TEXTS[9], TEXTS[20]], {"text"}, 1),
         ("traverse RUN --dim 3 --values -1 0 1", [FIRST], {"source", "dim", "value", "text"}, 3),
         ("traverse RUN --dim 3", [FIRST], {"source", "dim", "value", "text"}, 7),
-        ("shift RUN --attribute ATTRIBUTE --strength -1.5", [FIRST], {"source", "attribute", "strength", "text"}, 1),
+        ("shift RUN --attribute ATTRIBUTE --strength -1.5", [FIRST], {"source", "attributes", "text"}, 1),
         ("search INDEX -k 2", [FIRST], {"query", "rank", "id", "score", "text", "metadata"}, 2),
     ],
 )
@@ -220,6 +220,41 @@ def test_an_attribute_is_fitted_and_shifts_a_file(textvae):
     shifted = textvae("shift RUN --attribute roomy --input table.csv --strength 0 --json").records
     rebuilt = textvae("reconstruct RUN table.csv --json").records
     assert [(r["source"], r["text"]) for r in shifted] == [(r["source"], r["text"]) for r in rebuilt]
+
+
+def test_an_attribute_comes_from_a_labelled_column_or_a_dimension(textvae):
+    rows = [f"{text},{'big' if i < 30 else 'small'},{i % 4}" for i, text in enumerate(TEXTS)]
+    Path("labelled.csv").write_text("\n".join(["text,size,stars", *rows]) + "\n")
+    (record,) = textvae("attribute RUN labelled.csv --label size -o size --probe lda --json").records
+    assert record["examples"] == 60 and record["probe"] == "lda"
+    assert "positive small" in " ".join(textvae("info size").out.split())
+    first, *dimensions = textvae("attribute RUN labelled.csv --label size --class big -o size --dims --json").records
+    assert len(dimensions) == 32 and {"dim", "information", "correlation"} == set(dimensions[0])
+    assert dimensions[0]["information"] == max(each["information"] for each in dimensions) > 0.1
+    lines = textvae("attribute RUN labelled.csv --label stars -o stars --dims").lines
+    assert lines[0].startswith("stars: 60 examples") and lines[1].startswith("dimension ")
+    assert textvae("attribute RUN --dim 3 -o three").lines == ["three: not fitted on examples"]
+    (record,) = textvae("info three --json").records
+    assert (record["accuracy"], record["interval"], record["probe"]) == (None, None, "dimension")
+
+
+def test_a_shift_takes_several_attributes_and_explains(textvae):
+    textvae("attribute RUN --positive positive.txt --negative negative.txt -o roomy")
+    textvae("attribute RUN --dim 3 -o three")
+    command = "shift RUN --attribute roomy=-1 --attribute three --strength 2 --candidates 4 --certainty 0.8"
+    (record,) = textvae(f"{command} --json", FIRST).records
+    assert record["attributes"] == {"roomy": -1.0, "three": 2.0}
+    (explained,) = textvae(f"{command} --json --explain", FIRST).records
+    assert explained["text"] == record["text"]
+    assert set(explained) == {
+        "source", "attributes", "text", "strength", "before", "after", "probability", "similarity", "nats", "reached",
+    }  # fmt: skip
+    text, why = textvae(f"{command} --explain", FIRST).lines[0].split("\t")
+    assert text == " ".join(record["text"].splitlines()) and why.startswith("roomy ")
+    kept = textvae("shift RUN --attribute roomy=2 --keep three --explain --json", FIRST).records[0]
+    assert set(kept["before"]) == {"roomy", "three"} and kept["attributes"] == {"roomy": 2.0}
+    Path("roomy").rename("a=b")
+    assert textvae("shift RUN --attribute a=b --json", FIRST).records[0]["attributes"] == {"roomy": 1.0}
 
 
 def test_eval_prints_a_table_or_a_record(textvae):
@@ -374,6 +409,19 @@ MISTAKES = [
     ("train texts.txt -o run --size huge", USAGE, 'Invalid value "huge" for --size'),
     ("shift RUN --attribute ATTRIBUTE", USAGE, "either a sentence or --input"),
     ("shift RUN a --input texts.txt --attribute ATTRIBUTE", USAGE, "either a sentence or --input"),
+    ("attribute RUN -o a", USAGE, "attribute needs one kind of examples: give --positive and --negative"),
+    ("attribute RUN --positive texts.txt -o a", USAGE, "attribute needs one kind of examples"),
+    ("attribute RUN texts.txt -o a", USAGE, "attribute needs one kind of examples"),
+    ("attribute RUN table.csv --label stars --dim 1 -o a", USAGE, "attribute needs one kind of examples"),
+    ("attribute RUN --dim 1 --dims -o a", USAGE, "--dims and --probe need examples"),
+    ("attribute RUN --dim 1 --class a -o a", USAGE, "--class names a class of --label"),
+    ("attribute RUN table.csv --label nope -o a", BAD_INPUT, "no column 'nope'"),
+    ("attribute RUN table.csv --label stars -o a", BAD_INPUT, "at least 2 positive examples, got 1"),
+    ("attribute RUN --dim 99 -o a", BAD_INPUT, "dim must be in 0..31, got 99"),
+    ("shift RUN a --attribute ATTRIBUTE --candidates 0", BAD_INPUT, "--candidates must be at least 1, got 0"),
+    ("shift RUN a --attribute ATTRIBUTE --certainty 1", BAD_INPUT, "certainty must be above 0 and below 1"),
+    ("shift RUN a --attribute ATTRIBUTE --attribute ATTRIBUTE", BAD_INPUT, "nearly the same direction"),
+    ("shift RUN a --attribute ATTRIBUTE --keep ALIEN", BAD_INPUT, "was fitted on the model"),
     ("encode RUN missing.txt", BAD_INPUT, "there is no file 'missing.txt'"),
     ("encode RUN empty.txt", BAD_INPUT, "empty.txt holds no text"),
     ("encode RUN blank.txt -o z.npy", BAD_INPUT, "blank.txt holds no text .*3 empty"),

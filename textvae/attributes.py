@@ -187,11 +187,11 @@ class Attribute:
         )
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """Return the 95% Wilson interval of the accuracy."""
+    def interval(self) -> tuple[float, float] | None:
+        """Return the 95% Wilson interval of the accuracy; None if it was not fitted on examples."""
+        if self.accuracy is None:
+            return None
         n, p, z = self.scored, self.accuracy, WILSON_Z
-        if p is None:
-            raise ValueError(f"{self.name} was not fitted on examples: it has no accuracy")
         centre = (p + z * z / (2 * n)) / (1 + z * z / n)
         half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
         return centre - half, centre + half
@@ -246,7 +246,7 @@ class Attribute:
 
     def summary(self) -> str:
         """Return one line that says what it is and how far to trust it."""
-        if self.accuracy is None:
+        if self.interval is None:
             return f"{self.name}: not fitted on examples"
         low, high = self.interval
         return (

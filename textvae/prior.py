@@ -41,22 +41,19 @@ class LatentPrior:
 
         Args:
             posterior: Of N texts, at least 2.
-            components: K; above 1 needs scikit-learn.
+            components: K.
             seed: Seed of the draws and of EM.
 
         Raises:
             ValueError: There are fewer than 2 texts, or fewer than the components, or less than one component.
-            ImportError: There is more than one component and no scikit-learn.
         """
         if components < 1:
             raise ValueError(f"components must be at least 1, got {components}")
         if len(posterior) < max(2, components):
             raise ValueError(f"{components} components need at least {max(2, components)} texts, got {len(posterior)}")
         if components > 1:
-            try:
-                from sklearn.mixture import GaussianMixture
-            except ImportError as error:
-                raise ImportError("a mixture needs scikit-learn: pip install 'textvae[eval]'") from error
+            from sklearn.mixture import GaussianMixture
+
             draws = posterior.sample(generator=torch.Generator().manual_seed(seed)).numpy()
             fitted = GaussianMixture(components, reg_covar=1e-4, random_state=seed).fit(draws)
             weights, means, covariances = fitted.weights_, fitted.means_, fitted.covariances_

@@ -321,7 +321,7 @@ class TextVAE:
 
         Args:
             texts: Texts like those of the training; some thousands do.
-            components: Gaussians of the mixture; above 1 needs scikit-learn.
+            components: Gaussians of the mixture.
             seed: Seed of the fit.
         """
         self.prior = LatentPrior.fit(self.posterior(texts), components, seed)

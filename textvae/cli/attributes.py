@@ -110,9 +110,8 @@ def attribute(
 def _write(fitted: Attribute, output: Path, printing: Printing) -> None:
     fitted.save(output)
     record = {"output": str(output)} | {
-        key: getattr(fitted, key) for key in ("name", "probe", "accuracy", "threshold", "examples")
+        key: getattr(fitted, key) for key in ("name", "probe", "accuracy", "interval", "threshold", "examples")
     }
-    record["interval"] = None if fitted.accuracy is None else fitted.interval
     printing.result(record, fitted.summary())
 
 

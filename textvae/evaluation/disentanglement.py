@@ -92,11 +92,7 @@ class DCI:
 
 
 def dci(latents_ND: NDArray, factors_NF: Factors, *, seed: int = 0) -> DCI:
-    """Return the DCI scores with the importances of a random forest for each factor.
-
-    Raises:
-        ImportError: scikit-learn is missing.
-    """
+    """Return the DCI scores with the importances of a random forest for each factor."""
     from sklearn.ensemble import RandomForestClassifier
 
     _check(latents_ND, factors_NF)
@@ -121,9 +117,6 @@ def z_diff(latents_ND: NDArray, factors_NF: Factors, *, seed: int = 0) -> Score:
     """Return the accuracy of telling which factor two batches share from their mean latent difference.
 
     The beta-VAE metric (Higgins et al. 2017, sec. 3) with a linear classifier, over five repetitions.
-
-    Raises:
-        ImportError: scikit-learn is missing.
     """
     from sklearn.linear_model import LogisticRegression
 

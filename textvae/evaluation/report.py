@@ -64,7 +64,7 @@ class EvalReport:
         reverse_perplexity: Of the texts under a small LM trained on the samples; None unless asked for.
         mig: Mutual information gap of the factors, 0 to 1; it and the following are None without factors.
         mig_std: Its standard deviation over resamples.
-        dci_disentanglement: 1 if every dimension matters to one factor only; None also without scikit-learn.
+        dci_disentanglement: 1 if every dimension matters to one factor only.
         dci_completeness: 1 if every factor is read from one dimension only.
         dci_informativeness: Accuracy of reading the factors from the latents.
         z_diff: Accuracy of the beta-VAE metric.
@@ -199,7 +199,7 @@ def evaluate(
 
 
 def disentanglement_scores(latents: ArrayLike, factors: ArrayLike, *, seed: int = 0) -> dict[str, float]:
-    """Return the scores of disentanglement by their names in `EvalReport`; only the gap without scikit-learn.
+    """Return the scores of disentanglement by their names in `EvalReport`.
 
     The two that tell factors from each other need two of them.
 
@@ -211,15 +211,11 @@ def disentanglement_scores(latents: ArrayLike, factors: ArrayLike, *, seed: int 
     latents_ND, factors_NF = np.asarray(latents), np.asarray(factors)
     gap = disentanglement.mutual_information_gap(latents_ND, factors_NF, seed=seed)
     scores = {"mig": gap.mean, "mig_std": gap.std}
-    try:
-        for name, value in dataclasses.asdict(disentanglement.dci(latents_ND, factors_NF, seed=seed)).items():
-            scores[f"dci_{name}"] = value
-        if factors_NF.shape[1] < 2:  # the votes tell factors from each other
-            return scores
+    for name, value in dataclasses.asdict(disentanglement.dci(latents_ND, factors_NF, seed=seed)).items():
+        scores[f"dci_{name}"] = value
+    if factors_NF.shape[1] > 1:  # the votes tell factors from each other
         scores["z_diff"] = disentanglement.z_diff(latents_ND, factors_NF, seed=seed).mean
         scores["z_min_var"] = disentanglement.z_min_var(latents_ND, factors_NF, seed=seed).mean
-    except ImportError:
-        pass
     return scores
 
 
