@@ -1,6 +1,7 @@
 """Attributes, and sentences moved along them."""
 
 import copy
+import doctest
 import hashlib
 from types import SimpleNamespace
 
@@ -396,3 +397,7 @@ def test_a_folder_that_is_no_attribute_is_refused(attribute, run, tmp_path):
     flip_a_bit(tmp_path / "a" / "direction.safetensors")
     with pytest.raises(CorruptFileError, match="direction.safetensors does not match its checksum"):
         Attribute.load(tmp_path / "a")
+
+
+def test_the_examples_of_the_documentation_run():
+    assert all(doctest.testmod(module).failed == 0 for module in (attributes, shifting))

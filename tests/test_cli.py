@@ -257,6 +257,17 @@ def test_a_shift_takes_several_attributes_and_explains(textvae):
     assert textvae("shift RUN --attribute a=b --json", FIRST).records[0]["attributes"] == {"roomy": 1.0}
 
 
+def test_traverse_tells_what_changed(textvae):
+    records = textvae("traverse RUN --dim 3 --values 0 9 --explain --json", FIRST).records
+    rebuilt = textvae("reconstruct RUN - --json", stdin=FIRST).records[0]["text"]
+    assert all(bool(record["changes"]) == (record["text"].split() != rebuilt.split()) for record in records)
+    lines = textvae("traverse RUN --dim 3 --values 0 9 --explain", FIRST).lines
+    assert [line.split("\t")[0] for line in lines] == ["0", "9"]
+    assert any(
+        record["changes"] for record in textvae("traverse RUN --dim 3 --values 99 --explain --json", FIRST).records
+    )
+
+
 def test_eval_prints_a_table_or_a_record(textvae):
     command = "eval RUN texts.txt --limit 5 --num-samples 2 --n-prior 4 --n-paths 2"
     (record,) = textvae(f"{command} --json -o report.json").records

@@ -11,7 +11,7 @@ from conftest import flip_a_bit
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, BertConfig, BertModel
 
-from textvae import Attribute, TextVAE, TextVAEConfig, attributes, evaluate
+from textvae import Attribute, TextVAE, TextVAEConfig, evaluate
 from textvae.artifacts import CorruptFileError, write_manifest
 from textvae.gaussian import DiagonalGaussian
 from textvae.objective import reconstruction_nats
@@ -475,7 +475,6 @@ def test_the_examples_run(small_vae):
     from textvae import text_vae
 
     assert doctest.testmod(text_vae, extraglobs={"TextVAEConfig": TextVAEConfig}).failed == 0
-    assert doctest.testmod(attributes).failed == 0
 
 
 def test_weights_saved_in_bfloat16_take_half_the_space_and_load_as_float32(small_vae, tmp_path):

@@ -288,6 +288,18 @@ def word_similarity(a: str, b: str) -> float:
     return difflib.SequenceMatcher(None, a.split(), b.split(), autojunk=False).ratio()
 
 
+def word_changes(before: str, after: str) -> list[tuple[str, str]]:
+    """Return the words that became others, as pairs of old and new; either may be empty.
+
+    Example:
+        >>> word_changes("the food was bad", "the food was very good")
+        [('bad', 'very good')]
+    """
+    old, new = before.split(), after.split()
+    codes = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    return [(" ".join(old[i:j]), " ".join(new[k:m])) for kind, i, j, k, m in codes if kind != "equal"]
+
+
 def patch(source: str, before: str, after: str) -> str:
     """Return the source with the words changed that changed from `before` to `after`, where it has them.
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
 
 from ..artifacts import CorruptFileError, save_rows
 from .errors import UsageError
@@ -311,6 +313,7 @@ def traverse(
     *,
     dim: int,
     values: Sequence[float] = (-3, -2, -1, 0, 1, 2, 3),
+    explain: Annotated[bool, Parameter(negative=())] = False,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
 ) -> None:
@@ -321,15 +324,27 @@ def traverse(
         text: The sentence, or - for those of standard input.
         dim: The dimension, from 0.
         values: Its values; the prior has standard deviation 1.
+        explain: Also print which words changed from the reconstruction.
         device: Where the model runs.
         printing: What is printed.
     """
     at_least(0, "--dim", dim)
     sources = sentences(text)
     vae = device.load(run)
+    from ..shifting import word_changes
+
     for source in sources:
+        rebuilt = vae.reconstruct([source])[0] if explain else ""
         for value, moved in zip(values, vae.traverse(source, dim, values), strict=True):
-            printing.result({"source": source, "dim": dim, "value": value, "text": moved}, moved)
+            record: dict[str, object] = {"source": source, "dim": dim, "value": value, "text": moved}
+            line = moved
+            if explain:
+                record["changes"] = word_changes(rebuilt, moved)
+                told = "; ".join(
+                    f"{old or '(nothing)'} > {new or '(nothing)'}" for old, new in word_changes(rebuilt, moved)
+                )
+                line = f"{value:g}\t{moved}\t{told or 'no change'}"
+            printing.result(record, line)
 
 
 def _load_npy(path: Path) -> Array:
