@@ -86,6 +86,7 @@ def yelp(run: Path, data: Path, lm: str) -> list[dict[str, Any]]:
     judge = SentenceLM(vae.tokenizer, max_length=vae.model.config.max_length).fit(real)
     of_real = word_perplexity(judge.nats(test), test)
     assert report.reverse_perplexity is not None
+    n = {"yelp.sample_ppl_ratio": SAMPLES, "yelp.duplicates": SAMPLES, "yelp.interpolation_ratio": PATHS}
     values = {
         "yelp.recon_bleu": (report.recon_bleu, ">= 65", f"{run.name}, D={vae.dim}, greedy from mu"),
         "yelp.sample_ppl_ratio": (report.sample_ppl_ratio, "<= 1.4", f"{SAMPLES:,} samples, default guidance"),
@@ -97,7 +98,9 @@ def yelp(run: Path, data: Path, lm: str) -> list[dict[str, Any]]:
         ),
         "yelp.interpolation_ratio": (report.interpolation_ratio, "<= 1.1", f"{PATHS} slerp paths of 7"),
     }  # fmt: skip
-    return [row(id, value, n=len(test), seed=0, bar=bar, note=note) for id, (value, bar, note) in values.items()]
+    return [
+        row(id, value, n=n.get(id, len(test)), seed=0, bar=bar, note=note) for id, (value, bar, note) in values.items()
+    ]
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
@@ -35,7 +36,7 @@ from textvae.evaluation.language_model import OutsideLM, word_perplexity
 from textvae.evaluation.texts import bleu
 from textvae.shifting import shift
 
-CERTAINTY = 0.9
+CERTAINTY, TENSE_CERTAINTY = 0.9, 0.7
 STRENGTHS = (1, 1.5, 2, 3, 4, 5)
 CERTAINTIES = (0.5, 0.7, 0.9, 0.97)
 DAAE = [(36, 41), (74, 18), (92, 7)]  # accuracy and self-BLEU, quoted: Shen et al. 2020, table 3
@@ -45,22 +46,45 @@ SIDES = {  # negative and positive class of each attribute of our own corpus
     "sentiment": ("negative", "positive"), "tense": ("past", "present"), "technical_depth": ("0", "2"),
     "brand_authority": ("0", "2"),
 }  # fmt: skip
+SEEN_BY_SECOND = 20_000  # training sentences of the second judge
 TELLING = 1.0  # nats of log-odds from which a word is taken for one of the attribute
 
 Sides = tuple[list[str], list[str]]  # texts of the negative and of the positive class
 
 
 class Judge:
-    """An outside classifier."""
+    """An outside classifier: of words and pairs of words, or of embeddings."""
 
-    def __init__(self, texts: Sequence[str], positive: Sequence[bool]):
-        self.features = TfidfVectorizer(ngram_range=(1, 2), min_df=2, token_pattern=r"\S+")
+    def __init__(
+        self, texts: Sequence[str], positive: Sequence[bool], embed: Callable[[Sequence[str]], np.ndarray] | None = None
+    ):
+        tfidf = TfidfVectorizer(ngram_range=(1, 2), min_df=2, token_pattern=r"\S+")
+        self.features = embed or tfidf.fit(texts).transform
         self.model = LogisticRegression(C=10, max_iter=1000)
-        self.model.fit(self.features.fit_transform(texts), np.asarray(positive))
+        self.model.fit(self.features(texts), np.asarray(positive))
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """Return which texts are positive."""
-        return self.model.predict(self.features.transform(texts))
+        return self.model.predict(self.features(texts))
+
+
+def embedder(source: str) -> Callable[[Sequence[str]], np.ndarray]:
+    """Return the embedding of a pretrained sentence encoder: the mean of its states."""
+    from transformers import AutoModel, AutoTokenizer
+
+    model, tokenizer = AutoModel.from_pretrained(source).eval(), AutoTokenizer.from_pretrained(source)
+
+    @torch.inference_mode()
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        parts = []
+        for start in range(0, len(texts), 64):
+            batch = tokenizer(list(texts[start : start + 64]), padding=True, truncation=True, return_tensors="pt")
+            mask = batch["attention_mask"][..., None]
+            states = model(**batch).last_hidden_state * mask
+            parts.append((states.sum(1) / mask.sum(1)).numpy())
+        return np.concatenate(parts)
+
+    return embed
 
 
 def main() -> None:
@@ -70,6 +94,9 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="a run trained on yelp/train.tsv")
     parser.add_argument("--lm", required=True, help="folder or hub id of the causal LM that judges fluency")
     parser.add_argument("--parts", default="yelp,curve,tense,fewshot,own")
+    parser.add_argument(
+        "--second-judge", help="folder or hub id of a sentence encoder, for a judge that reads no words"
+    )
     parser.add_argument("--negative", type=Path)
     parser.add_argument("--positive", type=Path)
     parser.add_argument("--negative-references", type=Path, help="rewrites of --negative by people")
@@ -78,10 +105,16 @@ def main() -> None:
     parser.add_argument("--present", type=Path)
     parser.add_argument("--own-run", type=Path, default=Path("runs/own"), help="run on data/, trained if not there")
     parser.add_argument("--output", type=Path, default=Path("runs/shift"), help="folder for what is written")
-    parser.add_argument("--limit", type=int, default=500, help="sentences of each class")
+    parser.add_argument("--limit", type=int, default=500, help="sentences of each class, of development halves")
     parser.add_argument("--few", type=int, default=100, help="sentences of each class for the curve and few examples")
     parser.add_argument("--candidates", type=int, default=32)
     arguments = parser.parse_args()
+    for one, other in (
+        ("negative", "positive"), ("negative_references", "positive_references"), ("past", "present"),
+        ("negative_references", "negative"),
+    ):  # fmt: skip
+        if getattr(arguments, one) and not getattr(arguments, other):
+            parser.error(f"--{one} needs --{other}".replace("_", "-"))
     logging.disable(logging.WARNING)
     arguments.output.mkdir(parents=True, exist_ok=True)
     bench = Bench(arguments)
@@ -103,11 +136,16 @@ class Bench:
         self.train = [text for _, text in rows]
         self.labels = [label == "1" for label, _ in rows]
         self.judge = Judge(self.train, self.labels)
+        self.second = None
+        if arguments.second_judge:
+            embed = embedder(arguments.second_judge)
+            self.second = Judge(self.train[:SEEN_BY_SECOND], self.labels[:SEEN_BY_SECOND], embed)
         files = (
             arguments.negative or self.yelp_data / "style_dev.neg",
             arguments.positive or self.yelp_data / "style_dev.pos",
         )
-        self.sources: Sides = tuple(lines(file)[: arguments.limit] for file in files)  # type: ignore[assignment]
+        limit = None if arguments.negative else arguments.limit
+        self.sources: Sides = tuple(lines(file)[:limit] for file in files)  # type: ignore[assignment]
         self.split = "dev" if arguments.negative is None else "given files"
         self.few: Sides = tuple(side[: arguments.few] for side in self.sources)  # type: ignore[assignment]
         self._sentiment: Attribute | None = None
@@ -154,12 +192,16 @@ class Bench:
             row("shift.yelp.copies", copies(written, self.sources), n=n, bar="<= 0.05", seed=0, note=note),
             row("shift.yelp.ppl_ratio", ratio, n=n, bar="<= 1.25", seed=0, note=note),
             row(
-                "shift.yelp.judge", 100 * accuracy(self.judge, self.sources[::-1]), n=n, note="the judge on the sources"
+                "shift.yelp.judge", 100 * accuracy(self.judge, self.sources[::-1]), n=n, bar="-", note="on the sources"
             ),
         ]
+        if self.second:
+            other = f"on sentence embeddings, right on {accuracy(self.second, self.sources[::-1]):.1%} of the sources"
+            by_other = 100 * accuracy(self.second, written)
+            rows.append(row("shift.yelp.second_judge", by_other, n=n, bar="-", seed=0, note=other))
         files = self.arguments.negative_references, self.arguments.positive_references
         if all(files):
-            references: Sides = tuple(lines(file)[: self.arguments.limit] for file in files)  # type: ignore[assignment]
+            references: Sides = tuple(lines(file) for file in files)  # type: ignore[assignment]
             rows.append(row("shift.yelp.ref_bleu", of_sides(written, references), n=n, bar=">= 25", seed=0, note=note))
         return rows
 
@@ -197,13 +239,13 @@ class Bench:
         )
         given = self.arguments.past, self.arguments.present
         if all(given):
-            sources: Sides = tuple(lines(file)[:limit] for file in given)  # type: ignore[assignment]
+            sources: Sides = tuple(lines(file) for file in given)  # type: ignore[assignment]
         else:
             sources = known[0][:limit], known[1][:limit]
             known = [side[limit:] for side in known]
         judge = Judge(known[0] + known[1], [False] * len(known[0]) + [True] * len(known[1]))
         attribute = Attribute.fit(self.vae, known[1], known[0], name="tense")
-        written = self.loop(attribute, sources)
+        written = self.loop(attribute, sources, TENSE_CERTAINTY)
         for name, texts in zip(("past", "present"), written, strict=True):
             (self.arguments.output / f"{name}.shifted").write_text("\n".join(texts) + "\n", encoding="utf-8")
         n, where = len(sum(sources, [])), "given files" if all(given) else "dev"
@@ -213,7 +255,7 @@ class Bench:
         return [
             row("shift.tense.accuracy", 100 * accuracy(judge, written), n=n, bar=">= 75", seed=0, note=note),
             row("shift.tense.self_bleu", of_sides(written, sources), n=n, bar=">= 65", seed=0, note=note),
-            row("shift.tense.copies", copies(written, sources), n=n, seed=0, note=note),
+            row("shift.tense.copies", copies(written, sources), n=n, bar="-", seed=0, note=note),
         ]
 
     def fewshot(self) -> list[dict[str, Any]]:
@@ -244,12 +286,16 @@ class Bench:
         texts, table = read_own("train")
         vae = train(texts, self.arguments.own_run, OWN_TRAINING, valid=read_own("valid")[0], resume=True)
         held_out, held_table = read_own("test")
-        attributes, judges, telling = {}, {}, {}
+        attributes, judges, telling, right_on = {}, {}, {}, {}
         for name, (low, high) in SIDES.items():
             sides = [[t for t, value in zip(texts, table[name], strict=True) if value == side] for side in (high, low)]
             attributes[name] = Attribute.fit(vae, *sides, name=name)
             judges[name] = Judge(sides[0] + sides[1], [True] * len(sides[0]) + [False] * len(sides[1]))
             telling[name] = telling_words(*sides)
+            known = [
+                (t, value == high) for t, value in zip(held_out, held_table[name], strict=True) if value in (low, high)
+            ]
+            right_on[name] = float((judges[name]([t for t, _ in known]) == [side for _, side in known]).mean())
         rows = []
         for first, second in PAIRS:
             both, kept, n = [], [], 0
@@ -273,7 +319,11 @@ class Bench:
                     for source, text in zip(chosen, out, strict=True)
                 ]
             id = "shift.two" if (first, second) == PAIRS[0] else f"shift.two.{first}_{second}"
-            note = f"{first} and {second} both turned, test sentences of data/"
+            note = (
+                f"{first} and {second} both turned, test sentences of data/; judges on words, right on "
+                f"{', '.join(f'{right_on[name]:.1%}' for name in (first, second))} of the sources; content: words of "
+                f"four letters or more whose log-odds for either are below {TELLING:g} nat"
+            )
             kept_of = [share for share in kept if share is not None]
             rows += [
                 row(f"{id}.both_reached", float(np.mean(both)), n=n, bar=">= 0.80", seed=0, note=note),
@@ -287,8 +337,8 @@ class Bench:
 
 
 def lines(path: Path) -> list[str]:
-    """Return the lines of a file that are not empty."""
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    """Return the lines of a file."""
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def accuracy(judge: Judge, written: Sequence[list[str]]) -> float:

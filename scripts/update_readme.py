@@ -38,7 +38,20 @@ def main() -> None:
 
 def fill(match: re.Match[str]) -> str:
     """Return one marked block with its content."""
-    parts = (main_job, crash, speed, growth, language, guidance, disentanglement, demo, interpolation, python)
+    parts = (
+        main_job,
+        crash,
+        speed,
+        growth,
+        language,
+        guidance,
+        disentanglement,
+        bars,
+        shift,
+        demo,
+        interpolation,
+        python,
+    )
     content = {part.__name__: part for part in parts}
     return match[1] + content[match[2]]() + match[3]
 
@@ -138,6 +151,33 @@ def _recipes(values: dict[str, float], prefix: str, columns: dict[str, tuple[str
     return _table(lines)
 
 
+def bars() -> str:
+    """Return the table of scripts/benchmark_bars.py."""
+    return _with_bars("bars")
+
+
+def shift() -> str:
+    """Return the tables of scripts/benchmark_shift.py: rows with a bar, and the curves of both ways."""
+    values = _rows("shift")
+    lines = [["", "setting", "accuracy", "self-BLEU", "perplexity over the sources'"], ["---"] * 5]
+    titles = {"plain": "the difference of the means added, times", "loop": "closed loop, certainty"}
+    for way, title in titles.items():
+        prefix = f"shift.yelp.{way}."
+        for setting in dict.fromkeys(
+            id.removeprefix(prefix).rpartition(".")[0] for id in values if id.startswith(prefix)
+        ):
+            if f"{prefix}{setting}.accuracy" in values:
+                found = [values[f"{prefix}{setting}.{key}"] for key in ("accuracy", "self_bleu", "ppl_ratio")]
+                lines.append([title, setting, *map("{:{}}".format, found, (".1f", ".1f", ".2f"))])
+    return "\n".join((_with_bars("shift"), _table(lines)))
+
+
+def _with_bars(name: str) -> str:
+    rows = json.loads((ROOT / f"results/{name}.json").read_text())["rows"]
+    lines = [["", "measured", "bar"], ["---"] * 3]
+    return _table([*lines, *([f"`{r['id']}`", f"{r['value']:.3g}", r["bar"]] for r in rows if r["bar"])])
+
+
 def demo() -> str:
     """Return the transcript of scripts/demo.sh."""
     return f"```text\n{_transcript()}\n```\n"
@@ -158,8 +198,7 @@ def _transcript() -> str:
 
 
 def _after(command: str) -> str:
-    (block,) = [part for part in _transcript().split("\n\n") if part.startswith(command)]
-    return block
+    return next(part for part in _transcript().split("\n\n") if part.startswith(command))
 
 
 def _table(lines: list[list[str]]) -> str:

@@ -247,7 +247,7 @@ def test_a_shift_takes_several_attributes_and_explains(textvae):
     (explained,) = textvae(f"{command} --json --explain", FIRST).records
     assert explained["text"] == record["text"]
     assert set(explained) == {
-        "source", "attributes", "text", "strength", "before", "after", "probability", "similarity", "nats", "reached",
+        "source", "attributes", "text", "strengths", "before", "after", "probability", "similarity", "nats", "reached",
     }  # fmt: skip
     text, why = textvae(f"{command} --explain", FIRST).lines[0].split("\t")
     assert text == " ".join(record["text"].splitlines()) and why.startswith("roomy ")
@@ -431,7 +431,7 @@ MISTAKES = [
     ("attribute RUN --dim 99 -o a", BAD_INPUT, "dim must be in 0..31, got 99"),
     ("shift RUN a --attribute ATTRIBUTE --candidates 0", BAD_INPUT, "--candidates must be at least 1, got 0"),
     ("shift RUN a --attribute ATTRIBUTE --certainty 1", BAD_INPUT, "certainty must be above 0 and below 1"),
-    ("shift RUN a --attribute ATTRIBUTE --attribute ATTRIBUTE", BAD_INPUT, "nearly the same direction"),
+    ("shift RUN a --attribute ATTRIBUTE --attribute ATTRIBUTE", BAD_INPUT, "have the same name"),
     ("shift RUN a --attribute ATTRIBUTE --keep ALIEN", BAD_INPUT, "was fitted on the model"),
     ("encode RUN missing.txt", BAD_INPUT, "there is no file 'missing.txt'"),
     ("encode RUN empty.txt", BAD_INPUT, "empty.txt holds no text"),

@@ -7,6 +7,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -166,9 +167,10 @@ class Attribute:
 
     @classmethod
     def from_dimension(cls, vae: TextVAE, dim: int, *, name: str | None = None) -> Attribute:
-        """Return one latent dimension as an attribute; a score of 1 is a standard deviation above the mean of texts.
+        """Return one latent dimension as an attribute; a score of 1 is a standard deviation above the mean.
 
-        Mean and deviation are those of the prior that was fitted to the training texts, else 0 and 1.
+        Both are of the prior that was fitted to the latents of the training texts, else 1 and 0. Its probabilities are
+        those of the score alone, which no examples have calibrated.
         """
         if not 0 <= dim < vae.dim:
             raise ValueError(f"dim must be in 0..{vae.dim - 1}, got {dim}")
@@ -288,7 +290,8 @@ class Dimension:
 
     Attributes:
         dim: Its number.
-        information: Mutual information with the class in nats, the dimension cut into 20 bins; ln 2 is all there is.
+        information: Mutual information with the class in nats, the dimension cut into 20 bins; ln 2 is all there is
+            of two equal classes, and below some hundred texts much of it is chance.
         correlation: With the class, -1 to 1.
     """
 
@@ -314,7 +317,7 @@ def split_labels(labels: Sequence[Any], positive: str | None = None) -> tuple[li
     Raises:
         ValueError: There are not two sides, or it is not said which class is the positive one.
     """
-    if labels and all(isinstance(label, int | float) and not isinstance(label, bool) for label in labels):
+    if len(labels) and all(isinstance(label, Real) and not isinstance(label, bool | np.bool_) for label in labels):
         if positive is not None:
             raise ValueError(f"the labels are numbers, whose upper half is the positive side: {positive!r} is no class")
         middle = float(np.median(np.asarray(labels, np.float64)))
@@ -344,7 +347,7 @@ def split_labels(labels: Sequence[Any], positive: str | None = None) -> tuple[li
 
 def _background(vae: TextVAE) -> tuple[NDArray, NDArray]:
     """Return mean (D,) and covariance (D, D) of the latents of the texts that the model knows."""
-    prior = getattr(vae, "prior", None)
+    prior = vae.prior
     if prior is None:
         return np.zeros(vae.dim), np.eye(vae.dim)
     weights = (prior.weights / prior.weights.sum())[:, None].astype(np.float64)

@@ -50,6 +50,12 @@ class Examples:
         """Return the mean latent of the positive and of the negative texts."""
         return self.latents[self.positive].mean(0), self.latents[~self.positive].mean(0)
 
+    def some(self, seed: int) -> Examples:
+        """Return `ENOUGH` of the examples, drawn at random but for a few of each class."""
+        drawn = np.random.default_rng(seed).permutation(len(self))[:ENOUGH]
+        few = [side.nonzero()[0][: 2 * FOLDS] for side in (self.positive, ~self.positive)]
+        return self[np.unique(np.concatenate([drawn, *few]))]
+
     def folds(self, seed: int) -> Iterator[tuple[Examples, Examples]]:
         """Yield what to fit on and what is held out; each class has a text in every fold, or every text its own."""
         generator = np.random.default_rng(seed)
@@ -100,8 +106,9 @@ class LinearScore:
                 scale = np.sqrt(np.diag(covariance))
                 weights = _logistic(examples.latents / scale, examples.positive)[0] / scale
                 direction = covariance @ weights
-        weights = weights * (2 / (weights @ difference))
-        direction = direction * (2 / (weights @ direction))
+        if weights @ difference > 0:  # else the class means are the same point, and the score says nothing
+            weights = weights * (2 / (weights @ difference))
+            direction = direction * (2 / (weights @ direction))
         parts = (weights, (high + low) / 2, direction)
         return cls(*(np.asarray(part, np.float32) for part in parts))
 
@@ -135,20 +142,19 @@ class HeldOut:
     def weigh(self) -> tuple[float, float, float]:
         """Return what the score and the words' log-odds weigh in the log-odds of both together, and the constant.
 
-        Words that say nothing that the score does not say weigh nothing.
+        Either weighs nothing if it says nothing that the other does not say.
         """
-        (slope, of_words), offset = _logistic(np.stack([self.scores, self.words], 1), self.positive)
-        if slope <= 0 or of_words <= 0:
-            slope, threshold = self.calibrate()
-            return slope, 0.0, -slope * threshold
-        return float(slope), float(of_words), float(offset)
+        both = np.stack([self.scores, self.words], 1)
+        for used in ([True, True], [True, False], [False, True]):
+            weights, offset = _logistic(both * used, self.positive)
+            if (weights[used] > 0).all():
+                return float(weights[0]), float(weights[1]), offset
+        return 0.0, 0.0, 0.0
 
 
 def hold_out(examples: Examples, probe: Probe | None, seed: int) -> HeldOut:
     """Score examples by cross-validation; where no probe is given, it too is chosen without the fold that is scored."""
-    chosen = np.random.default_rng(seed).permutation(len(examples))[:ENOUGH]
-    sides = [side.nonzero()[0][:FOLDS] for side in (examples.positive, ~examples.positive)]
-    examples = examples[np.unique(np.concatenate([chosen, *sides]))]
+    examples = examples.some(seed)
     scores, words, positive = [], [], []
     for fitted_on, held_out in examples.folds(seed):
         score = LinearScore.fit(fitted_on, probe or best_probe(fitted_on, seed + 1))
@@ -163,7 +169,7 @@ def best_probe(examples: Examples, seed: int) -> Probe:
     """Return the probe that is right most often in cross-validation, the simplest one where several are."""
     if min(examples.positive.sum(), (~examples.positive).sum()) < FOLDS:
         return "means"
-    examples = examples[np.random.default_rng(seed).permutation(len(examples))[:ENOUGH]]
+    examples = examples.some(seed)
     right = dict.fromkeys(get_args(Probe), 0)
     for fitted_on, held_out in examples.folds(seed):
         for kind in right:

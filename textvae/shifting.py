@@ -7,6 +7,7 @@ import difflib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,7 @@ FURTHER = (1.5, 3.0)  # strengths that candidates are written at, times the one 
 TEMPERATURE = 1.0  # of the candidates beside the likeliest one
 ROUNDS = 2  # local rewrites on top of each other
 # What a candidate is worth: all words kept, a nat for each word less, a nat of log-odds that is missing.
-CONTENT, FLUENCY, SURENESS = 12.0, 2.0, 3.0
+CONTENT, FLUENCY, SURENESS = 18.0, 4.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ class Shifted:
     Attributes:
         source: The sentence.
         text: What was written.
-        strength: Strength of the latent it was written from.
+        strengths: Strength of each attribute in the latent it was written from, by name; 0 where words were kept.
         before: Score of each attribute by name: -1 is typical of its negative class, +1 of its positive one.
         after: The same for the text.
-        probability: That the text has all the attributes asked for.
-        similarity: Share of words kept in their order, 0 to 1.
+        probability: That the text has the attribute that is least sure of those asked for.
+        similarity: Of the words in their order, 0 to 1, as in `word_similarity`.
         nats: -log p(text) in nats per sentence, of the decoder without a latent; for a model trained without latent
             dropout, given the text's own latent.
         reached: Whether the probability is the one asked for.
@@ -47,7 +48,7 @@ class Shifted:
 
     source: str
     text: str
-    strength: float
+    strengths: dict[str, float]
     before: dict[str, float]
     after: dict[str, float]
     probability: float
@@ -58,9 +59,10 @@ class Shifted:
     def summary(self) -> str:
         """Return the scores and the rest as one line."""
         scores = ", ".join(f"{name} {self.before[name]:+.2f} to {self.after[name]:+.2f}" for name in self.before)
+        strengths = ", ".join(f"{strength:+g}" for strength in self.strengths.values())
         return (
-            f"{scores}, probability {self.probability:.0%}, {self.similarity:.0%} of the words kept, "
-            f"{self.nats:.1f} nats, strength {self.strength:g}, target {'reached' if self.reached else 'not reached'}"
+            f"{scores}, probability {self.probability:.0%}, words {self.similarity:.0%} the same, "
+            f"{self.nats:.1f} nats, strength {strengths}, target {'reached' if self.reached else 'not reached'}"
         )
 
 
@@ -134,7 +136,8 @@ def shift(
         ValueError: An attribute was fitted on another model, or the numbers do not fit.
     """
     attributes = [attribute] if hasattr(attribute, "weights") else list(attribute)
-    strengths = [strength] * len(attributes) if isinstance(strength, int | float) else list(strength)
+    given = [strength] * len(attributes) if isinstance(strength, Real) else strength
+    strengths = [float(each) for each in given]  # type: ignore[union-attr]
     if not attributes or len(strengths) != len(attributes):
         raise ValueError(f"{len(attributes)} attributes need as many strengths, got {len(strengths)}")
     if not 0 < certainty < 1:
@@ -143,6 +146,9 @@ def shift(
         raise ValueError(f"candidates must be at least 1, got {candidates}")
     for each in [*attributes, *keep]:
         each.check(vae)
+    names = [each.name for each in [*attributes, *keep]]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two of the attributes have the same name, of {', '.join(names)}: fit one with another name")
     target = Target([*attributes, *keep], [*strengths, *[0.0] * len(keep)])
     texts = gate_texts(texts)
     latents = vae.encode(texts)
@@ -152,6 +158,7 @@ def shift(
     if candidates == 1 or not any(strengths):
         _judge(vae, pools, [{text: 1.0} for text in vae.decode(target.move(latents))], target, goal)
         return [pool.result(target, goal) for pool in pools]
+    _judge(vae, pools, [{text: 0.0} for text in texts], target, goal)  # it may have what is asked for
     _judge(vae, pools, _whole(vae, texts, latents, target), target, goal)
     for turn in range(ROUNDS):
         going = [pool for pool in pools if turn == 0 or pool.best.log_odds < goal]
@@ -165,7 +172,7 @@ def shift(
 @dataclass(frozen=True)
 class _Candidate:
     text: str
-    strength: float
+    further: float
     scores: Array
     log_odds: float
     similarity: float
@@ -186,21 +193,22 @@ class _Pool:
         best = self.best
         before, after = (dict(zip(names, map(float, s), strict=True)) for s in (self.scores, best.scores))
         probability = float(1 / (1 + np.exp(-best.log_odds)))
+        strengths = {name: best.further * strength for name, strength in zip(names, target.strengths, strict=True)}
         return Shifted(
-            self.source, best.text, best.strength, before, after, probability, best.similarity, best.nats,
+            self.source, best.text, strengths, before, after, probability, best.similarity, best.nats,
             bool(best.log_odds >= goal),
         )  # fmt: skip
 
 
-Found = list[dict[str, float]]  # for each text, the strength that each candidate was written at
+Found = list[dict[str, float]]  # for each text its candidates, and how many times the strengths they were written at
 
 
 def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target, goal: float) -> None:
     """Read the candidates again and keep the best of each pool."""
     owners = [
-        (pool, text, strength)
+        (pool, text, further)
         for pool, texts in zip(pools, found, strict=True)
-        for text, strength in texts.items()
+        for text, further in texts.items()
         if text not in pool.seen
     ]
     if not owners:
@@ -210,7 +218,7 @@ def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target, g
     unseen = vae.model.config.latent_dropout > 0  # the decoder then is a language model
     nats = vae.nats(texts, np.zeros_like(latents) if unseen else latents)
     scores, log_odds = target.scores(latents), target.read(vae, texts, latents)
-    for (pool, text, strength), latent, score, odds, nat in zip(owners, latents, scores, log_odds, nats, strict=True):
+    for (pool, text, further), latent, score, odds, nat in zip(owners, latents, scores, log_odds, nats, strict=True):
         pool.seen.add(text)
         similarity = word_similarity(pool.source, text)
         missing = max(0.0, goal - float(odds))
@@ -218,7 +226,7 @@ def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target, g
         per_word = float(nat) / (len(text.split()) + 1)
         worth = CONTENT * similarity - FLUENCY * per_word - SURENESS * missing - drift
         if worth > pool.best.worth:
-            pool.best = _Candidate(text, strength, score, float(odds), similarity, float(nat), worth)
+            pool.best = _Candidate(text, further, score, float(odds), similarity, float(nat), worth)
 
 
 def _whole(vae: TextVAE, texts: Sequence[str], latents: Array, target: Target) -> Found:
@@ -227,8 +235,9 @@ def _whole(vae: TextVAE, texts: Sequence[str], latents: Array, target: Target) -
     rebuilt = vae.decode(latents)
     for further in FURTHER:
         for i, text in enumerate(vae.decode(target.move(latents, further))):
-            found[i].setdefault(patch(texts[i], rebuilt[i], text), further)
-            found[i].setdefault(text, further)
+            for candidate in (patch(texts[i], rebuilt[i], text), text):
+                if candidate:
+                    found[i].setdefault(candidate, further)
     return found
 
 
@@ -261,7 +270,7 @@ def _spans(vae: TextVAE, texts: Sequence[str], target: Target, most: int) -> lis
     """Return the spans of words of each text whose loss moves its scores most, per text at most `most`."""
     everything = []
     for text in texts:
-        n = len(text.split())
+        n = min(len(text.split()), vae.model.config.max_length)  # beyond it nothing is read
         everything.append([(i, j) for i in range(n) for j in range(i + 1, min(n, i + LONGEST_SPAN) + 1)])
     without = [
         " ".join(words[:i] + words[j:])
@@ -279,7 +288,7 @@ def _spans(vae: TextVAE, texts: Sequence[str], target: Target, most: int) -> lis
 
 
 def word_similarity(a: str, b: str) -> float:
-    """Return the share of words of two texts that match in order, 0 to 1 (Ratcliff & Obershelp).
+    """Return twice the words of two texts that match in order over the words of both, 0 to 1 (Ratcliff & Obershelp).
 
     Example:
         >>> word_similarity("the food was bad", "the food was great")

@@ -116,11 +116,11 @@ def _write(fitted: Attribute, output: Path, printing: Printing) -> None:
 
 
 def _labels(values: Sequence[object], class_: str | None) -> list[str] | list[float]:
-    """Return numbers where a column has more than two different values and all are numbers, else class names."""
+    """Return numbers where no class is asked for and all values are numbers, else class names."""
     missing = sum(value is None or value == "" for value in values)
     if missing:
         raise ValueError(f"{missing:,} of {len(values):,} texts have no label: leave them out of the corpus")
-    if class_ is None and len(set(values)) > 2:
+    if class_ is None:
         try:
             return [float(str(value)) for value in values]
         except ValueError:
@@ -163,9 +163,10 @@ def shift(
         strength: How far, where it is not said: 1 sets what is typical of the positive class, -1 of the negative one,
             0 only reconstructs.
         keep: Attribute folder that stays as it is.
-        candidates: Texts written for each sentence; above 1 they are read again and the best one is printed, which has
-            the attributes and keeps the other words.
-        certainty: Probability of the attributes that the best candidate shall have; more of it changes more words.
+        candidates: Local rewrites of each sentence in each of up to two rounds, beside whole ones; above 1 they are
+            read again and the best one is printed, which has the attributes and keeps the other words.
+        certainty: Probability that the best candidate shall have of its least sure attribute; more of it changes more
+            words.
         explain: Also print scores before and after, probability, words kept, nats and whether the target was reached.
         seed: Seed of the candidates.
         input: File of sentences, instead of one.
