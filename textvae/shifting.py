@@ -25,8 +25,8 @@ WORD = 0.1  # nats of log-odds that a longer span must gain for each word
 FURTHER = (1.5, 3.0)  # strengths that candidates are written at, times the one that is asked for
 TEMPERATURE = 1.0  # of the candidates beside the likeliest one
 ROUNDS = 2  # local rewrites on top of each other
-# What a candidate is worth: all words kept, a nat for each word less, a nat of log-odds that is missing.
-CONTENT, FLUENCY, SURENESS = 18.0, 4.0, 3.0
+# What weighs: all words kept, a nat for each word more than the source has, a nat of log-odds that is missing.
+CONTENT, FLUENCY, SURENESS = 16.0, 5.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -186,6 +186,7 @@ class _Pool:
     def __init__(self, source: str, latent: Array, scores: Array):
         self.source, self.latent, self.scores = source, latent, scores
         self.seen: set[str] = set()
+        self.usual = 0.0  # nats per word of the source, once it is judged
         self.best = _Candidate("", 0.0, scores, -np.inf, 0.0, np.inf, -np.inf)
 
     def result(self, target: Target, goal: float) -> Shifted:
@@ -224,7 +225,10 @@ def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target, g
         missing = max(0.0, goal - float(odds))
         drift = float(target.drift(latent[None], pool.latent)[0])
         per_word = float(nat) / (len(text.split()) + 1)
-        worth = CONTENT * similarity - FLUENCY * per_word - SURENESS * missing - drift
+        if text == pool.source:
+            pool.usual = per_word
+        unlikely = max(0.0, per_word - pool.usual)
+        worth = CONTENT * similarity - FLUENCY * unlikely - SURENESS * missing - drift
         if worth > pool.best.worth:
             pool.best = _Candidate(text, further, score, float(odds), similarity, float(nat), worth)
 
