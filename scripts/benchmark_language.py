@@ -44,7 +44,7 @@ CORPORA = {
     "ptb": Corpus(
         ("ptb/train.txt", "ptb/valid.txt", "ptb/test.txt"),
         None,
-        {"latent_dim": 32, "vocab_size": 12_000, "dropout": 0.2, "epochs": 4.0},
+        {"latent_dim": 32, "vocab_size": 12_000, "dropout": 0.4, "epochs": 7.0},
     ),
     "yelp": Corpus(("yelp/train.tsv", "yelp/valid.tsv", "yelp/test.tsv"), "1", {"epochs": 1.5}),
     "multi30k": Corpus(
