@@ -2,8 +2,8 @@
 
     python scripts/benchmark_bars.py --data DATA --lm FOLDER [--runs DIR] [--ptb JOB] [--multi30k JOB] [--yelp JOB]
 
-JOB is CORPUS.DECODER.METHOD.SEED. PTB's and Multi30k's rows are read from results/language.json; the Yelp run is
-measured here on test sentences, with 10,000 samples and 200 paths.
+JOB is CORPUS.DECODER.METHOD.SEED. PTB's and Multi30k's rows are read from results/language.json and those of dSentences
+from results/disentanglement.json; the Yelp run is measured here on test sentences, with 10,000 samples and 200 paths.
 """
 
 from __future__ import annotations
@@ -32,13 +32,17 @@ def main() -> None:
     parser.add_argument("--lm", required=True, help="folder or hub id of the causal LM that judges fluency")
     parser.add_argument("--ptb", default="ptb.gru.ae_fb.0", help="job that answers for PTB")
     parser.add_argument("--multi30k", default="multi30k.gru.ae_fb.0", help="job that answers for Multi30k")
-    parser.add_argument("--yelp", default="yelp.gru.rate_guided.0", help="job that answers for Yelp")
+    parser.add_argument(
+        "--yelp", default="yelp.gru.rate_guided.0", help="job that answers for Yelp; '' to leave it as it is"
+    )
+    parser.add_argument("--dsentences", default="ae_fb", help="recipe that answers for disentanglement")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
-    rows = likelihood(arguments.ptb, arguments.multi30k)
+    rows = likelihood(arguments.ptb, arguments.multi30k) + disentangled(arguments.dsentences)
     write_results("bars", rows)
-    rows += yelp(arguments.runs / arguments.yelp, arguments.data, arguments.lm)
-    write_results("bars", rows)
+    if arguments.yelp:
+        rows += yelp(arguments.runs / arguments.yelp, arguments.data, arguments.lm)
+        write_results("bars", rows)
     sys.stdout.write("".join(f"{r['id']}: {r['value']} (bar {r['bar']})\n" for r in rows))
 
 
@@ -74,6 +78,20 @@ def likelihood(ptb: str, multi30k: str) -> list[dict[str, Any]]:
             copy("multi30k.kl", multi30k, "kl", ">= 9"),
             copy("multi30k.active_fraction", multi30k, "active_fraction", "1"),
         ]  # fmt: skip
+    return rows
+
+
+def disentangled(recipe: str) -> list[dict[str, Any]]:
+    """Return the scores of a recipe beside the beta-VAE's."""
+    content = json.loads((ROOT / "results" / "disentanglement.json").read_text())
+    measured = {r["id"]: r for r in content["rows"]}
+    rows = []
+    for id, key in (("dsentences.mig", "mig"), ("dsentences.dci", "dci_disentanglement")):
+        ours, other = (measured[f"dsentences.{name}.{key}"] for name in (recipe, "beta_vae"))
+        bar = f"> {other['value']:.3f}, the beta-VAE"
+        rows.append(
+            row(id, ours["value"], n=ours["n"], bar=bar, note=f"{recipe}: {ours['note']}; beta-VAE: {other['note']}")
+        )
     return rows
 
 
