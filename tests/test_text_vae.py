@@ -401,7 +401,8 @@ def keep_the_config_only(run):
 
 def save_an_attribute(run):
     shutil.rmtree(run)
-    Attribute("x", np.ones(2, np.float32), np.ones(2, np.float32), 1.0, 4, "0" * 16).save(run)
+    ones = np.ones(2, np.float32)
+    Attribute(name="x", weights=ones, midpoint=ones, direction=ones, word_weights=ones, fingerprint="0" * 16).save(run)
 
 
 def replace_by_a_file(run):
