@@ -348,6 +348,45 @@ def test_the_loop_keeps_what_already_is_there(quality):
     assert one.text == text and one.reached and one.similarity == 1 and one.strengths == {"quality": 0.0}
 
 
+def test_words_far_apart_take_two_rounds(quality):
+    (one,) = shifting.shift(Parrot(), ["bad food was cold and warm and bad"], quality, 1, candidates=8)
+    assert one.reached and one.text.endswith("food was cold and warm and great")
+
+
+def test_whole_sentences_are_candidates_too(quality):
+    texts = ["cold and bad"]
+    found = shifting._whole(Parrot(), texts, Parrot().encode(texts), shifting.Target([quality], [1.0]))
+    assert "the food was great" in found[0]
+
+
+def judged(vae, source, candidates, target):
+    latent = vae.encode([source])[0]
+    pool = shifting._Pool(source, latent, target.scores(latent[None])[0])
+    for texts in ([source], candidates):
+        shifting._judge(vae, [pool], [dict.fromkeys(texts, 1.0)], target, 2.0)
+    return pool.best.text
+
+
+def test_what_shall_be_kept_decides_between_equals(quality):
+    weights = np.zeros(Parrot.dim, np.float32)
+    weights[6] = 1
+    cold = dataclasses.replace(made(weights), name="cold")
+    candidates = ["cold food was great", "warm food was great"]
+    assert judged(Parrot(), "food was bad", candidates, shifting.Target([quality], [1.0])) == candidates[0]
+    assert judged(Parrot(), "food was bad", candidates, shifting.Target([quality, cold], [1.0, 0.0])) == candidates[1]
+
+
+@pytest.mark.parametrize(("usual", "expected"), [(10.0, "cold food was great"), (1.0, "food was great")])
+def test_a_text_need_not_be_likelier_than_its_source(quality, usual, expected):
+    class Judging(Parrot):
+        def nats(self, texts, latents):
+            per_word = {"cold food was bad": usual, "cold food was great": 10.0}
+            return np.array([per_word.get(text, 1.0) * (len(text.split()) + 1) for text in texts])
+
+    candidates = ["cold food was great", "food was great"]
+    assert judged(Judging(), "cold food was bad", candidates, shifting.Target([quality], [1.0])) == expected
+
+
 def test_more_certainty_is_reached_less_often(quality):
     sure, unsure = (
         shifting.shift(Parrot(), ["the food was bad"], quality, 1, candidates=4, certainty=c)[0] for c in (0.999, 0.9)

@@ -466,6 +466,9 @@ def test_texts_begin_with_their_prefixes(small_vae, sentences):
         assert all(text.startswith(prefix) for text, prefix in zip(written, prefixes, strict=True))
     free = small_vae.decode(latents)
     assert small_vae.decode(latents, prefixes=[""] * 8) == free
+    assert small_vae.decode(latents, prefixes=prefixes)[1] == free[1]  # it has no prefix, whatever the others have
+    several = small_vae.decode(latents, prefixes=prefixes, temperature=1, candidates=2, seed=0)
+    assert all(text.startswith(prefix) for text, prefix in zip(several, prefixes, strict=True))
     with pytest.raises(ValueError, match="8 latents need as many prefixes, got 1"):
         small_vae.decode(latents, prefixes=["a"])
     with pytest.raises(ValueError, match="choose prefixes or beams"):
