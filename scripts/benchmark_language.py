@@ -50,7 +50,7 @@ CORPORA = {
     "multi30k": Corpus(
         ("multi30k/train.tsv", "multi30k/valid.tsv", "multi30k/test.tsv"),
         "1",
-        {"latent_dim": 32, "epochs": 1.0},
+        {"latent_dim": 32, "epochs": 3.0},
     ),
 }
 NO_REMEDY = {"beta": 1.0, "free_bits": 0.0, "latent_dropout": 0.0}
@@ -63,13 +63,15 @@ METHODS: dict[str, dict[str, Any]] = {
     "bn": NO_REMEDY | {"schedule": "linear", "ramp": 0.25, "bn_gamma": 0.6},
     "ae_fb": NO_REMEDY
     | {"free_bits": 0.25, "schedule": "linear", "warmup": 0.15, "ramp": 0.15, "reset_decoder": True},
-    "fb": NO_REMEDY | {"free_bits": 0.25},
+    "fb": NO_REMEDY | {"free_bits": 0.3},
     "low_beta": LOW_BETA,
     "denoise": LOW_BETA | {"noise_drop": 0.1},
     "guided": LOW_BETA | {"latent_dropout": 0.1},
     "rate": NO_REMEDY | {"free_bits": 0.6, "schedule": "linear", "warmup": 0.3, "ramp": 0.3},
     "rate_guided": NO_REMEDY
     | {"free_bits": 0.75, "schedule": "linear", "warmup": 0.3, "ramp": 0.3, "latent_dropout": 0.1, "epochs": 6.0},
+    "rate_high": NO_REMEDY
+    | {"free_bits": 1.1, "schedule": "linear", "warmup": 0.15, "ramp": 0.25, "latent_dropout": 0.1, "epochs": 6.0},
     "mmd": NO_REMEDY | {"beta": 0.02, "mmd": 100.0},
 }  # fmt: skip
 MEASURES = {
