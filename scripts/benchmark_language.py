@@ -63,7 +63,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "bn": NO_REMEDY | {"schedule": "linear", "ramp": 0.25, "bn_gamma": 0.6},
     "ae_fb": NO_REMEDY
     | {"free_bits": 0.25, "schedule": "linear", "warmup": 0.15, "ramp": 0.15, "reset_decoder": True},
-    "fb": NO_REMEDY | {"free_bits": 0.3},
+    "fb": NO_REMEDY | {"free_bits": 0.25},
+    "floor": NO_REMEDY | {"free_bits": 0.3, "schedule": "linear", "warmup": 0.1, "ramp": 0.2},
     "low_beta": LOW_BETA,
     "denoise": LOW_BETA | {"noise_drop": 0.1},
     "guided": LOW_BETA | {"latent_dropout": 0.1},

@@ -363,7 +363,7 @@ def judged(vae, source, candidates, target):
     latent = vae.encode([source])[0]
     pool = shifting._Pool(source, latent, target.scores(latent[None])[0])
     for texts in ([source], candidates):
-        shifting._judge(vae, [pool], [dict.fromkeys(texts, 1.0)], target, 2.0)
+        shifting._judge(vae, [pool], [dict.fromkeys(texts, 1.0)], target)
     return pool.best.text
 
 
@@ -388,10 +388,41 @@ def test_a_text_need_not_be_likelier_than_its_source(quality, usual, expected):
 
 
 def test_more_certainty_is_reached_less_often(quality):
+    calibrated = dataclasses.replace(quality, typical=(-10.0, 10.0))
     sure, unsure = (
-        shifting.shift(Parrot(), ["the food was bad"], quality, 1, candidates=4, certainty=c)[0] for c in (0.999, 0.9)
+        shifting.shift(Parrot(), ["the food was bad"], calibrated, 1, candidates=4, certainty=c)[0]
+        for c in (0.999, 0.9)
     )
     assert sure.text == unsure.text and unsure.reached and not sure.reached
+
+
+@pytest.mark.parametrize(
+    ("typical", "certainty", "sign", "expected"),
+    [
+        ((-9.0, 9.0), 0.9, 1, np.log(9)),
+        ((-9.0, 0.5), 0.9, 1, 0.5),
+        ((-0.7, 9.0), 0.9, -1, 0.7),
+        ((3.0, 9.0), 0.9, -1, 0.1),
+        ((-9.0, 0.5), 0.3, 1, np.log(3 / 7)),
+    ],
+    ids=["certainty", "typical", "negative side", "nothing typical", "unsure"],
+)
+def test_no_more_is_asked_than_is_typical_of_the_class(quality, typical, certainty, sign, expected):
+    assert dataclasses.replace(quality, typical=typical).asked(certainty, sign) == pytest.approx(expected)
+
+
+def test_what_is_missing_adds_up_and_weighs_the_same_for_an_unsure_attribute(quality):
+    sure = dataclasses.replace(quality, typical=(-9.0, 9.0))
+    unsure = dataclasses.replace(quality, typical=(-0.5, 0.5), name="unsure")
+    target = shifting.Target([sure, unsure, sure], [1.0, -1.0, 0.0], 0.9)
+    whole = np.log(9)
+    odds = np.array([[whole, 0.5, np.inf], [whole + 1, 0.25, np.inf], [whole - 1, 0.0, np.inf]])
+    np.testing.assert_allclose(target.missing(odds), [0, whole / 2, 1 + whole], rtol=1e-6)
+
+
+def test_few_examples_calibrate_what_typical_is(small_vae, sentences):
+    few = Attribute.fit(small_vae, sentences[:3], sentences[3:6])
+    assert few.typical[0] < 0 < few.typical[1] and few.typical[1] >= few.reading[0] > 0
 
 
 @pytest.mark.parametrize(

@@ -286,10 +286,10 @@ def test_samples_come_from_the_prior(watched):
 
 def test_one_importance_sample_is_the_direct_estimate(small_vae, sentences):
     texts, posterior = sentences[:3], small_vae.posterior(sentences[:3])
-    generator = torch.Generator().manual_seed(4)
+    seeds = torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(4)).tolist()
     for i, text in enumerate(texts):
         one = posterior[i : i + 1]
-        latents = one.sample(generator=generator)
+        latents = one.sample(generator=torch.Generator().manual_seed(seeds[i]))
         ids = torch.tensor(small_vae.decoder_rows([text]))
         with torch.no_grad():
             likelihood = -reconstruction_nats(small_vae.model.decode(latents, ids), ids)

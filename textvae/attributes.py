@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ARRAYS = {"direction", "weights", "midpoint", "word_weights"}
 WILSON_Z = 1.96  # 95%
+LEAST = 0.1  # log-odds that are asked for where even typical examples have none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ class Attribute:
         threshold: Score at which both classes are equally likely.
         word_weights: Log-odds that each token of a text adds when its words are read too, shape (V,).
         reading: Log-odds that each unit of score adds then, and a constant.
+        typical: Log-odds, by `read`, of the middle one of the negative and of the positive held-out examples, but of a
+            score of -1 and 1 at least.
         accuracy: Share of held-out examples whose score has the right sign, by cross-validation; None if not fitted.
         scored: Number of them.
         examples: Number of examples it was fitted on.
@@ -61,6 +64,7 @@ class Attribute:
     threshold: float = 0.0
     word_weights: Array
     reading: tuple[float, float] = (1.0, 0.0)
+    typical: tuple[float, float] = (-1.0, 1.0)
     accuracy: float | None = None
     scored: int = 0
     examples: int = 0
@@ -112,6 +116,9 @@ class Attribute:
         probe = probe or best_probe(examples, seed)
         score = LinearScore.fit(examples, probe)
         of_score, of_words, constant = held_out.weigh()
+        if not of_score and not of_words:
+            of_score = LEAST  # the examples are too few to calibrate anything, not to point somewhere
+        read = of_score * held_out.scores + of_words * held_out.words + constant
         weights, offset = fit_words(examples)
         slope, threshold = held_out.calibrate()
         return cls(
@@ -123,6 +130,10 @@ class Attribute:
             threshold=threshold,
             word_weights=np.asarray(of_words * weights, np.float32),
             reading=(of_score, constant + of_words * offset),
+            typical=(
+                min(float(np.median(read[~held_out.positive])), -of_score),
+                max(float(np.median(read[held_out.positive])), of_score),
+            ),
             accuracy=held_out.accuracy,
             scored=len(held_out.positive),
             examples=len(texts),
@@ -234,6 +245,15 @@ class Attribute:
         odds = of_score * self.score(latents) + _words(vae, texts) @ self.word_weights + constant
         return np.asarray(odds, np.float32)
 
+    def asked(self, certainty: float, sign: float) -> float:
+        """Return the log-odds from which a text counts as having the attribute, or its opposite for a negative sign.
+
+        They are those of the certainty, in (0, 1), or those that are typical of the class where examples were too few
+        to be as sure as that.
+        """
+        typical = sign * self.typical[int(sign > 0)]
+        return min(math.log(certainty / (1 - certainty)), max(typical, LEAST))
+
     def move(self, latents: ArrayLike, strength: float = 1.0) -> Array:
         """Return latents + strength * direction, shape (N, D): plain arithmetic; strength 1 raises the score by 2."""
         return np.asarray(latents, np.float32) + np.float32(strength) * self.direction
@@ -280,7 +300,7 @@ class Attribute:
         facts, arrays = read_json(folder / "attribute.json"), load_file(folder / "direction.safetensors")
         if set(facts) != cls._facts() or set(arrays) != ARRAYS:
             raise CorruptFileError(f"{folder} does not hold what an attribute does: fit it again")
-        facts["reading"] = tuple(facts["reading"])
+        facts |= {key: tuple(facts[key]) for key in ("reading", "typical")}
         return cls(**(facts | arrays))
 
 

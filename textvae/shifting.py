@@ -24,7 +24,7 @@ LONGEST_SPAN = 3  # words that one local rewrite replaces
 WORD = 0.1  # nats of log-odds that a longer span must gain for each word
 FURTHER = (1.5, 3.0)  # strengths that candidates are written at, times the one that is asked for
 TEMPERATURE = 1.0  # of the candidates beside the likeliest one
-ROUNDS = 2  # local rewrites on top of each other
+ROUNDS = 2  # local rewrites on top of each other, for each attribute
 # What weighs: all words kept, a nat for each word more than the source has, a nat of log-odds that is missing.
 CONTENT, FLUENCY, SURENESS = 16.0, 5.0, 3.0
 
@@ -43,7 +43,7 @@ class Shifted:
         similarity: Of the words in their order, 0 to 1, as in `word_similarity`.
         nats: -log p(text) in nats per sentence, of the decoder without a latent; for a model trained without latent
             dropout, given the text's own latent.
-        reached: Whether the probability is the one asked for.
+        reached: Whether each attribute is there with the certainty asked for, or as surely as is typical of its class.
     """
 
     source: str
@@ -73,10 +73,12 @@ class Target:
     Attributes:
         attributes: M attributes; those with a strength of 0 are kept as they are.
         strengths: As many.
+        certainty: Probability that the moved ones shall have.
     """
 
     attributes: Sequence[Attribute]
     strengths: Sequence[float]
+    certainty: float = 0.9
 
     def scores(self, latents: Array) -> Array:
         """Return the score of each attribute, shape (N, M)."""
@@ -101,12 +103,26 @@ class Target:
         return latents + geometry.raise_scores(weights, directions, changes_NM)
 
     def read(self, vae: TextVAE, texts: Sequence[str], latents: Array) -> Array:
-        """Return the log-odds (N,) of the attribute that is least surely on the side asked for."""
-        odds = [np.full(len(texts), np.inf, np.float32)]  # nothing asked is surely there
-        for attribute, strength in zip(self.attributes, self.strengths, strict=True):
+        """Return the log-odds (N, M) that each attribute is on the side asked for; of those to be kept infinity."""
+        odds_NM = np.full((len(texts), len(self.attributes)), np.inf, np.float32)  # nothing asked is surely there
+        for m, (attribute, strength) in enumerate(zip(self.attributes, self.strengths, strict=True)):
             if strength:
-                odds.append(np.sign(strength) * attribute.read(vae, texts, latents))
-        return np.min(odds, 0)
+                odds_NM[:, m] = np.sign(strength) * attribute.read(vae, texts, latents)
+        return odds_NM
+
+    def missing(self, odds_NM: Array) -> Array:
+        """Return by how much log-odds (N, M) fall short, summed over the attributes, shape (N,).
+
+        Where less than the certainty is asked of an attribute, what is missing counts for as much more.
+        """
+        whole = math.log(self.certainty / (1 - self.certainty))
+        total = np.zeros(len(odds_NM), np.float32)
+        for m, (attribute, strength) in enumerate(zip(self.attributes, self.strengths, strict=True)):
+            if strength:
+                asked = attribute.asked(self.certainty, strength)
+                scale = whole / asked if 0 < asked < whole else 1.0
+                total += scale * np.maximum(asked - odds_NM[:, m], 0)
+        return total
 
     def drift(self, latents: Array, origin: Array) -> Array:
         """Return by how much the scores of the kept attributes differ from those of the origin (D,), shape (N,)."""
@@ -149,24 +165,23 @@ def shift(
     names = [each.name for each in [*attributes, *keep]]
     if len(set(names)) < len(names):
         raise ValueError(f"two of the attributes have the same name, of {', '.join(names)}: fit one with another name")
-    target = Target([*attributes, *keep], [*strengths, *[0.0] * len(keep)])
+    target = Target([*attributes, *keep], [*strengths, *[0.0] * len(keep)], certainty)
     texts = gate_texts(texts)
     latents = vae.encode(texts)
-    goal = math.log(certainty / (1 - certainty))
     scores_NM = target.scores(latents)
     pools = [_Pool(*facts) for facts in zip(texts, latents, scores_NM, strict=True)]
     if candidates == 1 or not any(strengths):
-        _judge(vae, pools, [{text: 1.0} for text in vae.decode(target.move(latents))], target, goal)
-        return [pool.result(target, goal) for pool in pools]
-    _judge(vae, pools, [{text: 0.0} for text in texts], target, goal)  # it may have what is asked for
-    _judge(vae, pools, _whole(vae, texts, latents, target), target, goal)
-    for turn in range(ROUNDS):
-        going = [pool for pool in pools if turn == 0 or pool.best.log_odds < goal]
+        _judge(vae, pools, [{text: 1.0} for text in vae.decode(target.move(latents))], target)
+        return [pool.result(target) for pool in pools]
+    _judge(vae, pools, [{text: 0.0} for text in texts], target)  # it may have what is asked for
+    _judge(vae, pools, _whole(vae, texts, latents, target), target)
+    for turn in range(ROUNDS * np.count_nonzero(strengths)):
+        going = [pool for pool in pools if turn == 0 or pool.best.missing > 0]
         if going:
             starts = [pool.source if turn == 0 else pool.best.text for pool in going]
             found = _local(vae, starts, target, candidates, None if seed is None else seed + turn)
-            _judge(vae, going, found, target, goal)
-    return [pool.result(target, goal) for pool in pools]
+            _judge(vae, going, found, target)
+    return [pool.result(target) for pool in pools]
 
 
 @dataclass(frozen=True)
@@ -174,7 +189,8 @@ class _Candidate:
     text: str
     further: float
     scores: Array
-    log_odds: float
+    log_odds: float  # of the least sure attribute
+    missing: float
     similarity: float
     nats: float
     worth: float
@@ -187,9 +203,9 @@ class _Pool:
         self.source, self.latent, self.scores = source, latent, scores
         self.seen: set[str] = set()
         self.usual = 0.0  # nats per word of the source, once it is judged
-        self.best = _Candidate("", 0.0, scores, -np.inf, 0.0, np.inf, -np.inf)
+        self.best = _Candidate("", 0.0, scores, -np.inf, np.inf, 0.0, np.inf, -np.inf)
 
-    def result(self, target: Target, goal: float) -> Shifted:
+    def result(self, target: Target) -> Shifted:
         names = [attribute.name for attribute in target.attributes]
         best = self.best
         before, after = (dict(zip(names, map(float, s), strict=True)) for s in (self.scores, best.scores))
@@ -197,14 +213,14 @@ class _Pool:
         strengths = {name: best.further * strength for name, strength in zip(names, target.strengths, strict=True)}
         return Shifted(
             self.source, best.text, strengths, before, after, probability, best.similarity, best.nats,
-            bool(best.log_odds >= goal),
+            best.missing == 0,
         )  # fmt: skip
 
 
 Found = list[dict[str, float]]  # for each text its candidates, and how many times the strengths they were written at
 
 
-def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target, goal: float) -> None:
+def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target) -> None:
     """Read the candidates again and keep the best of each pool."""
     owners = [
         (pool, text, further)
@@ -218,11 +234,11 @@ def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target, g
     latents = vae.encode(texts)
     unseen = vae.model.config.latent_dropout > 0  # the decoder then is a language model
     nats = vae.nats(texts, np.zeros_like(latents) if unseen else latents)
-    scores, log_odds = target.scores(latents), target.read(vae, texts, latents)
-    for (pool, text, further), latent, score, odds, nat in zip(owners, latents, scores, log_odds, nats, strict=True):
+    scores, odds_NM = target.scores(latents), target.read(vae, texts, latents)
+    facts = zip(owners, latents, scores, odds_NM.min(1), target.missing(odds_NM), nats, strict=True)
+    for (pool, text, further), latent, score, odds, missing, nat in facts:
         pool.seen.add(text)
         similarity = word_similarity(pool.source, text)
-        missing = max(0.0, goal - float(odds))
         drift = float(target.drift(latent[None], pool.latent)[0])
         per_word = float(nat) / (len(text.split()) + 1)
         if text == pool.source:
@@ -230,7 +246,7 @@ def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target, g
         unlikely = max(0.0, per_word - pool.usual)
         worth = CONTENT * similarity - FLUENCY * unlikely - SURENESS * missing - drift
         if worth > pool.best.worth:
-            pool.best = _Candidate(text, further, score, float(odds), similarity, float(nat), worth)
+            pool.best = _Candidate(text, further, score, float(odds), float(missing), similarity, float(nat), worth)
 
 
 def _whole(vae: TextVAE, texts: Sequence[str], latents: Array, target: Target) -> Found:
@@ -281,11 +297,11 @@ def _spans(vae: TextVAE, texts: Sequence[str], target: Target, most: int) -> lis
         for words, spans in zip((text.split() for text in texts), everything, strict=True)
         for i, j in spans
     ]
-    log_odds = target.read(vae, without, vae.encode(without))
+    missing = target.missing(target.read(vae, without, vae.encode(without)))
     chosen, start = [], 0
     for spans in everything:
         lengths = np.array([j - i for i, j in spans])
-        gains = log_odds[start : start + len(spans)] - WORD * lengths
+        gains = -missing[start : start + len(spans)] - WORD * lengths
         start += len(spans)
         chosen.append([spans[k] for k in np.argsort(-gains, kind="stable")[:most]])
     return chosen

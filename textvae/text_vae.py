@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from safetensors import SafetensorError
-from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from . import geometry
@@ -411,7 +410,7 @@ class TextVAE:
 
     @torch.inference_mode()
     def log_likelihood(
-        self, texts: Sequence[str], /, *, num_samples: int = 128, seed: int = 0, batch_size: int = 256
+        self, texts: Sequence[str], /, *, num_samples: int = 128, seed: int = 0, batch_size: int = 1024
     ) -> Array:
         """Return the importance-weighted estimate of log p(x) of each text (Burda et al. 2016, eq. 8).
 
@@ -430,28 +429,30 @@ class TextVAE:
         posterior = self.posterior(texts)
         rows = wrap(self.tokenizer, texts, self.model.config)
         prior = DiagonalGaussian.standard(self.dim)
-        generator = torch.Generator().manual_seed(seed)
+        seeds = torch.randint(2**62, (len(texts),), generator=torch.Generator().manual_seed(seed)).tolist()
         result = torch.empty(len(texts))
         with autocast(self.device):
-            for i, row in enumerate(rows):
-                one = DiagonalGaussian(
-                    posterior.mean[i].expand(num_samples, -1), posterior.log_std[i].expand(num_samples, -1)
+            for chosen in _by_length(rows, max(1, batch_size // num_samples)):
+                likely = posterior[chosen]
+                # A text's samples are its own, whatever texts are beside it in the batch.
+                sources = [torch.Generator().manual_seed(seeds[i]) for i in chosen]
+                noise = [torch.randn(num_samples, self.dim, generator=source) for source in sources]
+                latents_KBD = likely.mean + likely.std * torch.stack(noise, 1)
+                ids, mask = pad([rows[i] for i in chosen], self.model.config.pad_token_id)
+                labels_KBT = ids.masked_fill(mask == 0, IGNORED).expand(num_samples, -1, -1)
+                nats = [
+                    self.model.nats(latents.to(self.device), labels.to(self.device)).cpu()
+                    for latents, labels in zip(
+                        latents_KBD.flatten(0, 1).split(batch_size),
+                        labels_KBT.flatten(0, 1).split(batch_size),
+                        strict=True,
+                    )
+                ]
+                likelihood_KB = -torch.cat(nats).view(num_samples, -1)
+                result[chosen] = importance_weighted_bound(
+                    likelihood_KB, prior.log_prob(latents_KBD), likely.log_prob(latents_KBD)
                 )
-                latents_KD = one.sample(generator=generator)
-                likelihood_K = -self._nats(latents_KD, row, batch_size)
-                bound = importance_weighted_bound(
-                    likelihood_K[:, None], prior.log_prob(latents_KD)[:, None], one.log_prob(latents_KD)[:, None]
-                )
-                result[i] = bound[0]
         return result.numpy()
-
-    def _nats(self, latents_KD: Tensor, row: list[int], batch_size: int) -> Tensor:
-        labels_1T = torch.tensor([row], device=self.device)
-        parts = [
-            self.model.nats(latents.to(self.device), labels_1T.expand(len(latents), -1)).cpu()
-            for latents in latents_KD.split(batch_size)
-        ]
-        return torch.cat(parts)
 
     @torch.inference_mode()
     def nats(self, texts: Sequence[str], latents: ArrayLike, /, *, batch_size: int = 64) -> Array:

@@ -235,6 +235,7 @@ class GRUDecoder(LatentDecoder):
             start = torch.tanh(self.initial(latents)).float()
             state = start.unflatten(-1, (self.config.num_hidden_layers, -1)).transpose(0, 1).contiguous()
         states_BTG, state = self.gru(inputs_BTI, state)
+        states_BTG = states_BTG.contiguous()  # a product with the GRU's own strides would copy the weight per sentence
         return self.projection(self.dropout(states_BTG)) + self.skip(latents).unsqueeze(1), state
 
     def forward(self, input_ids, latents, past_key_values=None, use_cache=None, return_dict=None):  # noqa: D102
