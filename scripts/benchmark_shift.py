@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import logging
-import math
 import random
 import statistics
 import sys
@@ -26,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from corpus_reader import read, split
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
@@ -47,7 +47,6 @@ SIDES = {  # negative and positive class of each attribute of our own corpus
     "brand_authority": ("0", "2"),
 }  # fmt: skip
 SEEN_BY_SECOND = 20_000  # training sentences of the second judge
-TELLING = 1.0  # nats of log-odds from which a word is taken for one of the attribute
 
 Sides = tuple[list[str], list[str]]  # texts of the negative and of the positive class
 
@@ -283,50 +282,49 @@ class Bench:
 
     def own(self) -> list[dict[str, Any]]:
         """Move two attributes at once on our own corpus, whose attributes are known."""
-        texts, table = read_own("train")
+        texts, table, _ = read_own("train")
         vae = train(texts, self.arguments.own_run, OWN_TRAINING, valid=read_own("valid")[0], resume=True)
-        held_out, held_table = read_own("test")
-        attributes, judges, telling, right_on = {}, {}, {}, {}
+        held_out, held_table, topics = read_own("test")
+        attributes = {}
         for name, (low, high) in SIDES.items():
             sides = [[t for t, value in zip(texts, table[name], strict=True) if value == side] for side in (high, low)]
             attributes[name] = Attribute.fit(vae, *sides, name=name)
-            judges[name] = Judge(sides[0] + sides[1], [True] * len(sides[0]) + [False] * len(sides[1]))
-            telling[name] = telling_words(*sides)
-            known = [
-                (t, value == high) for t, value in zip(held_out, held_table[name], strict=True) if value in (low, high)
-            ]
-            right_on[name] = float((judges[name]([t for t, _ in known]) == [side for _, side in known]).mean())
+        right = [
+            reading[name].value == value
+            for name in SIDES
+            for reading, value in zip(map(read, held_out, topics), held_table[name], strict=True)
+        ]
         rows = []
-        for first, second in PAIRS:
-            both, kept, n = [], [], 0
+        for pair in PAIRS:
+            reached, kept, outputs = [], [], []
             for goals in itertools.product((0, 1), repeat=2):
-                now = [SIDES[name][1 - goal] for name, goal in zip((first, second), goals, strict=True)]
-                values = zip(held_out, held_table[first], held_table[second], strict=True)
-                chosen = [t for t, *has in values if has == now][: self.arguments.few // 2]
-                if not chosen:
-                    continue
-                n += len(chosen)
-                moved = [attributes[first], attributes[second]]
-                strengths = [2.0 * goal - 1 for goal in goals]
-                done = shift(
-                    vae, chosen, moved, strengths, candidates=self.arguments.candidates, certainty=CERTAINTY, seed=0
+                now, then = (
+                    [SIDES[name][side ^ goal] for name, goal in zip(pair, goals, strict=True)] for side in (1, 0)
                 )
-                out = [each.text for each in done]
-                right = [judges[name](out) == bool(goal) for name, goal in zip((first, second), goals, strict=True)]
-                both += (right[0] & right[1]).tolist()
-                kept += [
-                    content_kept(source, text, telling[first] | telling[second])
-                    for source, text in zip(chosen, out, strict=True)
-                ]
-            id = "shift.two" if (first, second) == PAIRS[0] else f"shift.two.{first}_{second}"
+                values = zip(held_out, topics, *(held_table[name] for name in pair), strict=True)
+                chosen = [(t, topic) for t, topic, *has in values if has == now][: self.arguments.few // 2]
+                done = shift(
+                    vae, [t for t, _ in chosen], [attributes[name] for name in pair], [2.0 * goal - 1 for goal in goals],
+                    candidates=self.arguments.candidates, certainty=CERTAINTY, seed=0,
+                )  # fmt: skip
+                for (source, topic), each in zip(chosen, done, strict=True):
+                    told, tells = read(source, topic), read(each.text, topic)
+                    reached.append([tells[name].value == value for name, value in zip(pair, then, strict=True)])
+                    telling = frozenset().union(*(told[name].words for name in pair))
+                    kept.append(content_kept(split(source), split(each.text), telling))
+                    outputs.append(f"{source}\t{each.text}")
+            id = "shift.two" if pair == PAIRS[0] else f"shift.two.{'_'.join(pair)}"
+            (self.arguments.output / f"{id}.tsv").write_text("\n".join(outputs) + "\n", encoding="utf-8")
+            alone = " and ".join(f"{share:.2f}" for share in np.mean(reached, 0))
             note = (
-                f"{first} and {second} both turned, test sentences of data/; judges on words, right on "
-                f"{', '.join(f'{right_on[name]:.1%}' for name in (first, second))} of the sources; content: words of "
-                f"four letters or more whose log-odds for either are below {TELLING:g} nat"
+                f"{' and '.join(pair)} both turned ({alone} alone), test sentences of data/, read off the phrase banks, "
+                f"which read {np.mean(right):.1%} of the sources' labels right; content: words of four letters or more "
+                "that tell neither"
             )
             kept_of = [share for share in kept if share is not None]
+            both = float(np.mean(np.all(reached, 1)))
             rows += [
-                row(f"{id}.both_reached", float(np.mean(both)), n=n, bar=">= 0.80", seed=0, note=note),
+                row(f"{id}.both_reached", both, n=len(reached), bar=">= 0.80", seed=0, note=note),
                 row(f"{id}.content_kept", float(np.mean(kept_of)), n=len(kept_of), bar=">= 0.80", seed=0, note=note),
             ]
         return rows
@@ -371,36 +369,20 @@ def bleu_at(curve: Sequence[tuple[float, float]], reached: float) -> float:
     return float(np.interp(reached, *map(list, zip(*points, strict=True)), right=0.0))
 
 
-def read_own(split: str) -> tuple[list[str], dict[str, list[str]]]:
-    """Return the texts of our own corpus and its labels by column."""
-    rows = list(read_rows(str(ROOT / "data" / f"{split}.tsv"), columns=list(SIDES)))
-    return [str(r["text"]) for r in rows], {name: [str(r[name]) for r in rows] for name in SIDES}
+def read_own(part: str) -> tuple[list[str], dict[str, list[str]], list[str]]:
+    """Return the texts of our own corpus, its labels by column, and the topics."""
+    rows = list(read_rows(str(ROOT / "data" / f"{part}.tsv"), columns=[*SIDES, "topic"]))
+    labels = {name: [str(r[name]) for r in rows] for name in SIDES}
+    return [str(r["text"]) for r in rows], labels, [str(r["topic"]) for r in rows]
 
 
-def telling_words(high: Sequence[str], low: Sequence[str]) -> set[str]:
-    """Return the words whose presence changes the log-odds of a class by `TELLING` nats or more."""
-    counts = [Counter(word for text in side for word in set(words(text))) for side in (high, low)]
-    return {
-        word
-        for word in counts[0] | counts[1]
-        if abs(math.log((counts[0][word] + 1) / (len(high) + 2)) - math.log((counts[1][word] + 1) / (len(low) + 2)))
-        >= TELLING
-    }
-
-
-def words(text: str) -> list[str]:
-    """Return the words of a text in lower case, without punctuation around them."""
-    return [stripped for word in text.lower().split() if (stripped := word.strip(".,!?;:"))]
-
-
-def content_kept(source: str, text: str, telling: set[str]) -> float | None:
+def content_kept(source: list[str], text: list[str], telling: Iterable[int]) -> float | None:
     """Return how many of the source's content words are still there, as a share; None if it has none.
 
     Content words have four letters or more and do not tell an attribute.
     """
-    content = [word for word in words(source) if len(word) > 3 and word not in telling]
-    there = Counter(words(text))
-    return sum((Counter(content) & there).values()) / len(content) if content else None
+    content = Counter(word for i, word in enumerate(source) if len(word) > 3 and i not in set(telling))
+    return (content & Counter(text)).total() / content.total() if content else None
 
 
 def draw(curves: dict[str, list[tuple[float, float]]]) -> None:
