@@ -73,6 +73,8 @@ METHODS: dict[str, dict[str, Any]] = {
     | {"free_bits": 0.75, "schedule": "linear", "warmup": 0.3, "ramp": 0.3, "latent_dropout": 0.1, "epochs": 6.0},
     "rate_high": NO_REMEDY
     | {"free_bits": 1.1, "schedule": "linear", "warmup": 0.15, "ramp": 0.25, "latent_dropout": 0.1, "epochs": 6.0},
+    "rate_max": NO_REMEDY
+    | {"free_bits": 1.5, "schedule": "linear", "warmup": 0.15, "ramp": 0.25, "latent_dropout": 0.1, "epochs": 6.0},
     "mmd": NO_REMEDY | {"beta": 0.02, "mmd": 100.0},
 }  # fmt: skip
 MEASURES = {
