@@ -1,8 +1,8 @@
 """Attribute shift: plain arithmetic and the closed loop, judged from outside; into results/shift.json.
 
-    python scripts/benchmark_shift.py --data DATA --run RUN --lm FOLDER [--parts yelp,curve,tense,fewshot,own]
+    python scripts/benchmark_shift.py --data DATA --run RUN --lm FOLDER [--parts yelp,curve,tense,fewshot,own,content]
         [--negative FILE --positive FILE [--negative-references FILE --positive-references FILE]]
-        [--past FILE --present FILE] [--own-run runs/own]
+        [--past FILE --present FILE] [--own-run runs/own] [--content-runs RUN ...]
 
 DATA holds yelp/, RUN was trained on its train.tsv. By default the development halves are shifted; other files are given
 one sentence a line, and references as their rewrites, in the same order. What is written goes to --output, one sentence
@@ -47,6 +47,8 @@ SIDES = {  # negative and positive class of each attribute of our own corpus
     "brand_authority": ("0", "2"),
 }  # fmt: skip
 SEEN_BY_SECOND = 20_000  # training sentences of the second judge
+SEEN_BY_ATTRIBUTE = 20_000  # training sentences of an attribute where recipes are compared
+AT_ACCURACY = 75
 
 Sides = tuple[list[str], list[str]]  # texts of the negative and of the positive class
 
@@ -103,6 +105,9 @@ def main() -> None:
     parser.add_argument("--past", type=Path)
     parser.add_argument("--present", type=Path)
     parser.add_argument("--own-run", type=Path, default=Path("runs/own"), help="run on data/, trained if not there")
+    parser.add_argument(
+        "--content-runs", type=Path, nargs="*", default=[], help="runs of other recipes on yelp/, for the part content"
+    )
     parser.add_argument("--output", type=Path, default=Path("runs/shift"), help="folder for what is written")
     parser.add_argument("--limit", type=int, default=500, help="sentences of each class, of development halves")
     parser.add_argument("--few", type=int, default=100, help="sentences of each class for the curve and few examples")
@@ -280,6 +285,32 @@ class Bench:
             row("shift.fewshot.accuracy_drop", statistics.mean(drops), n=2 * len(self.few[0]), bar="<= 10", note=note)
         ]
 
+    def content(self) -> list[dict[str, Any]]:
+        """Compare what latents of other recipes keep: plain arithmetic at one accuracy, and the closed loop."""
+        rows = []
+        labels = ["positive" if label else "negative" for label in self.labels]
+        for run in self.arguments.content_runs:
+            self.vae = TextVAE.from_pretrained(run)
+            attribute = Attribute.fit_labels(self.vae, self.train[:SEEN_BY_ATTRIBUTE], labels[:SEEN_BY_ATTRIBUTE])
+            curve = []
+            for strength in STRENGTHS:
+                written = self.plain(attribute, self.few, strength)
+                curve.append((100 * accuracy(self.judge, written), of_sides(written, self.few)))
+            written = self.loop(attribute, self.few)
+            rebuilt = of_sides(tuple(self.vae.reconstruct(side) for side in self.few), self.few)  # type: ignore[arg-type]
+            n, note = 2 * len(self.few[0]), f"{self.split}; attribute of {SEEN_BY_ATTRIBUTE:,} sentences"
+            rows += [
+                row(f"shift.content.{run.name}.{key}", value, n=n, seed=0, note=note)
+                for key, value in {
+                    "reconstruction_bleu": rebuilt,
+                    "attribute_accuracy": 100 * (attribute.accuracy or 0),
+                    f"plain_self_bleu_at_{AT_ACCURACY}": bleu_at(curve, AT_ACCURACY),
+                    "loop_accuracy": 100 * accuracy(self.judge, written),
+                    "loop_self_bleu": of_sides(written, self.few),
+                }.items()
+            ]
+        return rows
+
     def own(self) -> list[dict[str, Any]]:
         """Move two attributes at once on our own corpus, whose attributes are known."""
         texts, table, _ = read_own("train")
@@ -304,7 +335,7 @@ class Bench:
                 values = zip(held_out, topics, *(held_table[name] for name in pair), strict=True)
                 chosen = [(t, topic) for t, topic, *has in values if has == now][: self.arguments.few // 2]
                 done = shift(
-                    vae, [t for t, _ in chosen], [attributes[name] for name in pair], [2.0 * goal - 1 for goal in goals],
+                    vae, [t for t, _ in chosen], [attributes[name] for name in pair], [2.0 * g - 1 for g in goals],
                     candidates=self.arguments.candidates, certainty=CERTAINTY, seed=0,
                 )  # fmt: skip
                 for (source, topic), each in zip(chosen, done, strict=True):
@@ -317,8 +348,8 @@ class Bench:
             (self.arguments.output / f"{id}.tsv").write_text("\n".join(outputs) + "\n", encoding="utf-8")
             alone = " and ".join(f"{share:.2f}" for share in np.mean(reached, 0))
             note = (
-                f"{' and '.join(pair)} both turned ({alone} alone), test sentences of data/, read off the phrase banks, "
-                f"which read {np.mean(right):.1%} of the sources' labels right; content: words of four letters or more "
+                f"{' and '.join(pair)} both turned ({alone} alone), test sentences of data/, read off the phrase "
+                f"banks, which read {np.mean(right):.1%} of the sources' labels right; content: words of four letters or more "
                 "that tell neither"
             )
             kept_of = [share for share in kept if share is not None]
