@@ -349,8 +349,8 @@ class Bench:
             alone = " and ".join(f"{share:.2f}" for share in np.mean(reached, 0))
             note = (
                 f"{' and '.join(pair)} both turned ({alone} alone), test sentences of data/, read off the phrase "
-                f"banks, which read {np.mean(right):.1%} of the sources' labels right; content: words of four letters or more "
-                "that tell neither"
+                f"banks, which read {np.mean(right):.1%} of the sources' labels right; content: words of four letters "
+                "or more that tell neither"
             )
             kept_of = [share for share in kept if share is not None]
             both = float(np.mean(np.all(reached, 1)))

@@ -145,6 +145,56 @@ def test_neither_padding_nor_neighbours_change_a_posterior(kind, fields):
         torch.testing.assert_close(together[i : i + 1].log_std, alone.log_std, rtol=1e-5, atol=1e-5)
 
 
+def kept(**fields):
+    shape = {"latent_dim": 16, "pooling_queries": 3, "pooling_width": 5, "keep_encoder": True}
+    return build("gpt2", **(shape | fields))
+
+
+@pytest.mark.parametrize("residual", [0.0, 0.3])
+def test_a_kept_encoder_gives_its_own_embedding_and_little_else(residual):
+    model = kept(residual=residual)
+    ids, mask = batch()
+    states = model.encoder.backbone(ids, mask).last_hidden_state
+    embedding = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    embedding = 4 * embedding / embedding.norm(dim=-1, keepdim=True)  # 16 dimensions: as long as a draw of N(0, I)
+    away = (model.encode(ids, mask).mean - embedding).norm(dim=-1)
+    if residual:
+        assert (away > 0.1).all() and (away < 4 * residual).all()
+    else:
+        assert away.max() < 1e-5
+
+
+def test_a_kept_encoder_stays_as_it_is():
+    model = kept(residual=0.3)
+    model.encoder.backbone.config.hidden_dropout_prob = 0.5
+    for module in model.encoder.backbone.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.5
+    ids, mask = batch()
+    still = model.encode(ids, mask).mean
+    model.train()
+    torch.testing.assert_close(model.encode(ids, mask).mean, still)
+    model(ids, mask, labels=ids).loss.backward()
+    learns = {name for name, parameter in model.encoder.named_parameters() if parameter.grad is not None}
+    assert not any(name.startswith("backbone") for name in learns)
+    assert {"mean.weight", "log_std.weight"} <= learns
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"latent_dim": 8}, "latent_dim must be 16, the width of the encoder that is kept, got 8"),
+        ({"residual": -0.1}, "residual is a length of at least 0"),
+        ({"keep_encoder": False, "residual": 0.1}, "goes with keep_encoder, got 0.1"),
+        ({"batch_norm_gamma": 0.5}, "choose TextVAEConfig.keep_encoder or batch_norm_gamma"),
+        ({"encoder_max_length": 513}, "encoder_max_length must be at most 512, got 513"),
+    ],
+)
+def test_what_does_not_go_with_a_kept_encoder(fields, message):
+    with pytest.raises(ValueError, match=message):
+        kept(**fields)
+
+
 @pytest.mark.parametrize("pooling", ["mean", "attention"])
 def test_every_token_reaches_the_posterior(pooling):
     model = build("gpt2", pooling=pooling)

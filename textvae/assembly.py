@@ -15,6 +15,8 @@ from .text_vae import TextVAE, load_tokenizers
 from .tokenization import load_tokenizer, train_tokenizer
 from .train_config import TrainConfig
 
+ENCODER_LENGTH = 256  # tokens that a pretrained encoder reads, as sentence encoders are used to
+
 
 def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase | None = None) -> TextVAE:
     """Return the model that training with these options starts from, with its tokenizers.
@@ -50,7 +52,9 @@ def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrained
     model_config = TextVAEConfig(
         encoder=encoder,
         decoder=decoder,
-        latent_dim=config.latent_dim or preset.latent_dim,
+        latent_dim=config.latent_dim or (encoder.hidden_size if config.keep_encoder else preset.latent_dim),
+        keep_encoder=config.keep_encoder,
+        residual=config.residual,
         pooling="mean" if backbone is not None else "attention",
         pooling_queries=preset.pooling_queries,
         prefix_length=preset.prefix_length,
@@ -58,6 +62,7 @@ def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrained
         bag_of_words=config.bow > 0,
         latent_dropout=config.latent_dropout,
         max_length=config.max_length,
+        encoder_max_length=None if backbone is None else _encoder_length(backbone.config, config.max_length),
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
@@ -70,6 +75,12 @@ def rebuild_model(folder: Path) -> TextVAE:
     """Return the untrained model that a run folder describes, with the folder's tokenizers."""
     config = TextVAEConfig.from_pretrained(folder)
     return TextVAE(TextVAEModel(config), *load_tokenizers(folder))
+
+
+def _encoder_length(config: Any, max_length: int) -> int:
+    """Return how many tokens a pretrained encoder shall read: what it can, since only the decoder's length costs."""
+    positions = getattr(config, "max_position_embeddings", None) or ENCODER_LENGTH
+    return max(max_length, min(ENCODER_LENGTH, positions))
 
 
 def load_lm(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -75,6 +75,10 @@ class TextVAEConfig(PreTrainedConfig):
             `pooling_queries` learnt queries reads, so that word order reaches the latent quickly.
         pooling_queries: Number of learnt queries.
         pooling_width: Width that each query reads.
+        keep_encoder: Whether mu is the encoder's own embedding, the mean of its states scaled to length sqrt(D), and
+            its weights stay as they are; D is then its width.
+        residual: Length of what `pooling_queries` learnt queries add to that embedding, over its length at most, so
+            that texts of nearly one meaning can be told apart.
         prefix_length: Latent vectors put before the tokens of a transformer decoder.
         batch_norm_gamma: Fixed scale of a batch normalisation of mu, which bounds the KL from below (BN-VAE, Zhu et
             al. 2020); None leaves mu as it is.
@@ -83,6 +87,7 @@ class TextVAEConfig(PreTrainedConfig):
         latent_dropout: Share of the texts of a training step whose latent the decoder does not see: zeros take its
             place, and it learns to write without one (Ho & Salimans 2022).
         max_length: Longest text in tokens, BOS and EOS included; longer texts are cut.
+        encoder_max_length: Longest text in tokens that the encoder reads; None for `max_length`.
         bos_token_id: First token of every decoded text.
         eos_token_id: Last token of every decoded text.
         pad_token_id: Padding.
@@ -101,11 +106,14 @@ class TextVAEConfig(PreTrainedConfig):
     pooling: Literal["mean", "attention"] = "attention"
     pooling_queries: int = 8
     pooling_width: int = 64
+    keep_encoder: bool = False
+    residual: float | int = 0.0
     prefix_length: int = 8
     batch_norm_gamma: float | int | None = None
     bag_of_words: bool = False
     latent_dropout: float | int = 0.0
     max_length: int = 64
+    encoder_max_length: int | None = None
     bos_token_id: int = 0
     eos_token_id: int = 1
     pad_token_id: int = 2
@@ -121,11 +129,26 @@ class TextVAEConfig(PreTrainedConfig):
                 raise ValueError(f"TextVAEConfig.{name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.latent_dropout < 1:
             raise ValueError(f"TextVAEConfig.latent_dropout must be in [0, 1), got {self.latent_dropout}")
-        for name, half, prefix in (("encoder", self.encoder, 0), ("decoder", self.decoder, self.prefix_length)):
-            positions = getattr(half, "max_position_embeddings", None) or -1
-            if 0 < positions < self.max_length + prefix:
+        if self.residual < 0 or (self.residual and not self.keep_encoder):
+            raise ValueError(
+                f"TextVAEConfig.residual is a length of at least 0 and goes with keep_encoder, got {self.residual}"
+            )
+        if self.keep_encoder and self.latent_dim != self.encoder.hidden_size:
+            raise ValueError(
+                f"TextVAEConfig.latent_dim must be {self.encoder.hidden_size}, the width of the encoder that is kept, "
+                f"got {self.latent_dim}"
+            )
+        if self.keep_encoder and self.batch_norm_gamma is not None:
+            raise ValueError("choose TextVAEConfig.keep_encoder or batch_norm_gamma, which would scale what is kept")
+        of_encoder = "max_length" if self.encoder_max_length is None else "encoder_max_length"
+        for name, half, field, room in (
+            ("encoder", self.encoder, of_encoder, 0),
+            ("decoder", self.decoder, "max_length", self.prefix_length),
+        ):
+            positions, length = getattr(half, "max_position_embeddings", None) or -1, getattr(self, field)
+            if 0 < positions < length + room:
                 raise ValueError(
-                    f"TextVAEConfig.max_length must be at most {positions - prefix}, got {self.max_length}: "
+                    f"TextVAEConfig.{field} must be at most {positions - room}, got {length}: "
                     f"the {name} has {positions} positions"
                 )
         super().__post_init__(**kwargs)

@@ -480,7 +480,8 @@ class TextVAE:
         """Return the encoder's token ids of each text."""
         if self.encoder_tokenizer is self.tokenizer:
             return wrap(self.tokenizer, texts, self.model.config)
-        return encoder_ids(self.encoder_tokenizer, texts, self.model.config.max_length)
+        config = self.model.config
+        return encoder_ids(self.encoder_tokenizer, texts, config.encoder_max_length or config.max_length)
 
     def decoder_rows(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the decoder's token ids of each text, BOS ... EOS."""

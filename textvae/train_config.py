@@ -15,6 +15,7 @@ PRETRAINED_LEARNING_RATE = 2e-4
 FINE_TUNING_LEARNING_RATE = 5e-4
 OF_THE_MODEL = (
     "size", "decoder", "encoder", "latent_dim", "vocab_size", "lowercase", "max_length", "bn_gamma", "dropout",
+    "keep_encoder", "residual",
 )  # fmt: skip
 
 
@@ -27,7 +28,10 @@ class TrainConfig:
         size: Width, depth and latent of the parts trained from scratch.
         decoder: "gru", "transformer", or the folder or hub id of a pretrained causal LM.
         encoder: Folder or hub id of a pretrained encoder; by default a small Transformer from scratch.
-        latent_dim: Latent dimensions; by default the size's.
+        keep_encoder: Leave the pretrained encoder as it is: mu is its own embedding, and so are the similarities.
+        residual: Length of what may be added to the embedding of --keep-encoder, as a share of its length, so that
+            texts of nearly one meaning can be told apart.
+        latent_dim: Latent dimensions; by default the size's, with --keep-encoder the encoder's width.
         vocab_size: Largest vocabulary of a tokenizer trained on the corpus; by default the size's.
         lowercase: Lower-case every text before the tokenizer that is trained on the corpus.
         max_length: Longest text in tokens; longer texts are cut.
@@ -68,6 +72,8 @@ class TrainConfig:
     size: Literal["tiny", "small", "base"] = "small"
     decoder: str = "gru"
     encoder: str | None = None
+    keep_encoder: bool = False
+    residual: float = 0.0
     latent_dim: int | None = None
     vocab_size: int | None = None
     lowercase: bool = False
@@ -118,6 +124,14 @@ class TrainConfig:
             _require(value is None or value >= 1, name, "must be at least 1", value)
         for name in ("beta", "free_bits", "bow", "mmd", "weight_decay", "noise_shuffle", "lr_warmup"):
             _require(getattr(self, name) >= 0, name, "must not be negative", getattr(self, name))
+        _require(
+            not self.keep_encoder or self.encoder is not None,
+            "keep_encoder",
+            "needs an --encoder to keep",
+            self.encoder,
+        )
+        _require(self.residual >= 0, "residual", "must not be negative", self.residual)
+        _require(not self.residual or self.keep_encoder, "residual", "goes with --keep-encoder", self.residual)
         for name in ("warmup", "ramp"):
             _require(0 <= getattr(self, name) <= 1, name, "must be a share in [0, 1]", getattr(self, name))
         rises = self.schedule in ("linear", "logistic")
@@ -157,7 +171,7 @@ class TrainConfig:
             return self.learning_rate
         if self.from_ is not None:
             return FINE_TUNING_LEARNING_RATE
-        if self.encoder is not None:
+        if self.encoder is not None and not self.keep_encoder:
             return PRETRAINED_LEARNING_RATE
         return LEARNING_RATES.get(self.decoder, PRETRAINED_LEARNING_RATE)
 

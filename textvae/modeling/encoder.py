@@ -22,17 +22,29 @@ class LatentEncoder(nn.Module):
         super().__init__()
         self.backbone = backbone if backbone is not None else build_backbone(config)
         hidden = config.encoder.hidden_size
-        if config.pooling == "attention":
+        self.kept = config.keep_encoder
+        self.residual = config.residual
+        if config.pooling == "attention" or self.residual:
             self.pooling: nn.Module = AttentionPooling(hidden, config.pooling_queries, config.pooling_width)
             hidden = config.pooling_queries * config.pooling_width
         else:
             self.pooling = MeanPooling()
         self.norm = nn.LayerNorm(hidden)
-        self.mean = nn.Linear(hidden, config.latent_dim)
+        if not self.kept or self.residual:
+            self.mean = nn.Linear(hidden, config.latent_dim)
         self.log_std = nn.Linear(hidden, config.latent_dim)
         self.gamma = config.batch_norm_gamma
         if self.gamma is not None:
             self.batch_norm = nn.BatchNorm1d(config.latent_dim, affine=False)
+        if self.kept:
+            self.backbone.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> LatentEncoder:
+        """Switch to training; an encoder that is kept has no dropout in it either."""
+        super().train(mode)
+        if self.kept:
+            self.backbone.eval()
+        return self
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> DiagonalGaussian:
         """Return the posterior of each row: mean and log_std of shape (B, D), float32.
@@ -45,13 +57,24 @@ class LatentEncoder(nn.Module):
         pooled_BP = self.pooling(states_BTH, attention_mask)
         with torch.autocast(pooled_BP.device.type, enabled=False):  # a posterior in bf16 would be a coarse grid
             pooled_BP = self.norm(pooled_BP.to(self.norm.weight.dtype))
-            mean_BD = self.mean(pooled_BP).float()
+            mean_BD = self._kept_mean(states_BTH, attention_mask, pooled_BP) if self.kept else self.mean(pooled_BP)
+            mean_BD = mean_BD.float()
             if self.gamma is not None:
                 mean_BD = self.gamma * self.batch_norm(mean_BD)  # Zhu et al. 2020, eq. 6
             below_BD = MAX_LOG_STD - INITIAL_LOG_STD - self.log_std(pooled_BP).float()
             # a soft bound: behind a hard one there is no gradient, and what overshoots it never comes back
             log_std_BD = (MAX_LOG_STD - F.softplus(below_BD)).clamp(min=MIN_LOG_STD)
         return DiagonalGaussian(mean_BD, log_std_BD)
+
+    def _kept_mean(self, states_BTH: Tensor, attention_mask: Tensor, pooled_BP: Tensor) -> Tensor:
+        """Return the embedding as long as a draw from N(0, I) is, and what may be added to it, shape (B, D)."""
+        embedding_BD = F.normalize(MeanPooling()(states_BTH.float(), attention_mask), dim=-1)
+        if self.residual:
+            added_BD = self.mean(pooled_BP).float()
+            embedding_BD = (
+                embedding_BD + self.residual * added_BD / (1 + added_BD.square().sum(-1, keepdim=True)).sqrt()
+            )
+        return embedding_BD.shape[-1] ** 0.5 * embedding_BD
 
 
 class MeanPooling(nn.Module):

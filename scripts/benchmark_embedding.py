@@ -1,0 +1,103 @@
+"""Embeddings that decode: similarity and reconstruction with a pretrained encoder; into results/embedding.json.
+
+    python scripts/benchmark_embedding.py --data DATA --encoder FOLDER [--runs DIR] [--only multi30k,yelp,scratch]
+
+DATA holds multi30k/, yelp/ and stsb/; FOLDER (or a hub id) is the sentence encoder that is kept. One model for each
+corpus is trained, or resumed, in --runs; reconstruction is measured on test sentences and similarity on STS-B dev, by
+the cosine of mu and by that of the encoder itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmark_shift import embedder
+from scipy.stats import spearmanr
+
+from results import ROOT, row, write_results
+from textvae import TextVAE, TrainConfig, train
+from textvae.data import read_corpus
+from textvae.evaluation.texts import bleu
+from textvae.tokenization import readable
+
+KEPT = TrainConfig(keep_encoder=True, encoder="", residual=0.2, beta=0.01, free_bits=0.0)
+EPOCHS = {"multi30k": 3.0, "yelp": 3.0}
+SENTENCES, VALID = 1000, 2000
+CANDIDATES = {"candidates": 8, "temperature": 0.5, "seed": 0}
+SCRATCH = ROOT / "data" / "models" / "small"
+
+Embed = Callable[[Sequence[str]], np.ndarray]
+
+
+def main() -> None:
+    """Train what is not there, and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with multi30k/, yelp/ and stsb/")
+    parser.add_argument("--encoder", required=True, help="folder or hub id of a pretrained sentence encoder")
+    parser.add_argument("--runs", type=Path, default=Path("runs/embedding"), help="folder for the runs")
+    parser.add_argument("--only", default="multi30k,yelp,scratch")
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    pairs = [line.split("\t") for line in (arguments.data / "stsb" / "dev.tsv").read_text().splitlines()]
+    of_encoder = similarity(embedder(arguments.encoder), pairs)
+    for part in arguments.only.split(","):
+        if part == "scratch":
+            rows = scratch(pairs)
+        else:
+            note = "cosine of the encoder's own embeddings"
+            rows = [row("sts.encoder.dev", of_encoder, n=len(pairs), note=note)]
+            rows += pretrained(part, pairs, of_encoder, arguments)
+        write_results("embedding", rows)
+        sys.stdout.write("".join(f"{r['id']}: {r['value']} (bar {r['bar']})\n" for r in rows))
+        sys.stdout.flush()
+
+
+def pretrained(
+    corpus: str, pairs: Sequence[Sequence[str]], of_encoder: float, arguments: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Return the rows of a model that keeps the encoder."""
+    files = (arguments.data / corpus / f"{part}.tsv" for part in ("train", "valid", "test"))
+    texts, valid, test = (read_corpus(file, column="1") for file in files)
+    config = dataclasses.replace(KEPT, encoder=arguments.encoder, epochs=EPOCHS[corpus])
+    vae = train(texts, arguments.runs / corpus, config, valid=valid[:VALID], resume=True)
+    test = readable(vae.tokenizer, test[:SENTENCES])
+    latents = vae.encode(test)
+    changed = {k: v for k, v in config.to_dict().items() if v != getattr(TrainConfig(), k) and k != "encoder"}
+    note = f"D={vae.dim}, {', '.join(f'{k}={v}' for k, v in changed.items())}"
+    best = f"{note}; {', '.join(f'{k}={v}' for k, v in CANDIDATES.items())}"
+    return [
+        row(f"decode.{corpus}.bleu", bleu(vae.decode(latents), test), n=len(test), seed=0, bar=">= 50", note=note),
+        row(
+            f"decode.{corpus}.bleu.candidates", bleu(vae.decode(latents, **CANDIDATES), test),
+            n=len(test), seed=0, bar=">= 60", note=best,
+        ),
+        row(
+            "sts.pretrained.dev" if corpus == "multi30k" else f"sts.pretrained.{corpus}.dev",
+            similarity(vae.encode, pairs), n=len(pairs), seed=0, bar=f">= {of_encoder:.2f}, the encoder",
+            note=f"cosine of mu of the model trained on {corpus}",
+        ),
+    ]  # fmt: skip
+
+
+def scratch(pairs: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    """Return the row of the model that ships, whose encoder was trained from scratch and saw no similarity label."""
+    value = similarity(TextVAE.from_pretrained(SCRATCH).encode, pairs)
+    return [row("sts.scratch.dev", value, n=len(pairs), seed=0, bar=">= 62", note="cosine of mu, data/models/small")]
+
+
+def similarity(embed: Embed, pairs: Sequence[Sequence[str]]) -> float:
+    """Return 100 times the Spearman correlation of cosines with the scores of (score, text, text)."""
+    a, b = (embed([pair[side] for pair in pairs]) for side in (1, 2))
+    cosines = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    return 100 * float(spearmanr(cosines, [float(pair[0]) for pair in pairs]).statistic)
+
+
+if __name__ == "__main__":
+    main()
