@@ -286,6 +286,24 @@ def test_eval_scores_the_factors_of_a_table(textvae):
     assert refused.code == 3 and "colour" in refused.err
 
 
+@pytest.mark.parametrize(("by", "key"), [("likelihood", "nats_per_word"), ("width", "width"), ("distance", "distance")])
+def test_score_puts_the_most_unusual_texts_first(textvae, places, by, key):
+    records = textvae(f"score RUN texts.txt --by {by} --num-samples 2 --json").records
+    assert sorted(record["text"] for record in records) == sorted(TEXTS)
+    assert set(records[0]) == {"text", "nats_per_word", "width", "distance"}
+    values = [record[key] for record in records]
+    assert values == sorted(values, reverse=by != "width") and values[0] != values[-1]
+    if by == "distance":
+        latents = TextVAE.from_pretrained(places["RUN"]).encode([record["text"] for record in records])
+        np.testing.assert_allclose(values, np.linalg.norm(latents, axis=1), rtol=1e-5)
+    lines = textvae(f"score RUN texts.txt --by {by} --num-samples 2 -k 3").lines
+    assert [line.split("\t") for line in lines] == [
+        [f"{record[name]:.3f}" for name in ("nats_per_word", "width", "distance")] + [record["text"]]
+        for record in records[:3]
+    ]
+    assert by != "likelihood" or lines == textvae("score RUN texts.txt --num-samples 2 -k 3").lines
+
+
 @pytest.mark.parametrize(("place", "kind"), [("RUN", "run"), ("INDEX", "index"), ("ATTRIBUTE", "attribute")])
 def test_info_says_what_a_folder_holds(textvae, place, kind):
     (record,) = textvae(f"info {place} --json").records
@@ -469,6 +487,13 @@ MISTAKES = [
     ("vary RUN a -n -1", BAD_INPUT, "n must be at least 1, got -1"),
     ("interpolate RUN a b -n 1", BAD_INPUT, "n must be at least 2, got 1"),
     ("search INDEX a -k 0", BAD_INPUT, "k must be at least 1, got 0"),
+    ("score RUN empty.txt", BAD_INPUT, "empty.txt holds no text"),
+    ("score RUN texts.txt -k 0", BAD_INPUT, "k must be at least 1, got 0"),
+    ("score RUN texts.txt --num-samples 0", BAD_INPUT, "--num-samples must be at least 1, got 0"),
+    ("score RUN texts.txt --by luck", USAGE, 'Invalid value "luck" for --by'),
+    ("export RUN -o e", BAD_INPUT, "trained from scratch and pools by attention"),
+    ("export RUN -o folder", BAD_INPUT, "folder exists and is not an export"),
+    ("export RUN -o e --to onnx", USAGE, 'Invalid value "onnx" for --to'),
     ("traverse RUN a --dim 32", BAD_INPUT, r"dim must be in 0\.\.31, got 32"),
     ("traverse RUN a --dim -1", BAD_INPUT, "--dim must be at least 0, got -1"),
     ("blend RUN a b --weights 1", BAD_INPUT, "2 sentences and 1 weights"),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .text_vae import TextVAE
     from .train_config import TrainConfig
     from .training import train
+    from .vectorizer import TextVAEVectorizer
 
 __version__ = "0.1.0"
 # Where each public name lives; it is imported at first use, because torch and transformers take seconds.
@@ -24,6 +25,7 @@ _HOME = {
     "TextVAE": "text_vae",
     "TextVAEConfig": "configuration",
     "TextVAEModel": "modeling",
+    "TextVAEVectorizer": "vectorizer",
     "TrainConfig": "train_config",
     "evaluate": "evaluation",
     "train": "training",
@@ -35,6 +37,7 @@ __all__ = [
     "TextVAE",
     "TextVAEConfig",
     "TextVAEModel",
+    "TextVAEVectorizer",
     "TrainConfig",
     "evaluate",
     "train",

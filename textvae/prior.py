@@ -78,12 +78,22 @@ class LatentPrior:
 
     def log_prob(self, latents: NDArray) -> NDArray[np.float64]:
         """Return the log density of latents (N, D) in nats, shape (N,)."""
-        of_component = []
-        for weight, mean, factor in zip(*(part.astype(np.float64) for part in self._parts()), strict=True):
-            white = np.linalg.solve(factor, (latents - mean).T)
-            volume = np.log(np.diag(factor)).sum() + 0.5 * len(mean) * LOG_2PI
-            of_component.append(np.log(weight) - volume - 0.5 * np.square(white).sum(0))
+        of_component = [
+            np.log(weight) - np.log(np.diag(factor)).sum() - 0.5 * (len(factor) * LOG_2PI + square)
+            for weight, factor, square in zip(
+                self.weights.astype(np.float64), self.factors.astype(np.float64), self._squares(latents), strict=True
+            )
+        ]
         return np.logaddexp.reduce(of_component, 0)
+
+    def distance(self, latents: NDArray) -> NDArray[np.float64]:
+        """Return the Mahalanobis distance of latents (N, D) from the nearest component, shape (N,)."""
+        return np.sqrt(np.min(self._squares(latents), 0))
+
+    def _squares(self, latents: NDArray) -> list[NDArray[np.float64]]:
+        """Return the squared Mahalanobis distances from each of the K components, shape (N,) each."""
+        pairs = zip(self.means.astype(np.float64), self.factors.astype(np.float64), strict=True)
+        return [np.square(np.linalg.solve(factor, (latents - mean).T)).sum(0) for mean, factor in pairs]
 
     def save(self, path: str | Path) -> None:
         """Write the prior to a safetensors file."""

@@ -16,7 +16,7 @@ from cyclopts import App, Parameter
 
 from .. import __doc__ as summary
 from .. import __version__
-from . import attributes, index, latent, runs
+from . import attributes, index, latent, runs, scores
 from .errors import explain
 
 # The help text of a verb is its docstring, the order here is the order of the help.
@@ -35,8 +35,10 @@ VERBS: dict[str, Callable[..., None]] = {
     "shift": attributes.shift,
     "index": index.index,
     "search": index.search,
+    "score": scores.score,
     "eval": runs.evaluate,
     "plot": runs.plot,
+    "export": runs.export,
     "info": runs.info,
     "doctor": runs.doctor,
 }

@@ -25,6 +25,7 @@ from .options import (
     Reading,
     Source,
     at_least,
+    can_write_folder,
     hush_libraries,
 )
 
@@ -208,6 +209,31 @@ def plot(
         paths.append(pictures.plot_dimensions(means, posterior.std.numpy(), folder / "dimensions.png"))
     for path in paths:
         printing.result({"picture": str(path)}, str(path))
+
+
+def export(
+    run: Path,
+    /,
+    *,
+    output: Output,
+    to: Literal["sentence-transformers"] = "sentence-transformers",
+    printing: Printing = PRINTING,
+) -> None:
+    """Write the encoder of a run as a folder that another library loads without textvae.
+
+    Args:
+        run: Run folder of a model with a pretrained encoder.
+        output: Folder to write.
+        to: The library: SentenceTransformer(OUTPUT) then gives the latents that textvae encode gives.
+        printing: What is printed.
+    """
+    can_write_folder(output, "export", "modules.json")
+    vae = Device(device="cpu").load(run)
+    from ..exporting import save_sentence_transformer
+
+    save_sentence_transformer(vae, output)
+    record = {"output": str(output), "to": to, "dim": vae.dim}
+    printing.result(record, f"wrote {output} for {to}: vectors of {vae.dim} dimensions")
 
 
 def info(path: Path, /, *, printing: Printing = PRINTING) -> None:
