@@ -30,9 +30,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     staged = path.with_name(STAGED + path.name)
     try:
         yield staged
-        _sync(staged)
+        sync(staged)
         os.replace(staged, path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         staged.unlink(missing_ok=True)
 
@@ -80,9 +80,7 @@ def atomic_folder(path: str | Path, mark: str) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    recover_folder(path)
-    if path.exists() and (not path.is_dir() or (any(path.iterdir()) and not (path / mark).exists())):
-        raise FileExistsError(f"{path} holds something else (it has no {mark}): choose another folder")
+    check_replaceable(path, mark)
     staged = path.with_name(STAGED + path.name)
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
@@ -93,17 +91,24 @@ def atomic_folder(path: str | Path, mark: str) -> Iterator[Path]:
         shutil.rmtree(staged, ignore_errors=True)
 
 
+def check_replaceable(path: Path, mark: str) -> None:
+    """Raise FileExistsError if `path` holds something else than a folder with the file `mark`."""
+    recover_folder(path)
+    if path.exists() and (not path.is_dir() or (any(path.iterdir()) and not (path / mark).exists())):
+        raise FileExistsError(f"{path} holds something else (it has no {mark}): choose another folder")
+
+
 def publish_folder(staged: Path, path: Path) -> None:
     """Put a finished folder in the place of `path`: manifest, sync, rename."""
     replaced = path.with_name(REPLACED + path.name)
     write_manifest(staged)
     for file in staged.rglob("*"):
-        _sync(file)
-    _sync(staged)
+        sync(file)
+    sync(staged)
     if path.exists():
         os.rename(path, replaced)
     os.rename(staged, path)
-    _sync(path.parent)
+    sync(path.parent)
     shutil.rmtree(replaced, ignore_errors=True)
 
 
@@ -213,6 +218,15 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
         staged.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def sync(path: Path) -> None:
+    """Return once a file or the names in a folder are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _read_digests(folder: Path) -> dict[str, list[str]]:
     manifest = folder / MANIFEST
     if not manifest.exists():
@@ -225,14 +239,6 @@ def _read_digests(folder: Path) -> dict[str, list[str]]:
 
 def _write_digests(folder: Path, digests: dict[str, list[str]]) -> None:
     write_json(folder / MANIFEST, digests)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _article(kind: str) -> str:

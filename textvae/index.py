@@ -5,30 +5,27 @@ from __future__ import annotations
 
 import operator
 import os
-import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .artifacts import MANIFEST, CorruptFileError, atomic_folder, open_folder, read_json, write_json
+from .artifacts import CorruptFileError, atomic_folder, check_replaceable, write_json
+from .building import Recipe, build_in_memory, build_on_disk
+from .filters import parse_filter
+from .index_folder import ABOUT, FORMAT_VERSION, ITEMS, VECTORS, open_index
 from .items import Item, ItemStore, Row, StoreError, rows_of
+from .locks import only_writer
+from .metrics import Metric, closeness, comparable, embedded, width
+from .model_source import ModelSource
+from .vectors import VectorStore, reason
 
 if TYPE_CHECKING:
     from .text_vae import TextVAE
-
-Metric = Literal["cosine", "l2"]
-FORMAT_VERSION = 1
-VECTORS, ITEMS, ABOUT = "index.faiss", "items.sqlite", "index.json"
-BLOCK = 8192  # texts that are encoded and stored together
-TRAINING_BLOCKS = 8  # blocks that train the quantizers of IVF, PQ and the like
-TOMBSTONES = 1 / 5  # share of removed vectors above which a graph is built again
-CRASHES = re.compile(r"NSG|HNSW0*[01](?!\d)|IVF0+(?!\d)")  # faiss takes these, then aborts or loses vectors
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,8 @@ class Hit:
 class LatentIndex:
     """Texts that can be searched by meaning; make one with `build` or `load`.
 
-    Scores are cosines under the metric "cosine", negated Euclidean distances under "l2": larger is closer in both.
+    Scores are cosines under the metric "cosine", negated Euclidean distances of posterior means under "l2", negated
+    2-Wasserstein distances of whole posteriors under "wasserstein": larger is closer in all.
     Every method may be called from several threads; calls wait for each other.
 
     Example:
@@ -53,14 +51,12 @@ class LatentIndex:
         'a red fox'
     """
 
-    def __init__(self, vectors: Any, items: ItemStore, about: Mapping[str, Any], vae: TextVAE | None = None):
-        """Wrap a faiss index and its items; `build` and `load` are the ways in."""
-        self.factory: str = about["factory"]
-        self.metric: Metric = about["metric"]
-        self.fingerprint: str = about["fingerprint"]
-        self._vectors, self._items, self._vae = vectors, items, vae
-        self._tombstones = set(about.get("tombstones", ()))
-        self._model_folders: list[Path] = about.get("model_folders", [])
+    def __init__(self, vectors: VectorStore, items: ItemStore, metric: Metric, model: ModelSource):
+        """Wrap vectors and their items; `build` and `load` are the ways in."""
+        self.factory: str = vectors.factory
+        self.metric: Metric = metric
+        self.fingerprint: str = model.fingerprint
+        self._vectors, self._items, self._model = vectors, items, model
         self._lock = threading.RLock()
 
     @classmethod
@@ -73,6 +69,8 @@ class LatentIndex:
         metric: Metric = "cosine",
         metadata: Sequence[Mapping[str, Any] | None] | None = None,
         batch_size: int = 64,
+        path: str | Path | None = None,
+        resume: bool = False,
     ) -> LatentIndex:
         """Encode a corpus and index it; texts are streamed, ids count from 0 in corpus order.
 
@@ -81,52 +79,67 @@ class LatentIndex:
             corpus: Texts, or mappings with a "text" whose other keys become metadata. Lone surrogates, which no
                 encoding can store, become U+FFFD; every other character comes back as it was. May be empty.
             factory: A faiss factory string. "Flat" is exact; "HNSW32" and "IVF256,Flat" are faster on large corpora.
-                Factories that learn (IVF, PQ, PCA) train on the first 65,536 texts: shuffle a sorted corpus.
-            metric: "cosine" or "l2". Under "cosine" a zero vector scores 0 against everything.
+                Factories that learn (IVF, PQ, PCA) train on the first 65,536 texts, or 39 for each inverted list:
+                shuffle a sorted corpus. "auto" is "Flat" up to 50,000 texts and above it about 4 * sqrt(N) inverted
+                lists, of vectors, or of bytes ("SQ8") where vectors would take over 2 GB; a corpus without a length
+                that goes on after 50,000 texts counts as a million. `index.factory` names the choice.
+            metric: "cosine" or "l2" of the posterior means, or "wasserstein", the distance of means and standard
+                deviations, with vectors twice as wide. Under "cosine" a zero vector scores 0 against everything.
             metadata: One dictionary of JSON values (or None) per text, beside a corpus of strings.
             batch_size: Texts that the model encodes at once.
+            path: Folder to save the index to. The build then keeps its blocks in PATH.partial, survives being killed,
+                holds no texts in memory, knows the length of every corpus, and trains on texts from all over it.
+            resume: Continue a build to `path` that was interrupted, from the same corpus; without one, start.
 
         Raises:
-            ValueError: Unknown metric or factory, too few texts to train it, or metadata that is not JSON.
+            ValueError: Unknown metric or factory, too few texts to train it, metadata that is not JSON, or an
+                interrupted build of another corpus, model, metric or factory.
             TypeError: An item is neither a string nor a mapping.
+            FileExistsError: The path holds something else, or an interrupted build without `resume`.
+            BlockingIOError: Another process or thread is writing it.
 
         Example:
             >>> len(LatentIndex.build(vae, [{"text": "a red fox", "page": 3}], factory="HNSW32", metric="l2"))
             1
         """
-        if metric not in get_args(Metric):
-            raise ValueError(f"unknown metric {metric!r}: use 'cosine' or 'l2'")
-        about = {"factory": factory, "metric": metric, "fingerprint": vae.fingerprint}
-        index = cls(_new_vectors(vae.dim, factory, metric), ItemStore(), about, vae)
+        recipe = Recipe(vae.fingerprint, vae.dim, metric, factory)
         rows = rows_of(corpus, metadata)
-        blocks = ((block, index._encode(block, batch_size)) for block in iter(lambda: list(islice(rows, BLOCK)), []))
-        if not index._vectors.is_trained:
-            sample = list(islice(blocks, TRAINING_BLOCKS))
-            index._train([vectors for _, vectors in sample])
-            blocks = chain(sample, blocks)  # type: ignore[assignment]
-        for block, vectors in blocks:
-            index._append(block, vectors)
-        return index
+        if path is None:
+            if resume:
+                raise ValueError("only a build to a folder can be continued: give its path with resume=True")
+            count = len(corpus) if isinstance(corpus, Sized) else None
+            return cls(
+                *build_in_memory(vae, recipe, rows, count, batch_size), metric, ModelSource(vae.fingerprint, vae)
+            )
+        path = Path(path).resolve()
+        with only_writer(path):
+            check_replaceable(path, ABOUT)
+            with build_on_disk(vae, recipe, rows, path, batch_size, resume=resume) as parts:
+                cls(*parts, metric, ModelSource(vae.fingerprint, vae))._write(path)
+        return cls.load(path, vae)
 
     @overload
-    def search(self, queries: str, k: int = 10) -> list[Hit]: ...
+    def search(self, queries: str, k: int = 10, *, where: str | None = None) -> list[Hit]: ...
     @overload
-    def search(self, queries: list[str], k: int = 10) -> list[list[Hit]]: ...
+    def search(self, queries: list[str], k: int = 10, *, where: str | None = None) -> list[list[Hit]]: ...
     @overload
-    def search(self, queries: ArrayLike, k: int = 10) -> list[Any]: ...
-    def search(self, queries: Any, k: int = 10) -> list[Any]:
+    def search(self, queries: ArrayLike, k: int = 10, *, where: str | None = None) -> list[Any]: ...
+    def search(self, queries: Any, k: int = 10, *, where: str | None = None) -> list[Any]:
         """Return the k nearest texts of each query, nearest first.
 
         Args:
-            queries: One text, a list of texts, one vector (D,) or vectors (N, D); never modified.
+            queries: One text, a list of texts, one vector (D,) or vectors (N, D); never modified. Under "wasserstein"
+                also means beside standard deviations, (N, 2D); vectors (N, D) are points, with deviations of 0.
             k: Hits per query; an index of fewer texts returns all of them. Approximate factories search wider when
                 they find fewer than k.
+            where: A condition on metadata, such as "topic = 'food' and stars >= 4": only texts that meet it are
+                found. `textvae.filters.parse_filter` has the rules.
 
         Returns:
             A list of hits for one text or vector; a list of such lists for several, [] for [].
 
         Raises:
-            ValueError: k is below 1, or vectors are of another dimension or not finite.
+            ValueError: k is below 1, vectors are of another dimension or not finite, or `where` is not a condition.
             FileNotFoundError: The query is a text and the model folder is gone.
 
         Example:
@@ -136,18 +149,21 @@ class LatentIndex:
         k = operator.index(k)
         if k < 1:
             raise ValueError(f"k is the number of hits and at least 1, got {k}")
+        condition = None if where is None else parse_filter(where)
         if isinstance(queries, list | tuple) and not queries:
             return []
         single = isinstance(queries, str)
         if single or (isinstance(queries, list | tuple) and all(isinstance(query, str) for query in queries)):
-            queries = self.vae.encode([queries] if single else list(queries))
-        vectors = np.asarray(queries)
-        single = single or vectors.ndim == 1
-        vectors = self._checked(vectors[None] if vectors.ndim == 1 else vectors)
+            vectors = embedded(self.vae, [queries] if single else queries, self.metric)
+        else:
+            given = np.asarray(queries)
+            single = given.ndim == 1
+            vectors = comparable(given[None] if single else given, self.metric, self.dim)
         with self._lock:
-            nearest = self._nearest(vectors, min(k, len(self)))
+            within = None if condition is None else self._items.matching(condition)
+            nearest = self._vectors.nearest(vectors, k, within)
             items = self._items.get_many({id for row in nearest for id, _ in row})
-        hits = [[Hit(id, self._closeness(score), *items[id]) for id, score in row] for row in nearest]
+        hits = [[Hit(id, closeness(score, self.metric), *items[id]) for id, score in row] for row in nearest]
         return hits[0] if single else hits
 
     def add(
@@ -180,15 +196,53 @@ class LatentIndex:
             1
         """
         wanted = [operator.index(id) for id in ids]
-        with self._lock:
-            with self._items.removing(wanted) as removed:
-                try:
-                    self._vectors.remove_ids(np.array(removed, np.int64))
-                except RuntimeError:  # graphs and refined factories cannot
-                    self._tombstones.update(removed)
-            if len(self._tombstones) > TOMBSTONES * self._vectors.ntotal:
-                self._bury()
+        with self._lock, self._items.removing(wanted) as removed:
+            self._vectors.remove(removed)
         return len(removed)
+
+    def upsert(
+        self,
+        ids: Iterable[int],
+        texts: Iterable[Item],
+        metadata: Sequence[Mapping[str, Any] | None] | None = None,
+        *,
+        batch_size: int = 64,
+    ) -> None:
+        """Replace the texts of ids, with their metadata and vectors; the texts are given as in `build`.
+
+        A graph (HNSW) only forgets the old vectors, as in `remove`.
+
+        Raises:
+            ValueError: An id is not in the index or comes twice, there are not as many texts as ids, metadata are not
+                JSON, or faiss refuses the vectors. Nothing is replaced.
+            TypeError: An item is neither a string nor a mapping. Nothing is replaced.
+            FileNotFoundError: The model folder is gone.
+
+        Example:
+            >>> index.upsert([0], ["a white fox"], metadata=[{"page": 4}])
+            >>> index.get(0)
+            ('a white fox', {'page': 4})
+        """
+        wanted, rows = [operator.index(id) for id in ids], list(rows_of(texts, metadata))
+        if len(wanted) != len(rows):
+            raise ValueError(f"there are {len(wanted)} ids and {len(rows)} texts: give one text for each id")
+        if not rows:
+            return
+        vectors = self._encode(rows, batch_size)
+        with self._lock, self._items.replacing(wanted, rows) as old:
+            self._vectors.replace(wanted, vectors, before=lambda: self._encode(old, batch_size))
+
+    def compact(self) -> int:
+        """Free the memory of removed and replaced vectors that a graph only forgot, and return how many there were.
+
+        The graph is built again. Factories that cannot give their vectors back keep them and return 0.
+
+        Example:
+            >>> index.compact()  # inverted lists and "Flat" forget nothing
+            0
+        """
+        with self._lock:
+            return self._vectors.compact()
 
     def get(self, id: int) -> tuple[str, dict[str, Any]]:
         """Return the text and the metadata of an id.
@@ -205,7 +259,7 @@ class LatentIndex:
 
     def __len__(self) -> int:
         with self._lock:
-            return self._vectors.ntotal - len(self._tombstones)
+            return len(self._vectors)
 
     def __repr__(self) -> str:
         return f"LatentIndex({len(self)} texts, dim={self.dim}, factory={self.factory!r}, metric={self.metric!r})"
@@ -213,7 +267,7 @@ class LatentIndex:
     @property
     def dim(self) -> int:
         """Latent dimensions D."""
-        return self._vectors.d
+        return self._vectors.width // width(self.metric, 1)
 
     @property
     def ids(self) -> list[int]:
@@ -230,9 +284,7 @@ class LatentIndex:
     @property
     def model_path(self) -> Path | None:
         """The folder of the model, None if the model was never saved; it may have moved since."""
-        if self._vae is not None and self._vae.path is not None:
-            return Path(self._vae.path).resolve()
-        return next(iter([*self._folders_found(), *self._model_folders]), None)
+        return self._model.path
 
     @property
     def vae(self) -> TextVAE:
@@ -243,15 +295,14 @@ class LatentIndex:
             ValueError: The folder now holds another model.
         """
         with self._lock:
-            if self._vae is None:
-                self._vae = self._load_model()
-            return self._vae
+            return self._model.get()
 
     def save(self, path: str | Path) -> None:
         """Write the index to a folder, which replaces an older index there as a whole or not at all.
 
         Raises:
             FileExistsError: The path holds something that is not an index; it is left alone.
+            BlockingIOError: Another process or thread is writing it.
             OSError: The disk is full or the folder cannot be written; an older index stays.
 
         Example:
@@ -260,37 +311,19 @@ class LatentIndex:
             2
         """
         path = Path(path).resolve()
-        import faiss
-
-        with self._lock, atomic_folder(path, ABOUT) as staged:
-            try:
-                faiss.write_index(self._vectors, str(staged / VECTORS))
-                self._items.save(staged / ITEMS)
-            except (RuntimeError, StoreError) as error:
-                raise OSError(f"could not write {path} ({_reason(error)}): is the disk full?") from error
-            model = self.model_path
-            about = {
-                "format_version": FORMAT_VERSION,
-                "model": model and str(model),
-                "model_relative": model and os.path.relpath(model, path),
-                "fingerprint": self.fingerprint,
-                "metric": self.metric,
-                "factory": self.factory,
-                "dim": self.dim,
-                "count": len(self),
-                "next_id": self._items.next_id,
-                "tombstones": sorted(self._tombstones),
-            }
-            write_json(staged / ABOUT, about)
+        with self._lock, only_writer(path):
+            self._write(path)
 
     @classmethod
-    def load(cls, path: str | Path, vae: TextVAE | None = None) -> LatentIndex:
+    def load(cls, path: str | Path, vae: TextVAE | None = None, *, mmap: bool = False) -> LatentIndex:
         """Open a saved index; the folder does not change until `save`.
 
         Args:
             path: The folder.
             vae: The model that built the index. By default it is loaded when a text first needs it, from the folder
                 it had when the index was saved, by its absolute path or by the one relative to the index.
+            mmap: Leave the vectors on disk, where a search reads those it needs: processes share them, and they may
+                be more than memory holds. Such an index can be searched and saved but not changed.
 
         Raises:
             FileNotFoundError: There is no such folder.
@@ -302,174 +335,54 @@ class LatentIndex:
             >>> LatentIndex.load(folder, vae).texts
             ['a red fox', 'a blue whale']
         """
-        path = open_folder(Path(path).resolve(), "index", ABOUT)
-        about = _read_about(path)
-        import faiss
-
+        path = Path(path).resolve()
+        about = open_index(path)
         try:
-            vectors = faiss.read_index(str(path / VECTORS))
+            vectors = VectorStore.read(path / VECTORS, about["factory"], about.get("tombstones", ()), mapped=mmap)
             items = ItemStore(path / ITEMS, about.get("next_id", 0))
             stored, last = items.extent()
-            index = cls(vectors, items, about)
+            model = ModelSource(about["fingerprint"], folders=about["model_folders"])
+            index = cls(vectors, items, about["metric"], model)
             counts = len(index), stored, about["count"]
         except (RuntimeError, StoreError, KeyError, TypeError) as error:
-            raise CorruptFileError(f"{path} is not a readable index ({_reason(error)}): build it again") from error
+            raise CorruptFileError(f"{path} is not a readable index ({reason(error)}): build it again") from error
         if len(set(counts)) > 1 or last >= items.next_id or index.dim != about["dim"]:
             raise CorruptFileError(
                 f"the files of {path} disagree: {counts[0]} vectors, {counts[1]} texts, {counts[2]} in {ABOUT}: "
                 "build the index again"
             )
         if vae is not None:
-            index._check_model(vae)
-            index._vae = vae
+            model.give(vae)
         return index
 
-    def _folders_found(self) -> list[Path]:
-        return [folder for folder in self._model_folders if folder.exists()]
-
-    def _load_model(self) -> TextVAE:
-        folders = self._folders_found()
-        if not folders:
-            where = f"its folder {self._model_folders[0]} is gone" if self._model_folders else "it was never saved"
-            raise FileNotFoundError(f"the index needs its model but {where}: pass vae= (--model on the command line)")
-        from .text_vae import TextVAE
-
-        for folder in folders:
-            vae = TextVAE.from_pretrained(folder)
-            if vae.fingerprint == self.fingerprint:
-                return vae
-        self._check_model(vae)
-        return vae
-
-    def _check_model(self, vae: TextVAE) -> None:
-        if vae.fingerprint != self.fingerprint:
-            raise ValueError(
-                f"the index was built with the model {self.model_path} (fingerprint {self.fingerprint}), not with "
-                f"{vae.path} (fingerprint {vae.fingerprint}): rebuild it or load that model"
-            )
+    def _write(self, path: Path) -> None:
+        with atomic_folder(path, ABOUT) as staged:
+            try:
+                self._vectors.write(staged / VECTORS)
+                self._items.save(staged / ITEMS)
+            except (RuntimeError, StoreError) as error:
+                raise OSError(f"could not write {path} ({reason(error)}): is the disk full?") from error
+            model = self.model_path
+            about = {
+                "format_version": FORMAT_VERSION,
+                "model": model and str(model),
+                "model_relative": model and os.path.relpath(model, path),
+                "fingerprint": self.fingerprint,
+                "metric": self.metric,
+                "factory": self.factory,
+                "dim": self.dim,
+                "count": len(self),
+                "next_id": self._items.next_id,
+                "tombstones": sorted(self._vectors.tombstones),
+            }
+            write_json(staged / ABOUT, about)
 
     def _encode(self, rows: Sequence[Row], batch_size: int) -> NDArray[np.float32]:
-        vectors = self._checked(self.vae.encode([text for text, _ in rows], batch_size=batch_size))
+        vectors = embedded(self.vae, [text for text, _ in rows], self.metric, batch_size=batch_size)
         assert len(vectors) == len(rows)
         return vectors
 
-    def _checked(self, vectors: ArrayLike) -> NDArray[np.float32]:
-        given = np.asarray(vectors)
-        if given.dtype.kind not in "fiu":
-            raise TypeError(f"queries are texts or arrays of numbers, got an array of {given.dtype}")
-        if given.ndim != 2:
-            raise ValueError(f"vectors have the shape (D,) or (N, D), got {given.shape}")
-        if given.shape[1] != self.dim:
-            raise ValueError(f"vectors have {given.shape[1]} dimensions, the index has {self.dim}")
-        with np.errstate(over="ignore"):
-            checked = np.ascontiguousarray(given, np.float32)
-        if not np.isfinite(checked).all():
-            raise ValueError("vectors hold NaN or infinite values: encode the texts again or drop these rows")
-        if self.metric == "l2":
-            return checked
-        norms = np.linalg.norm(checked.astype(np.float64), axis=1, keepdims=True)
-        return (checked / np.where(norms == 0, 1, norms)).astype(np.float32)
-
-    def _train(self, blocks: list[NDArray[np.float32]]) -> None:
-        count = sum(map(len, blocks))
-        try:
-            if not count:
-                raise RuntimeError("the corpus is empty")
-            self._vectors.train(np.concatenate(blocks))
-        except RuntimeError as error:
-            raise ValueError(
-                f"the index factory {self.factory!r} cannot learn from {count} texts ({_reason(error)}): "
-                "give more texts, choose fewer lists, or use Flat"
-            ) from error
-
     def _append(self, rows: Sequence[Row], vectors: NDArray[np.float32]) -> list[int]:
         with self._lock, self._items.adding(rows) as ids:
-            try:
-                self._vectors.add_with_ids(vectors, np.array(ids, np.int64))
-            except RuntimeError as error:
-                raise ValueError(f"the factory {self.factory!r} refuses these vectors: {_reason(error)}") from error
+            self._vectors.add(ids, vectors)
         return list(ids)
-
-    def _nearest(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[int, float]]]:
-        import faiss
-
-        nearest: list[list[tuple[int, float]]] = [[] for _ in vectors]
-        short, fetch, total, buried = list(range(len(vectors))), k, self._vectors.ntotal, self._tombstones
-        lists = faiss.try_extract_index_ivf(self._vectors)
-        probes = lists.nprobe if lists else 0
-        try:
-            while short and k:
-                scores, ids = self._vectors.search(vectors[short], fetch)
-                for row, *pairs in zip(short, ids.tolist(), scores.tolist(), strict=True):
-                    # faiss pads with -1, and tombstones are still in the graph
-                    live = [(id, score) for id, score in zip(*pairs, strict=True) if id >= 0 and id not in buried]
-                    nearest[row] = live[:k]
-                short = [row for row in short if len(nearest[row]) < k]
-                if fetch == total and (not lists or lists.nprobe == lists.nlist):
-                    break
-                fetch = min(2 * fetch, total)
-                if lists:
-                    lists.nprobe = min(2 * lists.nprobe, lists.nlist)
-        finally:
-            if lists:
-                lists.nprobe = probes
-        return nearest
-
-    def _closeness(self, score: float) -> float:
-        return score if self.metric == "cosine" else 0.0 - max(score, 0.0) ** 0.5  # faiss squares, rounds below 0
-
-    def _bury(self) -> None:
-        import faiss
-
-        ids = np.array(self.ids, np.int64)
-        try:
-            vectors = np.array([self._vectors.reconstruct(int(id)) for id in ids], np.float32).reshape(-1, self.dim)
-            fresh = faiss.clone_index(self._vectors)  # trained as the old one is
-            fresh.reset()
-            fresh.add_with_ids(vectors, ids)
-        except RuntimeError:
-            return  # a factory that cannot give its vectors back keeps its tombstones
-        self._vectors, self._tombstones = fresh, set()
-
-
-def _new_vectors(dim: int, factory: str, metric: Metric) -> Any:
-    import faiss
-
-    measure = faiss.METRIC_INNER_PRODUCT if metric == "cosine" else faiss.METRIC_L2
-    try:
-        if CRASHES.search(factory):
-            raise RuntimeError("it would crash")
-        vectors = faiss.index_factory(dim, factory, measure)
-    except RuntimeError as error:
-        raise ValueError(
-            f"faiss does not know the index factory {factory!r} for {dim} dimensions ({_reason(error)}): "
-            "use Flat, HNSW32, IVF256,Flat or another faiss factory string"
-        ) from error
-    inner = faiss.downcast_index(vectors.index) if isinstance(vectors, faiss.IndexPreTransform) else vectors
-    if not isinstance(inner, faiss.IndexIVF):
-        return faiss.IndexIDMap2(vectors)
-    # inverted lists keep ids themselves; under an IDMap2, removal would leave every later id pointing at another text
-    inner.nprobe = max(1, round(inner.nlist**0.5))  # the default of 1 misses most neighbours
-    return vectors
-
-
-def _read_about(path: Path) -> dict[str, Any]:
-    if not (path / ABOUT).is_file():
-        raise ValueError(f"{path} is not an index folder: it has no {ABOUT}")
-    listed = read_json(path / MANIFEST) if (path / MANIFEST).is_file() else {}
-    for name in (VECTORS, ITEMS, ABOUT):
-        if name not in listed:  # an unlisted file would be read unchecked, and faiss crashes on a damaged one
-            raise CorruptFileError(f"{path / MANIFEST} does not list {name}: restore it from a copy or build it again")
-    about = read_json(path / ABOUT)
-    if about.get("format_version") != FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has the index format {about.get('format_version')}, this textvae reads {FORMAT_VERSION}: "
-            "upgrade textvae or build the index again"
-        )
-    folders = [Path(about["model"]), (path / about["model_relative"]).resolve()] if about.get("model") else []
-    return about | {"model_folders": list(dict.fromkeys(folders))}
-
-
-def _reason(error: Exception) -> str:
-    """Keep what faiss says, without the C++ signature before it."""
-    return " ".join(re.sub(r"^.*\.(?:cpp|h):\d+: (?:Error: '.*' failed:? ?)?", "", str(error), flags=re.S).split())

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .filters import Filter
 from .gate import SURROGATES
 
 Item = str | Mapping[str, Any]
@@ -20,7 +25,8 @@ StoreError = sqlite3.Error  # what a store raises when its file is damaged or th
 class ItemStore:
     """Rows by id, where an id is never used twice.
 
-    A new store is a nameless temporary file; a saved one is read where it lies and copied before its first change.
+    A new store is a nameless temporary file; a saved one is read where it lies and copied before its first change; a
+    durable one is a file in which every added block is on disk before `adding` ends.
     Callers that share a store between threads take turns.
 
     Example:
@@ -32,22 +38,33 @@ class ItemStore:
         ('a red fox', {})
     """
 
-    def __init__(self, path: Path | None = None, next_id: int = 0):
-        """Make an empty store, or open the saved one at `path`, whose next row gets `next_id`.
+    def __init__(self, path: Path | None = None, next_id: int = 0, *, durable: bool = False):
+        """Make an empty store, or open the one at `path`.
+
+        Args:
+            path: The file of a saved or durable store; a durable one need not exist.
+            next_id: The id of the next row of a saved store.
+            durable: Write to the file itself.
 
         Raises:
-            StoreError: The saved file cannot be opened.
+            StoreError: The file cannot be opened.
         """
         self.next_id = next_id
-        self._is_saved = path is not None
+        self._is_saved = path is not None and not durable
         if path is None:
             self._database = _temporary_database()
-            self._database.execute(
-                "CREATE TABLE items (id INTEGER PRIMARY KEY, text TEXT NOT NULL, metadata TEXT NOT NULL)"
-            )
+        elif durable:
+            self._database = sqlite3.connect(path, check_same_thread=False)
+            self._database.execute("PRAGMA synchronous = EXTRA")  # a commit is on disk, its journal gone
         else:
             address = f"{path.as_uri()}?mode=ro&immutable=1"
             self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
+        if not self._is_saved:
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY, text TEXT NOT NULL, metadata TEXT NOT NULL)"
+            )
+        if durable:
+            self.next_id = self.extent()[1] + 1
 
     def get(self, id: int) -> tuple[str, dict[str, Any]]:
         """Return the text and the metadata of an id.
@@ -73,6 +90,16 @@ class ItemStore:
     def texts(self) -> list[str]:
         """Return every text, in the order of `ids`."""
         return [text for (text,) in self._database.execute("SELECT text FROM items ORDER BY id")]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every row, in the order of `ids`."""
+        yield from self._database.execute("SELECT text, metadata FROM items ORDER BY id")
+
+    def matching(self, condition: Filter) -> NDArray[np.int64]:
+        """Return the ids whose metadata meet a condition, ascending."""
+        # NaN is no JSON to SQLite, which would give up the whole search: rows that hold it match nothing
+        query = f"SELECT id FROM items WHERE CASE WHEN json_valid(metadata) THEN {condition.sql} END ORDER BY id"
+        return np.fromiter((id for (id,) in self._database.execute(query, condition.values)), np.int64)
 
     def extent(self) -> tuple[int, int]:
         """Return the number of rows and the largest id, -1 if there is none.
@@ -101,14 +128,35 @@ class ItemStore:
             ValueError: There is no such id. Nothing is removed.
         """
         removed = sorted(set(ids))
-        unknown = [id for id in removed if self._row(id) is None]
-        if unknown:
-            names = ", ".join(map(str, unknown[:5])) + (f" and {len(unknown) - 5} more" if unknown[5:] else "")
-            raise ValueError(f"the index has no id {names}: nothing was removed")
+        self._check_known(removed, "removed")
         self._own()
         with self._database:
             self._database.executemany("DELETE FROM items WHERE id = ?", ((id,) for id in removed))
             yield removed
+
+    @contextmanager
+    def replacing(self, ids: Sequence[int], rows: Sequence[Row]) -> Iterator[list[Row]]:
+        """Give ids other rows and yield their old ones; an error inside the block undoes it.
+
+        Raises:
+            ValueError: There is no such id, or one is given twice. Nothing is replaced.
+        """
+        self._check_known(ids, "replaced")
+        twice = next((id for id, count in Counter(ids).items() if count > 1), None)
+        if twice is not None:
+            raise ValueError(f"the id {twice} is given twice: nothing was replaced")
+        old = [row for row in map(self._row, ids) if row is not None]
+        self._own()
+        stored = zip(rows, ids, strict=True)
+        with self._database:
+            self._database.executemany(
+                "UPDATE items SET text = ?, metadata = ? WHERE id = ?", ((*row, id) for row, id in stored)
+            )
+            yield old
+
+    def close(self) -> None:
+        """Close the file; the store cannot be used any more."""
+        self._database.close()
 
     def save(self, path: Path) -> None:
         """Write the store to a new file, which holds no trace of removed rows.
@@ -117,6 +165,12 @@ class ItemStore:
             StoreError: The file cannot be written.
         """
         self._database.execute("VACUUM INTO ?", (str(path),))
+
+    def _check_known(self, ids: Sequence[int], done: str) -> None:
+        unknown = [id for id in ids if self._row(id) is None]
+        if unknown:
+            names = ", ".join(map(str, unknown[:5])) + (f" and {len(unknown) - 5} more" if unknown[5:] else "")
+            raise ValueError(f"the index has no id {names}: nothing was {done}")
 
     def _row(self, id: int) -> Row | None:
         if not 0 <= id < self.next_id:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ..artifacts import open_folder
+from ..filters import parse_filter
 from .options import (
     DEVICE,
     PRINTING,
@@ -39,8 +40,9 @@ def index(
     *,
     output: Output,
     factory: str = "Flat",
-    metric: Literal["cosine", "l2"] = "cosine",
+    metric: Literal["cosine", "l2", "wasserstein"] = "cosine",
     keep: Annotated[list[str] | None, Parameter(consume_multiple=False)] = None,
+    resume: bool = False,
     batch_size: int = 64,
     reading: Reading = READING,
     device: Device = DEVICE,
@@ -48,13 +50,16 @@ def index(
 ) -> None:
     """Embed a corpus for similarity search.
 
+    What is done so far is kept in OUTPUT.partial: a build that was killed goes on with --resume.
+
     Args:
         run: Run folder.
         corpus: File of texts, a data set on the hub, or - for standard input.
         output: Index folder to write.
-        factory: faiss factory string: Flat is exact, HNSW32 or IVF256,Flat are faster on large corpora.
-        metric: Similarity of latents.
+        factory: faiss factory string: Flat is exact, HNSW32 or IVF256,Flat are faster on large corpora; auto chooses.
+        metric: Similarity of latents; wasserstein compares whole posteriors, means and standard deviations.
         keep: Further column to store beside each text; may be repeated.
+        resume: Continue a build of the same corpus that was interrupted, if there is one.
         batch_size: Texts that the model takes at once.
         reading: How the corpus is read.
         device: Where the model runs.
@@ -66,9 +71,10 @@ def index(
     vae = device.load(run)
     from ..index import LatentIndex
 
-    built = LatentIndex.build(vae, rows, factory=factory, metric=metric, batch_size=batch_size)
-    built.save(output)
-    record = {"output": str(output), "texts": len(built), "dim": built.dim, "factory": factory, "metric": metric}
+    built = LatentIndex.build(
+        vae, rows, factory=factory, metric=metric, batch_size=batch_size, path=output, resume=resume
+    )
+    record = {"output": str(output), "texts": len(built), "dim": built.dim, "factory": built.factory, "metric": metric}
     printing.result(record, f"indexed {len(built):,} texts in {output}")
 
 
@@ -78,6 +84,7 @@ def search(
     /,
     *,
     k: Annotated[int, Parameter(name="-k")] = 10,
+    where: str | None = None,
     model: Path | None = None,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
@@ -91,18 +98,21 @@ def search(
         index: Index folder.
         query: The query, or - for those of standard input.
         k: Hits of each query.
+        where: Condition on metadata, such as "topic = 'food' and stars >= 4", that every hit meets.
         model: Run folder of the model that built the index, if it has moved.
         device: Where the model runs.
         printing: What is printed.
     """
     at_least(1, "k", k)
+    if where is not None:
+        parse_filter(where)  # says what is wrong, before torch takes its seconds
     if not (index / ABOUT).exists():
-        open_folder(index, "index", ABOUT)  # says what is wrong, before torch takes its seconds
+        open_folder(index, "index", ABOUT)  # the same
     queries = sentences(query)
     opened = _open(index, model, device)
     hush_libraries()  # it loads its model when it first encodes a query
     for block in blocks(queries):
-        for source, hits in zip(block, opened.search(block, k), strict=True):
+        for source, hits in zip(block, opened.search(block, k, where=where), strict=True):
             for rank, hit in enumerate(hits, 1):
                 record = {"query": source, "rank": rank, "id": hit.id, "score": hit.score, "text": hit.text}
                 line = _line(hit) if query != STDIN else f"{source}\t{_line(hit)}"

@@ -1,0 +1,355 @@
+"""The vectors of an index: faiss behind checks, with ids that last, tombstones, and search within chosen ids."""
+
+# N vectors, W dimensions of a vector, Q queries, M chosen ids
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+Ids = NDArray[np.int64]
+Neighbours = list[list[tuple[int, float]]]  # of each query, ids and faiss's scores, nearest first
+
+FLAT_LIMIT = 50_000  # texts up to which "auto" is exact
+PLANNED = 1_000_000  # texts that "auto" expects of a stream that goes on beyond the limit
+MEMORY = 2 * 10**9  # bytes of vectors above which "auto" stores one byte a number
+TRAINING, PER_LIST = 65_536, 39  # vectors that train a factory, and at least how many for each inverted list
+TOMBSTONES = 1 / 5  # share of removed vectors above which a graph is built again
+EXACT = 50_000  # chosen ids up to which they are scored one by one
+CRASHES = re.compile(r"NSG|HNSW0*[01](?!\d)|IVF0+(?!\d)")  # faiss takes these, then aborts or loses vectors
+
+
+def automatic_factory(count: int | None, width: int) -> str:
+    """Return the faiss factory that suits a number of vectors.
+
+    Up to 50,000 vectors "Flat", which is exact. Above, inverted lists, about 4 * sqrt(N) of them, with vectors as they
+    are, or with one byte a number ("SQ8") where they would take more than 2 GB. Unknown numbers count as a million.
+
+    Args:
+        count: Vectors N, or None for a stream of unknown length, longer than 50,000.
+        width: Dimensions W of a vector, 4 bytes each.
+
+    Example:
+        >>> automatic_factory(1000, 64), automatic_factory(None, 64), automatic_factory(10**7, 64)
+        ('Flat', 'IVF4000,Flat', 'IVF12649,SQ8')
+    """
+    if count is not None and count <= FLAT_LIMIT:
+        return "Flat"
+    planned = PLANNED if count is None else count
+    return f"IVF{round(4 * planned**0.5)},{'SQ8' if 4 * width * planned > MEMORY else 'Flat'}"
+
+
+class VectorStore:
+    """Vectors by id in a faiss index.
+
+    Attributes:
+        index: The faiss index. All but inverted lists, which keep ids themselves, are wrapped in an IndexIDMap2.
+        tombstones: Ids of vectors that faiss could not remove. Those of replaced vectors are below -1.
+    """
+
+    def __init__(self, index: Any, factory: str, tombstones: Iterable[int] = (), *, mapped: bool = False):
+        """Wrap a faiss index; `empty` and `read` are the ways in."""
+        self.index, self.factory, self.tombstones, self._mapped = index, factory, set(tombstones), mapped
+
+    @classmethod
+    def empty(cls, width: int, factory: str, inner_product: bool) -> VectorStore:
+        """Return a store without vectors, of W dimensions, under the inner product or else Euclidean distances.
+
+        Raises:
+            ValueError: faiss does not know the factory.
+        """
+        import faiss
+
+        measure = faiss.METRIC_INNER_PRODUCT if inner_product else faiss.METRIC_L2
+        try:
+            if CRASHES.search(factory):
+                raise RuntimeError("it would crash")
+            vectors = faiss.index_factory(width, factory, measure)
+        except RuntimeError as error:
+            raise ValueError(
+                f"faiss does not know the index factory {factory!r} for {width} dimensions ({reason(error)}): "
+                "use auto, Flat, HNSW32, IVF256,Flat or another faiss factory string"
+            ) from error
+        inner = _behind_transform(vectors)
+        if not isinstance(inner, faiss.IndexIVF):
+            return cls(faiss.IndexIDMap2(vectors), factory)
+        # under an IDMap2, removal from inverted lists would leave every later id pointing at another text
+        inner.nprobe = max(1, round(inner.nlist**0.5))  # the default of 1 misses most neighbours
+        return cls(vectors, factory)
+
+    @classmethod
+    def read(cls, path: Path, factory: str, tombstones: Iterable[int] = (), *, mapped: bool = False) -> VectorStore:
+        """Read a saved store.
+
+        Args:
+            path: The file.
+            factory: The faiss factory string that made it.
+            tombstones: Ids of vectors that are in the file but removed.
+            mapped: Leave the vectors on disk and read those that a search needs.
+
+        Raises:
+            RuntimeError: The file is not a faiss index.
+        """
+        import faiss
+
+        # the newer flag maps every kind of index, the older one inverted lists only
+        flag = getattr(faiss, "IO_FLAG_MMAP_IFC", faiss.IO_FLAG_MMAP) if mapped else 0
+        return cls(faiss.read_index(str(path), flag), factory, tombstones, mapped=mapped)
+
+    def write(self, path: Path) -> None:
+        """Write the vectors, tombstones included, to a file.
+
+        Raises:
+            RuntimeError: The file cannot be written.
+        """
+        import faiss
+
+        faiss.write_index(self.index, str(path))
+
+    def __len__(self) -> int:
+        return self.index.ntotal - len(self.tombstones)
+
+    @property
+    def width(self) -> int:
+        """Dimensions W of a vector."""
+        return self.index.d
+
+    @property
+    def training(self) -> int:
+        """Vectors that should train the store, 0 if it needs none."""
+        import faiss
+
+        if self.index.is_trained:
+            return 0
+        lists = faiss.try_extract_index_ivf(self.index)
+        return max(TRAINING, PER_LIST * lists.nlist if lists else 0)
+
+    def train(self, sample: Vectors) -> None:
+        """Learn from vectors (N, W).
+
+        Raises:
+            ValueError: They are too few.
+        """
+        try:
+            if not len(sample):
+                raise RuntimeError("the corpus is empty")
+            self.index.train(sample)
+        except RuntimeError as error:
+            raise ValueError(
+                f"the index factory {self.factory!r} cannot learn from {len(sample)} texts ({reason(error)}): "
+                "give more texts, choose fewer lists, or use Flat"
+            ) from error
+
+    def add(self, ids: Sequence[int], vectors: Vectors) -> None:
+        """Add vectors (N, W) under new ids.
+
+        Raises:
+            ValueError: faiss refuses them, or the store is mapped.
+        """
+        self._check_unmapped()
+        try:
+            self.index.add_with_ids(vectors, np.array(ids, np.int64))
+        except RuntimeError as error:
+            raise ValueError(f"the factory {self.factory!r} refuses these vectors: {reason(error)}") from error
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Remove ids that are there; a graph is built again once a fifth of its vectors are tombstones.
+
+        Raises:
+            ValueError: The store is mapped.
+        """
+        self._check_unmapped()
+        self._drop(np.array(ids, np.int64))
+
+    def replace(self, ids: Sequence[int], vectors: Vectors, before: Callable[[], Vectors]) -> None:
+        """Give ids that are there new vectors (N, W).
+
+        Args:
+            ids: The ids, each once.
+            vectors: The new vectors.
+            before: Returns the old vectors; called where they must be put back after an error.
+
+        Raises:
+            ValueError: faiss refuses the vectors, or the store is mapped. Nothing is replaced.
+        """
+        import faiss
+
+        self._check_unmapped()
+        numbers = np.array(ids, np.int64)
+        if isinstance(self.index, faiss.IndexIDMap2):
+            slots = np.flatnonzero(np.isin(self._labels(), numbers))
+            self.add(ids, vectors)
+            labels = self._labels()  # again: the old array may have moved
+            labels[slots] = -2 - slots  # no id of a text, and not faiss's -1
+            self._drop(labels[slots].copy())
+            return
+        self.index.remove_ids(numbers)
+        try:
+            self.add(ids, vectors)
+        except ValueError:
+            self.add(ids, before())
+            raise
+
+    def compact(self) -> int:
+        """Build the store again without its tombstones and return how many they were.
+
+        A factory that cannot give its vectors back keeps them: 0.
+
+        Raises:
+            ValueError: The store is mapped.
+        """
+        import faiss
+
+        self._check_unmapped()
+        if not self.tombstones or not isinstance(self.index, faiss.IndexIDMap2):
+            return 0
+        labels = self._labels()
+        live = np.sort(labels[~np.isin(labels, list(self.tombstones))])
+        try:
+            fresh = faiss.clone_index(self.index)  # trained as the old one is
+            fresh.reset()
+            for part in np.split(live, range(EXACT, len(live), EXACT)):
+                if len(part):
+                    fresh.add_with_ids(self.index.reconstruct_batch(part), part)
+        except RuntimeError:
+            return 0
+        dropped = len(self.tombstones)
+        self.index, self.tombstones = fresh, set()
+        return dropped
+
+    def nearest(self, queries: Vectors, k: int, within: Ids | None = None) -> Neighbours:
+        """Return the k nearest vectors of each query (Q, W): all there are where they are fewer.
+
+        Args:
+            queries: The queries.
+            k: Neighbours of each.
+            within: Ids (M,) that may be found, all of them in the store; by default every one.
+        """
+        k = min(k, len(self) if within is None else len(within))
+        if not k:
+            return [[] for _ in queries]
+        if within is not None and len(within) <= EXACT:
+            scored = self._exactly(queries, k, within)
+            if scored is not None:
+                return scored
+        nearest = self._approximately(queries, k, within)
+        short = [row for row, found in enumerate(nearest) if len(found) < k]
+        scored = self._exactly(queries[short], k, within) if short else None  # a graph may not reach every vector
+        for row, found in zip(short, scored or (), strict=False):
+            nearest[row] = found
+        return nearest
+
+    def _approximately(self, queries: Vectors, k: int, within: Ids | None) -> Neighbours:
+        """Search as faiss does, wider for the queries that find fewer than k."""
+        import faiss
+
+        allowed = None if within is None else np.bincount(within).astype(bool)
+        lists = faiss.try_extract_index_ivf(self.index)
+        probes = lists.nprobe if lists else 0
+        nearest: Neighbours = [[] for _ in queries]
+        short, fetch, total, selects = list(range(len(queries))), k, self.index.ntotal, within is not None
+        try:
+            while short:
+                try:
+                    chosen = self._parameters(allowed, fetch) if selects and allowed is not None else None
+                    scores, ids = self.index.search(queries[short], fetch, params=chosen)
+                except RuntimeError:
+                    if not selects:
+                        raise
+                    selects = False  # this factory finds everything, and the others are left out below
+                    continue
+                for row, found, their_scores in zip(short, ids, scores, strict=True):
+                    nearest[row] = self._live(found, their_scores, allowed)[:k]
+                short = [row for row in short if len(nearest[row]) < k]
+                if (fetch == total or selects) and (not lists or lists.nprobe == lists.nlist):
+                    break
+                fetch = min(2 * fetch, total)
+                if lists:
+                    lists.nprobe = min(2 * lists.nprobe, lists.nlist)
+        finally:
+            if lists:
+                lists.nprobe = probes
+        return nearest
+
+    def _parameters(self, allowed: NDArray[np.bool_], fetch: int) -> Any:
+        import faiss
+
+        library: Any = faiss  # its type stubs know no search parameters
+        selector = library.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+        inner = _behind_transform(self.index)
+        if isinstance(inner, faiss.IndexIVF):
+            return library.SearchParametersIVF(sel=selector, nprobe=inner.nprobe)
+        leaf = _behind_transform(faiss.downcast_index(self.index.index))
+        if isinstance(leaf, faiss.IndexHNSW):
+            return library.SearchParametersHNSW(sel=selector, efSearch=max(leaf.hnsw.efSearch, fetch))
+        return library.SearchParameters(sel=selector)
+
+    def _live(self, ids: Ids, scores: Vectors, allowed: NDArray[np.bool_] | None) -> list[tuple[int, float]]:
+        there = ids >= 0  # faiss pads with -1, and replaced vectors are below it
+        if allowed is not None:
+            there &= ids < len(allowed)
+            there[there] = allowed[ids[there]]
+        pairs = zip(ids[there].tolist(), scores[there].tolist(), strict=True)
+        return [(id, score) for id, score in pairs if id not in self.tombstones]
+
+    def _exactly(self, queries: Vectors, k: int, within: Ids | None) -> Neighbours | None:
+        """Score vectors one by one; None for factories that cannot give them back."""
+        import faiss
+
+        if not isinstance(self.index, faiss.IndexIDMap2):
+            return None
+        labels = self._labels()
+        wanted = within if within is not None else labels[~np.isin(labels, list(self.tombstones))]
+        slots = np.flatnonzero(np.isin(labels, wanted))
+        leaf = faiss.downcast_index(self.index.index)
+        if isinstance(leaf, faiss.IndexPreTransform):  # scores are those of transformed vectors
+            chain: Any = leaf.chain  # a C++ vector, which is no list whatever the type stubs say
+            for place in range(chain.size()):
+                queries = chain.at(place).apply(queries)
+            leaf = faiss.downcast_index(leaf.index)
+        measure = self.index.metric_type
+        closest: Neighbours = [[] for _ in queries]
+        try:
+            for part in np.split(slots, range(EXACT, len(slots), EXACT)):
+                vectors = leaf.reconstruct_batch(part)
+                scores, found = faiss.knn(queries, vectors, min(k, len(part)), metric=measure)
+                for row, *pairs in zip(range(len(queries)), labels[part[found]].tolist(), scores.tolist(), strict=True):
+                    closest[row] += zip(*pairs, strict=True)
+        except RuntimeError:
+            return None
+        larger = measure == faiss.METRIC_INNER_PRODUCT
+        return [sorted(found, key=lambda pair: pair[1], reverse=larger)[:k] for found in closest]
+
+    def _check_unmapped(self) -> None:
+        if self._mapped:
+            raise ValueError("the index was loaded with mmap=True and cannot be changed: load it without")
+
+    def _drop(self, ids: Ids) -> None:
+        try:
+            self.index.remove_ids(ids)
+        except RuntimeError:  # graphs and refined factories cannot
+            self.tombstones.update(ids.tolist())
+        if len(self.tombstones) > TOMBSTONES * self.index.ntotal:
+            self.compact()
+
+    def _labels(self) -> Ids:
+        """Return the ids of an IDMap2 in the order of its vectors: a view, which changes it."""
+        import faiss
+
+        return faiss.rev_swig_ptr(self.index.id_map.data(), self.index.id_map.size())
+
+
+def reason(error: Exception) -> str:
+    """Keep what faiss says, without the C++ signature before it."""
+    return " ".join(re.sub(r"^.*\.(?:cpp|h):\d+: (?:Error: '.*' failed:? ?)?", "", str(error), flags=re.S).split())
+
+
+def _behind_transform(index: Any) -> Any:
+    import faiss
+
+    return faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
