@@ -339,3 +339,8 @@ def test_one_factor_is_scored_without_the_votes_that_need_two(factors):
 def test_latents_that_do_not_fit_the_factors_are_refused(measure, latents):
     with pytest.raises(ValueError, match="latents"):
         measure(latents, np.zeros((4, 1), int))
+
+
+def test_the_samples_have_the_guidance_asked_for(small_vae, sentences):
+    with pytest.raises(ValueError, match="guidance must be 1 for a model trained without latent dropout, got 0.5"):
+        evaluate(small_vae, sentences, num_samples=1, n_prior=2, n_paths=1, guidance=0.5)

@@ -108,6 +108,7 @@ def evaluate(
     lm: str | None = None,
     reverse: bool = False,
     prior: Literal["fitted", "standard"] = "fitted",
+    guidance: float | None = None,
     factor: Sequence[str] = (),
     seed: int = 0,
     output: Output | None = None,
@@ -126,6 +127,7 @@ def evaluate(
         lm: Folder or hub id of a causal LM that judges fluency.
         reverse: Train a small LM on the samples and score the texts with it; take --n-prior 10000 then.
         prior: Sample from the prior that training fitted to its latents, or from the standard normal of the loss.
+        guidance: Weight of the latent in the samples, as in textvae sample.
         factor: Column with a known factor of the texts, such as their tense; give it once for each factor to measure
             whether single dimensions stand for them.
         seed: Seed of everything random.
@@ -152,6 +154,7 @@ def evaluate(
         lm=lm,
         reverse=reverse,
         prior=prior,
+        guidance=guidance,
         factors=codes([[row[name] for name in factor] for row in rows]) if factor else None,
         seed=seed,
     )

@@ -129,6 +129,7 @@ def evaluate(
     lm: str | None = None,
     reverse: bool = False,
     prior: Literal["fitted", "standard"] = "fitted",
+    guidance: float | None = None,
     factors: ArrayLike | None = None,
     seed: int = 0,
 ) -> EvalReport:
@@ -143,6 +144,7 @@ def evaluate(
         lm: Folder or hub id of a causal LM that judges fluency.
         reverse: Train a small LM on the prior samples and score the texts with it; give 10,000 samples then.
         prior: Where the samples come from; "fitted" is N(0, I) for a model without a fitted prior.
+        guidance: Weight of their latents, as in `sample`.
         factors: Known factors of the texts as small integers, shape (N, F), negative where unknown: adds the scores
             of disentanglement.
         seed: Seed of everything random.
@@ -159,7 +161,7 @@ def evaluate(
     scores = {} if factors is None else disentanglement_scores(posterior.mean.numpy(), factors, seed=seed)
     nll = -vae.log_likelihood(texts, num_samples=num_samples, seed=seed)
     written = vae.decode(posterior.mean.numpy())
-    samples = vae.sample(n_prior, seed=seed, prior=prior)
+    samples = vae.sample(n_prior, seed=seed, prior=prior, guidance=guidance)
     means = posterior.mean.numpy()
     pairs = neighbours(len(texts), n_paths, seed)
     points = np.concatenate([geometry.path(means[a], means[b], PATH_LENGTH) for a, b in pairs])
