@@ -64,11 +64,13 @@ METHODS: dict[str, dict[str, Any]] = {
     "ae_fb": NO_REMEDY
     | {"free_bits": 0.25, "schedule": "linear", "warmup": 0.15, "ramp": 0.15, "reset_decoder": True},
     "fb": NO_REMEDY | {"free_bits": 0.25},
-    "floor": NO_REMEDY | {"free_bits": 0.3, "schedule": "linear", "warmup": 0.1, "ramp": 0.2},
+    "floor": NO_REMEDY | {"free_bits": 0.265, "schedule": "linear", "warmup": 0.1, "ramp": 0.2},
     "low_beta": LOW_BETA,
     "denoise": LOW_BETA | {"noise_drop": 0.1},
     "guided": LOW_BETA | {"latent_dropout": 0.1},
     "rate": NO_REMEDY | {"free_bits": 0.6, "schedule": "linear", "warmup": 0.3, "ramp": 0.3},
+    "rate_brief": NO_REMEDY
+    | {"free_bits": 0.9, "schedule": "linear", "warmup": 0.15, "ramp": 0.25, "latent_dropout": 0.1},
     "rate_guided": NO_REMEDY
     | {"free_bits": 0.75, "schedule": "linear", "warmup": 0.3, "ramp": 0.3, "latent_dropout": 0.1, "epochs": 6.0},
     "rate_high": NO_REMEDY
