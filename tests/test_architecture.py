@@ -23,7 +23,7 @@ LAYERS = [
     {"gaussian", "cross_entropy", "objective", "schedules", "geometry", "noise", "precision"},
     {"configuration", "train_config", "tokenization", "token_rows", "gate", "data", "artifacts", "prior", "probes"},
     {"modeling"},
-    {"text_vae", "shifting", "index", "assembly"} | INDEX,
+    {"text_vae", "decoding", "shifting", "index", "assembly"} | INDEX,
     {
         "training",
         "batches",

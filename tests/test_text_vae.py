@@ -139,6 +139,7 @@ def test_what_cannot_be_done_is_refused(small_vae, call, error, message):
         ({"top_k": -1}, "top_k must be at least 0, got -1"),
         ({"num_beams": 0}, "num_beams must be at least 1, got 0"),
         ({"candidates": 0}, "candidates must be at least 1, got 0"),
+        ({"refinements": -1}, "refinements must not be negative, got -1"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"max_length": 1}, "max_length must be at least 2 tokens, got 1"),
         ({"temperature": 1, "num_beams": 2}, r"choose sampling \(temperature\) or beams \(num_beams\), not both"),
@@ -179,9 +180,10 @@ def test_no_latents_give_no_texts(small_vae):
         lambda vae, seed: vae.vary("the soup was hot", 4, spread=2.0, temperature=1.0, seed=seed),
         lambda vae, seed: vae.decode(np.zeros((4, 32)), temperature=1.0, top_k=50, seed=seed),
         lambda vae, seed: vae.decode(np.zeros((2, 32)), temperature=1.0, candidates=3, seed=seed),
+        lambda vae, seed: vae.decode(np.zeros((2, 32)), temperature=1.0, candidates=2, refinements=2, seed=seed),
         lambda vae, seed: vae.log_likelihood(["a", "b"], num_samples=3, seed=seed).tolist(),
     ],
-    ids=["sample", "sample hot", "vary", "decode", "candidates", "log_likelihood"],
+    ids=["sample", "sample hot", "vary", "decode", "candidates", "refinements", "log_likelihood"],
 )
 def test_a_seed_decides_the_result_and_leaves_the_global_state(small_vae, write):
     state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
@@ -222,6 +224,55 @@ def test_the_best_of_several_beams_is_the_best_by_distance(small_vae, sentences)
     one, several = small_vae.decode(latents, num_beams=3), small_vae.decode(latents, num_beams=3, candidates=3)
     distance = [np.linalg.norm(small_vae.encode(texts) - latents, axis=1) for texts in (one, several)]
     assert (distance[1] <= distance[0] + 1e-6).all()
+
+
+@pytest.fixture
+def echo(small_vae, monkeypatch):
+    """A model whose texts are numbers: it reads a number as 0.8 of itself and writes the nearest whole one."""
+    aims = []
+
+    def write(points, **options):
+        aims.append(points[:, 0].tolist())
+        return points[:, :1].round().long()
+
+    def encode(texts, **options):
+        means = np.zeros((len(texts), small_vae.dim), np.float32)
+        means[:, 0] = [0.8 * int(text) for text in texts]
+        return means
+
+    monkeypatch.setattr(small_vae.model, "write", write)
+    monkeypatch.setattr(small_vae, "encode", encode)
+    monkeypatch.setattr("textvae.decoding.to_texts", lambda tokenizer, ids: [str(row[0]) for row in ids])
+    small_vae.aims = aims
+    return small_vae
+
+
+def test_a_refinement_aims_beyond_what_was_missed(echo):
+    latents = np.zeros((2, echo.dim), np.float32)
+    latents[:, 0] = 10, 0
+    assert echo.decode(latents, refinements=4) == ["12", "0"]  # reads as 9.6; 13 would be 10.4, as near but later
+    first, *others = echo.aims
+    assert first == [10, 0]
+    assert np.allclose(others, [[10.6], [10.96], [11.32], [11.68]])  # 0.3 of the miss each time; 0 has arrived
+
+
+def test_the_nearest_text_of_all_rounds_is_returned(echo):
+    latents = np.zeros((1, echo.dim), np.float32)
+    latents[:, 0] = 10
+    rounds = [echo.decode(latents, refinements=n)[0] for n in range(12)]
+    misses = [abs(0.8 * int(text) - 10) for text in rounds]
+    assert misses == sorted(misses, reverse=True)
+    assert misses[0] == 2 and misses[-1] < 0.5
+
+
+def test_refined_texts_are_no_farther_than_plain_ones(small_vae, sentences):
+    latents = small_vae.encode(sentences)
+    plain, refined = small_vae.reconstruct(sentences), small_vae.reconstruct(sentences, refinements=3)
+    of_plain, of_refined = (np.linalg.norm(small_vae.encode(texts) - latents, axis=1) for texts in (plain, refined))
+    assert (of_refined <= of_plain + 1e-5).all()
+    assert refined != plain
+    prefixes = ["the soup"] * len(sentences)
+    assert all(text.startswith("the soup") for text in small_vae.decode(latents, prefixes=prefixes, refinements=2))
 
 
 # Moving: the methods against the latents that they stand for

@@ -7,7 +7,6 @@ import copy
 import functools
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +20,7 @@ from . import geometry
 from .artifacts import CorruptFileError, atomic_folder, open_folder, read_json, write_json
 from .configuration import TextVAEConfig
 from .cross_entropy import IGNORED
+from .decoding import Decoding, decode
 from .gate import gate_texts
 from .gaussian import DiagonalGaussian
 from .geometry import Array, Method
@@ -28,7 +28,7 @@ from .modeling import TextVAEModel
 from .objective import importance_weighted_bound
 from .precision import autocast, prefer_attention
 from .prior import LatentPrior
-from .tokenization import encoder_ids, load_tokenizer, pad, to_texts, train_tokenizer, wrap
+from .tokenization import encoder_ids, load_tokenizer, pad, train_tokenizer, wrap
 
 if TYPE_CHECKING:
     from .attributes import Attribute
@@ -202,6 +202,7 @@ class TextVAE:
         top_p: float = 1,
         num_beams: int = 1,
         candidates: int = 1,
+        refinements: int = 0,
         guidance: float = 1,
         prefixes: Sequence[str] | None = None,
         max_length: int | None = None,
@@ -217,6 +218,8 @@ class TextVAE:
             top_p: Sample among the likeliest tokens whose probabilities sum to this.
             num_beams: Beams of a beam search; not together with a temperature.
             candidates: Texts written for each latent, of which the one whose own mean lies nearest is returned.
+            refinements: Times that what was written is read again, and written anew with an aim that makes up for what
+                it missed; the nearest text of all is returned. Needs no sampling.
             guidance: Weight of the latent: 1 is the decoder itself; below, it is mixed with what the decoder writes
                 without a latent, for more fluent and less faithful texts; above, the latent is followed further. Other
                 than 1 needs a model trained with latent dropout, and no beams.
@@ -228,54 +231,24 @@ class TextVAE:
         Returns:
             N texts.
         """
-        latents = self._latents(latents)
-        _require(temperature >= 0, f"temperature must be at least 0, got {temperature}")
-        _require(0 < top_p <= 1, f"top_p must be in (0, 1], got {top_p}")
-        _require(top_k >= 0, f"top_k must be at least 0, got {top_k}")
-        _require(num_beams >= 1, f"num_beams must be at least 1, got {num_beams}")
-        _require(candidates >= 1, f"candidates must be at least 1, got {candidates}")
-        _require(guidance >= 0, f"guidance must not be negative, got {guidance}")
-        _require(guidance == 1 or num_beams == 1, "choose guidance or beams (num_beams), not both")
-        _require(prefixes is None or num_beams == 1, "choose prefixes or beams (num_beams), not both")
-        _require(
-            prefixes is None or len(prefixes) == len(latents),
-            f"{len(latents)} latents need as many prefixes, got {0 if prefixes is None else len(prefixes)}",
+        options = Decoding(
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            num_beams=num_beams,
+            candidates=candidates,
+            refinements=refinements,
+            guidance=guidance,
+            max_length=max_length,
+            batch_size=batch_size,
         )
-        _require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
-        _require(max_length is None or max_length >= 2, f"max_length must be at least 2 tokens, got {max_length}")
-        _require(not (temperature and num_beams > 1), "choose sampling (temperature) or beams (num_beams), not both")
-        if not temperature and candidates > num_beams:
-            raise ValueError(f"{candidates} candidates need sampling (temperature above 0) or num_beams={candidates}")
-        max_length = max_length or self.model.config.max_length
-        begun = None if prefixes is None else [row[:-1] for row in self.decoder_rows(gate_texts(prefixes))]
-        written: list[str] = []
-        with _seeded(seed if temperature else 0):
-            for start in range(0, len(latents), batch_size):
-                points = torch.tensor(latents[start : start + batch_size])
-                if num_beams > 1:
-                    ids = self.model.generate(
-                        points, num_beams=num_beams, num_return_sequences=candidates, max_length=max_length
-                    )
-                else:
-                    points = points.repeat_interleave(candidates, 0)
-                    if begun is not None:
-                        beginnings, _ = pad(begun[start : start + batch_size], self.model.config.pad_token_id)
-                        beginnings = beginnings.repeat_interleave(candidates, 0)
-                    ids = self.model.write(
-                        points,
-                        prefixes=None if begun is None else beginnings,
-                        max_length=max_length,
-                        temperature=temperature,
-                        top_k=top_k,
-                        top_p=top_p,
-                        guidance=guidance,
-                    )
-                written += to_texts(self.tokenizer, ids.tolist())
-        return written if candidates == 1 else self._nearest(written, latents, candidates)
+        begun = None if prefixes is None else gate_texts(prefixes)
+        return decode(self, self._latents(latents), options, begun, seed)
 
-    def reconstruct(self, texts: Sequence[str], /, *, batch_size: int = 256) -> list[str]:
-        """Write each text back from its posterior mean."""
-        return self.decode(self.encode(gate_texts(texts), batch_size=batch_size), batch_size=batch_size)
+    def reconstruct(self, texts: Sequence[str], /, *, refinements: int = 0, batch_size: int = 256) -> list[str]:
+        """Write each text back from its posterior mean, refined as in `decode`."""
+        latents = self.encode(gate_texts(texts), batch_size=batch_size)
+        return self.decode(latents, refinements=refinements, batch_size=batch_size)
 
     def sample(
         self,
@@ -497,11 +470,6 @@ class TextVAE:
             raise ValueError("latents hold a NaN or an infinity: nothing can be decoded from it")
         return points
 
-    def _nearest(self, written: list[str], latents: Array, candidates: int) -> list[str]:
-        means = self.encode(written).reshape(len(latents), candidates, self.dim)
-        best = np.square(means - latents[:, None]).sum(-1).argmin(1)
-        return [written[i * candidates + int(j)] for i, j in enumerate(best)]
-
 
 def _by_length(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
     """Yield batches of nearly one length, of at most `batch_size` ordinary texts' tokens, padded ones included.
@@ -532,17 +500,6 @@ def load_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTo
 def _few_sizes(count: int, most: int) -> int:
     """Return the next power of two, `most` at most: on a CPU, kernels are compiled and kept for every size there is."""
     return max(count, min(1 << (count - 1).bit_length(), most))
-
-
-@contextmanager
-def _seeded(seed: int | None) -> Iterator[None]:
-    """Seed torch inside the block and leave its global generator as it was; None draws fresh."""
-    if seed is None:
-        yield
-        return
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield
 
 
 def _require(condition: bool, message: str) -> None:

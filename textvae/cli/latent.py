@@ -81,6 +81,7 @@ def decode(
     top_p: float = 1.0,
     num_beams: int = 1,
     candidates: int = 1,
+    refinements: int = 0,
     guidance: float = 1.0,
     max_length: int | None = None,
     seed: int | None = None,
@@ -97,6 +98,7 @@ def decode(
         top_p: Sample among the likeliest tokens whose probabilities sum to this.
         num_beams: Beams of a beam search, without a temperature.
         candidates: Texts written for each latent; the one whose own latent lies nearest is printed.
+        refinements: Times that each text is read again and written anew with an aim that makes up for what it missed.
         guidance: Weight of the latent; below 1 the texts are more fluent and less faithful.
         max_length: Longest text in tokens; by default the model's.
         seed: Seed of the sampling; by default drawn fresh.
@@ -112,6 +114,7 @@ def decode(
         top_p=top_p,
         num_beams=num_beams,
         candidates=candidates,
+        refinements=refinements,
         guidance=guidance,
         max_length=max_length,
         seed=seed,
@@ -126,6 +129,7 @@ def reconstruct(
     texts: Source,
     /,
     *,
+    refinements: int = 0,
     batch_size: int = 256,
     reading: Reading = READING,
     device: Device = DEVICE,
@@ -136,6 +140,7 @@ def reconstruct(
     Args:
         run: Run folder.
         texts: File of texts, a data set on the hub, or - for standard input.
+        refinements: Times that each text is read again and written anew with an aim that makes up for what it missed.
         batch_size: Texts that the model takes at once.
         reading: How the texts are read.
         device: Where the model runs.
@@ -145,7 +150,8 @@ def reconstruct(
     corpus = reading.texts(texts, printing)
     vae = device.load(run)
     for block in blocks(corpus):
-        for source, text in zip(block, vae.reconstruct(block, batch_size=batch_size), strict=True):
+        written = vae.reconstruct(block, refinements=refinements, batch_size=batch_size)
+        for source, text in zip(block, written, strict=True):
             printing.result({"source": source, "text": text}, text)
 
 
