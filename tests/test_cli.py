@@ -149,6 +149,7 @@ def test_decode_undoes_encode_as_reconstruct_does(textvae):
         record["text"] for record in reconstructed
     ]
     assert len(textvae("decode RUN z.npy --num-beams 2 --candidates 2 --max-length 9").lines) == 4
+    assert "refinements must not be negative" in textvae("decode RUN z.npy --refinements -1").err
 
 
 def test_a_seed_repeats_samples_and_another_gives_others(textvae):
@@ -169,6 +170,7 @@ def test_a_seed_repeats_samples_and_another_gives_others(textvae):
         ("traverse RUN --dim 3", [FIRST], {"source", "dim", "value", "text"}, 7),
         ("shift RUN --attribute ATTRIBUTE --strength -1.5", [FIRST], {"source", "attributes", "text"}, 1),
         ("search INDEX -k 2", [FIRST], {"query", "rank", "id", "score", "text", "metadata"}, 2),
+        ("search INDEX -k 2 --blend", [FIRST], {"query", "text", "ids"}, 1),
     ],
 )
 def test_json_and_text_say_the_same(textvae, command, sentences, keys, count):
@@ -192,6 +194,8 @@ def test_sentences_come_from_stdin_where_a_hyphen_stands(textvae):
     assert textvae("blend RUN -", stdin=two).lines == textvae("blend RUN", FIRST, TEXTS[9]).lines
     found = textvae("search INDEX - -k 1", stdin=two).lines
     assert [line.split("\t")[0] for line in found] == [FIRST, TEXTS[9]]
+    blended = textvae("search INDEX - -k 1 --blend", stdin=two).lines  # of one hit each, the sentence itself
+    assert blended == [f"{text}\t{textvae('reconstruct RUN -', stdin=text).lines[0]}" for text in (FIRST, TEXTS[9])]
 
 
 def test_a_sentence_may_begin_with_a_hyphen(textvae):
@@ -486,6 +490,7 @@ MISTAKES = [
     ("sample RUN -n 0", BAD_INPUT, "n must be at least 1, got 0"),
     ("vary RUN a -n -1", BAD_INPUT, "n must be at least 1, got -1"),
     ("interpolate RUN a b -n 1", BAD_INPUT, "n must be at least 2, got 1"),
+    ("reconstruct RUN texts.txt --refinements -1", BAD_INPUT, "refinements must not be negative, got -1"),
     ("search INDEX a -k 0", BAD_INPUT, "k must be at least 1, got 0"),
     ("score RUN empty.txt", BAD_INPUT, "empty.txt holds no text"),
     ("score RUN texts.txt -k 0", BAD_INPUT, "k must be at least 1, got 0"),

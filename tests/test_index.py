@@ -103,6 +103,41 @@ def test_one_query_gives_hits_and_several_give_lists(index, vae):
     assert index.search([]) == [] and index.search(np.empty((0, DIM))) == []
 
 
+class BlendingVAE(StubVAE):
+    """Writes the latent that it is asked to decode."""
+
+    def decode(self, latents, *, refinements):
+        self.decoded = latents[0], refinements
+        return ["blended"]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_blend_weighs_each_hit_by_its_score(tmp_path, metric):
+    (tmp_path / "run").mkdir()
+    vae = BlendingVAE(tmp_path / "run")
+    index = LatentIndex.build(vae, TEXTS, metric=metric)
+    hits = index.search("a red fox", k=4)
+    assert index.blend(hits, refinements=2) == "blended"
+    weights = [hit.score if metric == "cosine" else 1 / (1 - hit.score) for hit in hits]
+    mean = np.average(vae.encode([hit.text for hit in hits]), axis=0, weights=weights)
+    np.testing.assert_allclose(vae.decoded[0], mean, rtol=1e-4, atol=1e-6)
+    assert vae.decoded[1] == 2
+
+
+def test_hits_on_the_other_side_weigh_nothing_and_if_all_are_they_weigh_the_same(tmp_path):
+    (tmp_path / "run").mkdir()
+    vae = BlendingVAE(tmp_path / "run")
+    index = LatentIndex.build(vae, TEXTS)
+    near, far = Hit(0, 0.5, TEXTS[0], {}), Hit(1, -0.5, TEXTS[1], {})
+    means = vae.encode([near.text, far.text])
+    index.blend([near, far])
+    np.testing.assert_allclose(vae.decoded[0], means[0], rtol=1e-5)
+    index.blend([far, Hit(0, -0.1, TEXTS[0], {})])
+    np.testing.assert_allclose(vae.decoded[0], means.mean(0), rtol=1e-4, atol=1e-6)
+    with pytest.raises(ValueError, match="there are no hits to blend: search wider"):
+        index.blend([])
+
+
 def test_searching_and_building_never_change_the_callers_arrays(index, queries):
     for given in (queries, queries.astype(np.float32), np.asfortranarray(queries.astype(np.float32))):
         before = given.copy()

@@ -17,10 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 from .artifacts import CorruptFileError, atomic_folder, check_replaceable, write_json
 from .building import Recipe, build_in_memory, build_on_disk
 from .filters import parse_filter
+from .geometry import barycentre
 from .index_folder import ABOUT, FORMAT_VERSION, ITEMS, VECTORS, open_index
 from .items import Item, ItemStore, Row, StoreError, rows_of
 from .locks import only_writer
-from .metrics import Metric, closeness, comparable, embedded, width
+from .metrics import Metric, closeness, comparable, embedded, weight, width
 from .model_source import ModelSource
 from .vectors import VectorStore, reason
 
@@ -165,6 +166,26 @@ class LatentIndex:
             items = self._items.get_many({id for row in nearest for id, _ in row})
         hits = [[Hit(id, closeness(score, self.metric), *items[id]) for id, score in row] for row in nearest]
         return hits[0] if single else hits
+
+    def blend(self, hits: Sequence[Hit], *, refinements: int = 0) -> str:
+        """Write one text from what hits of a search have in common, a generative snippet.
+
+        It is decoded from the mean of their latents, in which each weighs its cosine, or 1 / (1 + distance).
+
+        Args:
+            hits: What `search` returned for a query.
+            refinements: Of the decoding, as in `TextVAE.decode`: nearer to the mean, and slower.
+
+        Raises:
+            ValueError: There are no hits.
+            FileNotFoundError: The model folder is gone.
+        """
+        if not hits:
+            raise ValueError("there are no hits to blend: search wider, or with another condition")
+        weights = [weight(hit.score, self.metric) for hit in hits]
+        latents = self.vae.encode([hit.text for hit in hits])
+        middle = barycentre(latents, weights if any(weights) else None)
+        return self.vae.decode(middle[None], refinements=refinements)[0]
 
     def add(
         self, texts: Iterable[Item], metadata: Sequence[Mapping[str, Any] | None] | None = None, *, batch_size: int = 64

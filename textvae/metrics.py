@@ -78,3 +78,8 @@ def comparable(vectors: ArrayLike, metric: Metric, dim: int) -> NDArray[np.float
 def closeness(score: float, metric: Metric) -> float:
     """Return the score of a hit for that of faiss: a cosine, or a distance negated."""
     return score if metric == "cosine" else 0.0 - max(score, 0.0) ** 0.5  # faiss squares, rounds below 0
+
+
+def weight(closeness: float, metric: Metric) -> float:
+    """Return what a hit of this score counts in a blend: its cosine, not below 0, or 1 / (1 + distance)."""
+    return max(closeness, 0.0) if metric == "cosine" else 1 / (1 - closeness)

@@ -85,6 +85,7 @@ def search(
     *,
     k: Annotated[int, Parameter(name="-k")] = 10,
     where: str | None = None,
+    blend: bool = False,
     model: Path | None = None,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
@@ -92,13 +93,14 @@ def search(
     """Find the nearest texts of an index.
 
     Prints the score, larger is closer, and the text of each hit, separated by tabs; metadata follow as JSON. With
-    several queries, the query comes first.
+    several queries, the query comes first. With --blend, prints one text written from the hits of each query.
 
     Args:
         index: Index folder.
         query: The query, or - for those of standard input.
         k: Hits of each query.
         where: Condition on metadata, such as "topic = 'food' and stars >= 4", that every hit meets.
+        blend: Write one text from what the hits have in common, each weighted by its score.
         model: Run folder of the model that built the index, if it has moved.
         device: Where the model runs.
         printing: What is printed.
@@ -113,6 +115,11 @@ def search(
     hush_libraries()  # it loads its model when it first encodes a query
     for block in blocks(queries):
         for source, hits in zip(block, opened.search(block, k, where=where), strict=True):
+            if blend:
+                text = opened.blend(hits)
+                blended = {"query": source, "text": text, "ids": [hit.id for hit in hits]}
+                printing.result(blended, text if query != STDIN else f"{source}\t{text}")
+                continue
             for rank, hit in enumerate(hits, 1):
                 record = {"query": source, "rank": rank, "id": hit.id, "score": hit.score, "text": hit.text}
                 line = _line(hit) if query != STDIN else f"{source}\t{_line(hit)}"
