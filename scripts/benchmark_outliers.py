@@ -100,8 +100,8 @@ def shuffled(text: str, generator: random.Random) -> str:
 
 
 def ngram_nats(train: Sequence[str], texts: Sequence[str], split: Split, cutoff: int) -> np.ndarray:
-    """Return nats per unit and one end under interpolated Witten-Bell smoothing; units seen less than `cutoff` times are one."""
-    from nltk.lm import WittenBellInterpolated, Vocabulary
+    """Return nats per unit, and one end, by Witten-Bell smoothing; units seen less than `cutoff` times are one."""
+    from nltk.lm import Vocabulary, WittenBellInterpolated
     from nltk.lm.preprocessing import pad_both_ends, padded_everygram_pipeline
     from nltk.util import ngrams
 
