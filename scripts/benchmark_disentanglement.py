@@ -28,6 +28,9 @@ SHARED: dict[str, Any] = {
     "latent_dim": 16,
     "epochs": 2.0,
     "free_bits": 0.0,
+    "schedule": "constant",
+    "warmup": 0.0,
+    "ramp": 0.2,
     "latent_dropout": 0.0,
 }
 METHODS: dict[str, dict[str, Any]] = {

@@ -53,32 +53,31 @@ CORPORA = {
         {"latent_dim": 32, "epochs": 3.0},
     ),
 }
-NO_REMEDY = {"beta": 1.0, "free_bits": 0.0, "latent_dropout": 0.0}
-LOW_BETA = {"beta": 0.1, "free_bits": 0.5, "latent_dropout": 0.0}
+NO_REMEDY = {"beta": 1.0, "schedule": "constant", "warmup": 0.0, "free_bits": 0.0, "latent_dropout": 0.0}
+RISING = {"schedule": "linear", "ramp": 0.25}
+LOW_BETA = NO_REMEDY | {"beta": 0.1, "free_bits": 0.5}
+RATE = NO_REMEDY | {"schedule": "linear", "warmup": 0.3, "ramp": 0.3}
+HIGH_RATE = RATE | {"warmup": 0.15, "ramp": 0.25, "latent_dropout": 0.1}
 METHODS: dict[str, dict[str, Any]] = {
+    "default": {},
     "lm": {},
     "ae": NO_REMEDY | {"beta": 0.0},
-    "vae": NO_REMEDY | {"schedule": "linear", "ramp": 0.25},
+    "vae": NO_REMEDY | RISING,
     "cyclical": NO_REMEDY | {"schedule": "cyclical"},
-    "bn": NO_REMEDY | {"schedule": "linear", "ramp": 0.25, "bn_gamma": 0.6},
-    "ae_fb": NO_REMEDY
-    | {"free_bits": 0.25, "schedule": "linear", "warmup": 0.15, "ramp": 0.15, "reset_decoder": True},
+    "bn": NO_REMEDY | RISING | {"bn_gamma": 0.6},
+    "ae_fb": RATE | {"free_bits": 0.25, "warmup": 0.15, "ramp": 0.15, "reset_decoder": True},
     "fb": NO_REMEDY | {"free_bits": 0.25},
-    "floor": NO_REMEDY | {"free_bits": 0.265, "schedule": "linear", "warmup": 0.1, "ramp": 0.2},
+    "floor": RATE | {"free_bits": 0.265, "warmup": 0.1, "ramp": 0.2},
     "low_beta": LOW_BETA,
     "denoise": LOW_BETA | {"noise_drop": 0.1},
     "guided": LOW_BETA | {"latent_dropout": 0.1},
-    "rate": NO_REMEDY | {"free_bits": 0.6, "schedule": "linear", "warmup": 0.3, "ramp": 0.3},
-    "rate_brief": NO_REMEDY
-    | {"free_bits": 0.9, "schedule": "linear", "warmup": 0.15, "ramp": 0.25, "latent_dropout": 0.1},
-    "rate_guided": NO_REMEDY
-    | {"free_bits": 0.75, "schedule": "linear", "warmup": 0.3, "ramp": 0.3, "latent_dropout": 0.1, "epochs": 6.0},
-    "rate_high": NO_REMEDY
-    | {"free_bits": 1.1, "schedule": "linear", "warmup": 0.15, "ramp": 0.25, "latent_dropout": 0.1, "epochs": 6.0},
-    "rate_max": NO_REMEDY
-    | {"free_bits": 1.5, "schedule": "linear", "warmup": 0.15, "ramp": 0.25, "latent_dropout": 0.1, "epochs": 6.0},
+    "rate": RATE | {"free_bits": 0.6},
+    "rate_guided": RATE | {"free_bits": 0.75, "latent_dropout": 0.1, "epochs": 6.0},
+    "rate_brief": HIGH_RATE | {"free_bits": 0.9},
+    "rate_high": HIGH_RATE | {"free_bits": 1.1, "epochs": 6.0},
+    "rate_max": HIGH_RATE | {"free_bits": 1.5, "epochs": 6.0},
     "mmd": NO_REMEDY | {"beta": 0.02, "mmd": 100.0},
-}  # fmt: skip
+}
 MEASURES = {
     "nll": "nats per sentence, importance-weighted", "word_perplexity": "of the same", "kl": "nats per sentence",
     "mutual_information": "nats", "active_fraction": "of the latent dimensions", "recon_bleu": "from mu, greedy",

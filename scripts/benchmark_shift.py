@@ -40,7 +40,7 @@ CERTAINTY, TENSE_CERTAINTY, OWN_CERTAINTY = 0.9, 0.7, 0.99999
 STRENGTHS = (1, 1.5, 2, 3, 4, 5)
 CERTAINTIES = (0.5, 0.7, 0.9, 0.97)
 DAAE = [(36, 41), (74, 18), (92, 7)]  # accuracy and self-BLEU, quoted: Shen et al. 2020, table 3
-OWN_TRAINING = TrainConfig(latent_dim=64, epochs=6.0, beta=0.15, free_bits=0.2)
+OWN_TRAINING = TrainConfig(latent_dim=64, epochs=6.0, beta=0.15, free_bits=0.2, schedule="constant")
 PAIRS = [("sentiment", "tense"), ("technical_depth", "sentiment"), ("brand_authority", "sentiment")]
 SIDES = {  # negative and positive class of each attribute of our own corpus
     "sentiment": ("negative", "positive"), "tense": ("past", "present"), "technical_depth": ("0", "2"),

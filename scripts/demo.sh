@@ -30,7 +30,7 @@ for sentence in "the staff was very rude." "the room is dark and the bed is bad,
 done
 
 show textvae train data/train.tsv --valid data/valid.tsv -o $run --resume \
-    --size tiny --latent-dim 64 --epochs 3 --beta 0.15 --free-bits 0.2
+    --size tiny --latent-dim 64 --epochs 3 --beta 0.15 --free-bits 0.2 --schedule constant
 show textvae encode $run data/valid.tsv -o $run/valid.npy
 show textvae index $run data/train.tsv -o $run/index --keep topic
 for query in "The waiter was rude." "The battery of my phone is weak." "I loved this hair salon." \

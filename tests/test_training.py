@@ -196,7 +196,7 @@ def test_the_best_weights_are_those_of_the_lowest_validation_loss_at_the_final_b
 def test_resuming_with_other_options_or_texts_is_refused(tmp_path):
     config = TrainConfig(**QUICK, max_steps=2)
     train(CORPUS, tmp_path / "run", config)
-    with pytest.raises(ValueError, match="it was started with beta=0.1, not 0.5"):
+    with pytest.raises(ValueError, match="it was started with beta=1.0, not 0.5"):
         train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, max_steps=2, beta=0.5), resume=True)
     with pytest.raises(ValueError, match="another corpus"):
         train(CORPUS[1:], tmp_path / "run", config, resume=True)
@@ -392,3 +392,19 @@ def test_a_text_and_its_capitals_are_not_on_both_sides_of_a_lower_case_split(tmp
     ((texts, valid),) = seen
     assert texts and valid and not texts & valid
     assert all(text == text.lower() for text in texts | valid)
+
+
+@pytest.mark.parametrize(
+    ("options", "schedule", "warmup"),
+    [
+        ({}, "linear", 0.3),
+        ({"from_": "run"}, "constant", 0),
+        ({"schedule": "constant"}, "constant", 0),
+        ({"schedule": "cyclical", "warmup": 0.2}, "cyclical", 0.2),
+        ({"from_": "run", "schedule": "linear", "warmup": 0.1}, "linear", 0.1),
+    ],
+)
+def test_the_kl_is_held_back_at_first_but_for_a_model_that_has_latents(options, schedule, warmup):
+    config = TrainConfig(**options)
+    assert (config.kl_schedule, config.kl_warmup) == (schedule, warmup)
+    assert TrainConfig.from_dict(config.to_dict()) == config

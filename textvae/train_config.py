@@ -13,6 +13,8 @@ from typing import Any, Literal
 LEARNING_RATES = {"gru": 2e-3, "transformer": 1e-3}
 PRETRAINED_LEARNING_RATE = 2e-4
 FINE_TUNING_LEARNING_RATE = 5e-4
+WARMUP = 0.3
+Schedule = Literal["constant", "linear", "logistic", "cyclical"]
 OF_THE_MODEL = (
     "size", "decoder", "encoder", "latent_dim", "vocab_size", "lowercase", "max_length", "bn_gamma", "dropout",
     "keep_encoder", "residual",
@@ -30,7 +32,7 @@ class TrainConfig:
         encoder: Folder or hub id of a pretrained encoder; by default a small Transformer from scratch.
         keep_encoder: Leave the pretrained encoder as it is: mu is its own embedding, and so are the similarities.
         residual: Length of what may be added to the embedding of --keep-encoder, as a share of its length, so that
-            texts of nearly one meaning can be told apart.
+            texts of nearly one meaning can be told apart. Such a model decodes best with --beta 0.01 --free-bits 0.
         latent_dim: Latent dimensions; by default the size's, with --keep-encoder the encoder's width.
         vocab_size: Largest vocabulary of a tokenizer trained on the corpus; by default the size's.
         lowercase: Lower-case every text before the tokenizer that is trained on the corpus.
@@ -44,8 +46,9 @@ class TrainConfig:
         weight_decay: Decoupled weight decay.
         max_grad_norm: Gradients are scaled down to this norm.
         beta: Final weight of the KL.
-        schedule: How the KL weight rises to beta.
-        warmup: Share of training with a KL weight of 0, the autoencoder warm-up.
+        schedule: How the KL weight rises to beta; by default linear, with --from constant.
+        warmup: Share of training with a KL weight of 0, the autoencoder warm-up; by default 0.3,
+            0 with --from or a constant schedule.
         ramp: Share of training over which the KL weight rises after the warm-up.
         reset_decoder: Draw the decoder anew after the warm-up.
         free_bits: KL floor of each latent dimension, in nats.
@@ -85,12 +88,12 @@ class TrainConfig:
     lr_warmup: int = 50
     weight_decay: float = 0.01
     max_grad_norm: float = 5.0
-    beta: float = 0.1
-    schedule: Literal["constant", "linear", "logistic", "cyclical"] = "constant"
-    warmup: float = 0.0
-    ramp: float = 0.2
+    beta: float = 1.0
+    schedule: Schedule | None = None
+    warmup: float | None = None
+    ramp: float = 0.3
     reset_decoder: bool = False
-    free_bits: float = 0.5
+    free_bits: float = 0.75
     bow: float = 0.0
     mmd: float = 0.0
     bn_gamma: float | None = None
@@ -132,10 +135,10 @@ class TrainConfig:
         )
         _require(self.residual >= 0, "residual", "must not be negative", self.residual)
         _require(not self.residual or self.keep_encoder, "residual", "goes with --keep-encoder", self.residual)
-        for name in ("warmup", "ramp"):
-            _require(0 <= getattr(self, name) <= 1, name, "must be a share in [0, 1]", getattr(self, name))
-        rises = self.schedule in ("linear", "logistic")
-        whole = self.warmup + self.ramp
+        for name, share in (("warmup", self.kl_warmup), ("ramp", self.ramp)):
+            _require(0 <= share <= 1, name, "must be a share in [0, 1]", share)
+        rises = self.kl_schedule in ("linear", "logistic")
+        whole = self.kl_warmup + self.ramp
         _require(
             not rises or whole <= 1,
             "ramp",
@@ -174,6 +177,18 @@ class TrainConfig:
         if self.encoder is not None and not self.keep_encoder:
             return PRETRAINED_LEARNING_RATE
         return LEARNING_RATES.get(self.decoder, PRETRAINED_LEARNING_RATE)
+
+    @property
+    def kl_schedule(self) -> Schedule:
+        """The KL schedule, or the default one: a model that is trained on keeps the latents it has."""
+        return self.schedule or ("linear" if self.from_ is None else "constant")
+
+    @property
+    def kl_warmup(self) -> float:
+        """The share of training that is autoencoder warm-up, or the default one."""
+        if self.warmup is not None:
+            return self.warmup
+        return WARMUP if self.from_ is None and self.kl_schedule != "constant" else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values."""

@@ -178,7 +178,7 @@ class TextVAETrainer(Trainer):
         self.add_callback(MetricsLog(output / METRICS))
         self.add_callback(Progress())
         if config.reset_decoder:
-            self.add_callback(DecoderReset(self, round(config.warmup * steps)))
+            self.add_callback(DecoderReset(self, round(config.kl_warmup * steps)))
         if config.tensorboard:
             self.add_callback(tensorboard(output))
         self.running: list[Tensor] = []
@@ -227,7 +227,8 @@ class TextVAETrainer(Trainer):
     def kl_weight(self) -> float:
         """The scheduled KL weight at this step, in [0, 1]."""
         progress = self.state.global_step / self.args.max_steps
-        return kl_weight(progress, self.config.schedule, warmup=self.config.warmup, ramp=self.config.ramp)
+        config = self.config
+        return kl_weight(progress, config.kl_schedule, warmup=config.kl_warmup, ramp=config.ramp)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
