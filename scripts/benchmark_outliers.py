@@ -29,6 +29,7 @@ from textvae.evaluation.novelty import novelty
 
 ORDER, HOME, FOREIGN = 3, 1000, 100  # words of an n-gram, sentences at home, and of each foreign kind
 SHORTEST, LONGEST = 5, 15
+LEAST = 1e-9  # probability of a token that was never seen
 OTHERS = {  # file, column
     "brown": ("brown/brown.tsv", "sentence"),
     "ptb": ("ptb/{split}.txt", None),
@@ -112,7 +113,8 @@ def ngram_nats(train: Sequence[str], texts: Sequence[str], split: Split, cutoff:
     for text in texts:
         padded = [*pad_both_ends(list(split(text)), ORDER)]
         own = list(ngrams(model.vocab.lookup(padded), ORDER))[: len(padded) - 2 * (ORDER - 1) + 1]
-        nats.append(-np.mean([np.log(model.score(gram[-1], gram[:-1])) for gram in own]))
+        chances = [max(model.score(gram[-1], gram[:-1]), LEAST) for gram in own]
+        nats.append(-np.mean(np.log(chances)))
     return np.array(nats)
 
 
