@@ -59,6 +59,7 @@ DOORS = {
     "huggingface_hub": {"configuration"},
     "safetensors": {"text_vae", "prior", "attributes", "exporting", "cli"},
     "matplotlib": {"pictures"},
+    "peft": {"modeling"},
     "langchain_core": {"langchain"},
     "umap": {"pictures"},
     "pacmap": {"pictures"},

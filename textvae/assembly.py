@@ -29,6 +29,7 @@ def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrained
         if config.bow > 0 and not source.model.config.bag_of_words:
             raise ValueError(f"--bow needs a model that was trained with it, and {config.from_} was not: leave it out")
         source.model.config.latent_dropout = config.latent_dropout
+        source.model.freeze()
         return TextVAE(source.model, source.tokenizer, source.encoder_tokenizer)
     preset = PRESETS[config.size]
     pretrained_lm = config.decoder not in ("gru", "transformer")
@@ -55,6 +56,7 @@ def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrained
         latent_dim=config.latent_dim or (encoder.hidden_size if config.keep_encoder else preset.latent_dim),
         keep_encoder=config.keep_encoder,
         residual=config.residual,
+        lora_rank=config.lora_rank,
         pooling="mean" if backbone is not None else "attention",
         pooling_queries=preset.pooling_queries,
         prefix_length=preset.prefix_length,

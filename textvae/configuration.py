@@ -79,6 +79,8 @@ class TextVAEConfig(PreTrainedConfig):
             its weights stay as they are; D is then its width.
         residual: Length of what `pooling_queries` learnt queries add to that embedding, over its length at most, so
             that texts of nearly one meaning can be told apart.
+        lora_rank: Rank of the low-rank adapters that a transformer decoder learns, its own weights staying as they are
+            (Hu et al. 2022); 0 for none.
         prefix_length: Latent vectors put before the tokens of a transformer decoder.
         batch_norm_gamma: Fixed scale of a batch normalisation of mu, which bounds the KL from below (BN-VAE, Zhu et
             al. 2020); None leaves mu as it is.
@@ -108,6 +110,7 @@ class TextVAEConfig(PreTrainedConfig):
     pooling_width: int = 64
     keep_encoder: bool = False
     residual: float | int = 0.0
+    lora_rank: int = 0
     prefix_length: int = 8
     batch_norm_gamma: float | int | None = None
     bag_of_words: bool = False
@@ -127,6 +130,10 @@ class TextVAEConfig(PreTrainedConfig):
         for name in ("latent_dim", "pooling_queries", "pooling_width", "max_length"):
             if getattr(self, name) < 1:
                 raise ValueError(f"TextVAEConfig.{name} must be at least 1, got {getattr(self, name)}")
+        if self.lora_rank < 0 or (self.lora_rank and isinstance(self.decoder, GRUDecoderConfig)):
+            raise ValueError(
+                f"TextVAEConfig.lora_rank is at least 0 and goes with a transformer decoder, got {self.lora_rank}"
+            )
         if not 0 <= self.latent_dropout < 1:
             raise ValueError(f"TextVAEConfig.latent_dropout must be in [0, 1), got {self.latent_dropout}")
         if self.residual < 0 or (self.residual and not self.keep_encoder):

@@ -17,7 +17,7 @@ WARMUP = 0.3
 Schedule = Literal["constant", "linear", "logistic", "cyclical"]
 OF_THE_MODEL = (
     "size", "decoder", "encoder", "latent_dim", "vocab_size", "lowercase", "max_length", "bn_gamma", "dropout",
-    "keep_encoder", "residual",
+    "keep_encoder", "residual", "lora_rank",
 )  # fmt: skip
 
 
@@ -33,6 +33,8 @@ class TrainConfig:
         keep_encoder: Leave the pretrained encoder as it is: mu is its own embedding, and so are the similarities.
         residual: Length of what may be added to the embedding of --keep-encoder, as a share of its length, so that
             texts of nearly one meaning can be told apart. Such a model decodes best with --beta 0.01 --free-bits 0.
+        lora_rank: Rank of the low-rank adapters (LoRA) that a pretrained --decoder learns while its own weights stay as
+            they are; 0 trains all of them (pip install 'textvae[peft]').
         latent_dim: Latent dimensions; by default the size's, with --keep-encoder the encoder's width.
         vocab_size: Largest vocabulary of a tokenizer trained on the corpus; by default the size's.
         lowercase: Lower-case every text before the tokenizer that is trained on the corpus.
@@ -77,6 +79,7 @@ class TrainConfig:
     encoder: str | None = None
     keep_encoder: bool = False
     residual: float = 0.0
+    lora_rank: int = 0
     latent_dim: int | None = None
     vocab_size: int | None = None
     lowercase: bool = False
@@ -135,6 +138,13 @@ class TrainConfig:
         )
         _require(self.residual >= 0, "residual", "must not be negative", self.residual)
         _require(not self.residual or self.keep_encoder, "residual", "goes with --keep-encoder", self.residual)
+        _require(self.lora_rank >= 0, "lora_rank", "must not be negative", self.lora_rank)
+        _require(
+            not self.lora_rank or self.decoder not in ("gru", "transformer"),
+            "lora_rank",
+            "is for a pretrained --decoder",
+            self.lora_rank,
+        )
         for name, share in (("warmup", self.kl_warmup), ("ramp", self.ramp)):
             _require(0 <= share <= 1, name, "must be a share in [0, 1]", share)
         rises = self.kl_schedule in ("linear", "logistic")

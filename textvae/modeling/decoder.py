@@ -101,7 +101,12 @@ class CausalLMDecoder(LatentDecoder):
     """
 
     def __init__(
-        self, config: PreTrainedConfig, latent_dim: int, prefix_length: int, lm: PreTrainedModel | None = None
+        self,
+        config: PreTrainedConfig,
+        latent_dim: int,
+        prefix_length: int,
+        lm: PreTrainedModel | None = None,
+        lora_rank: int = 0,
     ):
         from_scratch = lm is None
         if lm is None:
@@ -118,6 +123,8 @@ class CausalLMDecoder(LatentDecoder):
         self.addition = nn.Linear(latent_dim, hidden)
         self.keeps_logits = "logits_to_keep" in inspect.signature(self.lm.forward).parameters
         self.post_init()
+        if lora_rank:
+            _adapt(lm, lora_rank)
 
     def _init_weights(self, module: nn.Module) -> None:
         # A latent from the prior then weighs as much as a word: more would drown the words, less would be ignored.
@@ -245,8 +252,19 @@ class GRUDecoder(LatentDecoder):
         return CausalLMOutputWithPast(logits=self.output(states_BTH), past_key_values=cache)
 
 
+def _adapt(lm: PreTrainedModel, rank: int) -> None:
+    """Give every linear layer of a language model but the head an adapter, which changes nothing yet."""
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise ImportError("low-rank adapters need peft: pip install 'textvae[peft]'") from error
+    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"), lm)
+    for parameter in lm.parameters():
+        parameter._is_hf_initialized = True  # type: ignore[attr-defined]  # the model around us draws nothing anew
+
+
 def build_decoder(config: TextVAEConfig, lm: PreTrainedModel | None = None) -> LatentDecoder:
     """Return the decoder that a config describes; `lm` are pretrained weights for it."""
     if isinstance(config.decoder, GRUDecoderConfig):
         return GRUDecoder(config.decoder, config.latent_dim)
-    return CausalLMDecoder(config.decoder, config.latent_dim, config.prefix_length, lm)
+    return CausalLMDecoder(config.decoder, config.latent_dim, config.prefix_length, lm, config.lora_rank)

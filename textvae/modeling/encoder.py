@@ -36,8 +36,6 @@ class LatentEncoder(nn.Module):
         self.gamma = config.batch_norm_gamma
         if self.gamma is not None:
             self.batch_norm = nn.BatchNorm1d(config.latent_dim, affine=False)
-        if self.kept:
-            self.backbone.requires_grad_(False)
 
     def train(self, mode: bool = True) -> LatentEncoder:
         """Switch to training; an encoder that is kept has no dropout in it either."""

@@ -61,9 +61,19 @@ class TextVAEModel(PreTrainedModel):
         if config.bag_of_words:
             self.words = nn.Linear(config.latent_dim, self._output_weight().shape[1])
         self.post_init()
+        self.freeze()
         self.generation_config = self.decoder.generation_config = GenerationConfig(
             bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id
         )
+
+    def freeze(self) -> None:
+        """Let training leave alone what the config keeps; loading forgets it."""
+        config: Any = self.config
+        if config.keep_encoder:
+            self.encoder.backbone.requires_grad_(False)
+        if config.lora_rank:
+            for name, parameter in self.decoder.lm.named_parameters():  # type: ignore[union-attr, operator]
+                parameter.requires_grad_("lora_" in name)
 
     def _output_weight(self) -> Tensor:
         return self.decoder.get_output_embeddings().weight  # type: ignore[union-attr, return-value]
