@@ -13,17 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MEASURES = {
-    "recon_bleu": ("reconstruction BLEU from mu", "{:.1f}"),
-    "exact_match": ("reconstructed exactly", "{:.1%}"),
-    "reconstruction": ("reconstruction, nats per sentence", "{:.1f}"),
-    "kl": ("KL, nats per sentence", "{:.1f}"),
-    "active_fraction": ("active latent dimensions", "{:.0%}"),
-    "nll": ("importance-weighted NLL, nats per sentence", "{:.1f}"),
-    "word_perplexity": ("word perplexity", "{:.1f}"),
-    "duplicates": ("repeats among 1,000 prior samples", "{:.1%}"),
-    "minutes": ("minutes of training", "{:.0f}"),
-}
+SEARCH = ("embedding", "search", "index", "mutations", "outliers")  # files of the section on search
 
 
 def main() -> None:
@@ -39,7 +29,6 @@ def main() -> None:
 def fill(match: re.Match[str]) -> str:
     """Return one marked block with its content."""
     parts = (
-        main_job,
         crash,
         speed,
         growth,
@@ -47,6 +36,7 @@ def fill(match: re.Match[str]) -> str:
         guidance,
         disentanglement,
         bars,
+        search,
         shift,
         demo,
         interpolation,
@@ -54,21 +44,6 @@ def fill(match: re.Match[str]) -> str:
     )
     content = {part.__name__: part for part in parts}
     return match[1] + content[match[2]]() + match[3]
-
-
-def main_job() -> str:
-    """Return the table of scripts/benchmark_main_job.py."""
-    values = _rows("main_job")
-    jobs = {
-        "yelp": "Yelp, GRU, 3 epochs",
-        "ptb.gru": "PTB, GRU, 3 epochs",
-        "ptb.transformer": "PTB, Transformer, 3 epochs",
-    }
-    jobs = {job: title for job, title in jobs.items() if f"main.{job}.nll" in values}
-    lines = [["", *jobs.values()], ["---"] * (len(jobs) + 1)]
-    for key, (title, form) in MEASURES.items():
-        lines.append([title, *(form.format(values[f"main.{job}.{key}"]) for job in jobs)])
-    return _table(lines)
 
 
 def crash() -> str:
@@ -143,7 +118,8 @@ def disentanglement() -> str:
 def _recipes(values: dict[str, float], prefix: str, columns: dict[str, tuple[str, str]]) -> str:
     """Return a table with a line for each recipe: what stands between the prefix of an id and its last part."""
     lines = [["recipe", *(title for title, _ in columns.values())], ["---"] * (len(columns) + 1)]
-    for recipe in dict.fromkeys(id.removeprefix(f"{prefix}.").rpartition(".")[0] for id in values):
+    recipes = dict.fromkeys(id.removeprefix(f"{prefix}.").rpartition(".")[0] for id in values)
+    for recipe in sorted(recipes, key=lambda recipe: recipe.split(".")[0], reverse=True):
         found = [values.get(f"{prefix}.{recipe}.{key}") for key in columns]
         forms = (form for _, form in columns.values())
         cells = ["" if value is None else form.format(value) for value, form in zip(found, forms, strict=True)]
@@ -154,6 +130,11 @@ def _recipes(values: dict[str, float], prefix: str, columns: dict[str, tuple[str
 def bars() -> str:
     """Return the table of scripts/benchmark_bars.py."""
     return _with_bars("bars")
+
+
+def search() -> str:
+    """Return the table of what embeddings, indexes and scores of single texts were held to."""
+    return _with_bars(*(name for name in SEARCH if (ROOT / f"results/{name}.json").exists()))
 
 
 def shift() -> str:
@@ -172,8 +153,8 @@ def shift() -> str:
     return "\n".join((_with_bars("shift"), _table(lines)))
 
 
-def _with_bars(name: str) -> str:
-    rows = json.loads((ROOT / f"results/{name}.json").read_text())["rows"]
+def _with_bars(*names: str) -> str:
+    rows = [row for name in names for row in json.loads((ROOT / f"results/{name}.json").read_text())["rows"]]
     lines = [["", "measured", "bar"], ["---"] * 3]
     return _table([*lines, *([f"`{r['id']}`", f"{r['value']:.3g}", r["bar"]] for r in rows if r["bar"])])
 
