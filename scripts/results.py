@@ -23,11 +23,19 @@ def row(
 
 
 def write_results(name: str, rows: list[dict[str, Any]], replaces: str | None = None) -> Path:
-    """Write rows to results/NAME.json; others that are there stay, but for those whose id begins with `replaces`."""
+    """Write rows to results/NAME.json; others that are there stay, but for those whose id begins with `replaces`.
+
+    The command, commit, machine and date of the file are those of these rows; a row that stays takes its own with it.
+    """
     path = ROOT / "results" / f"{name}.json"
     fresh = {r["id"] for r in rows}
-    kept = json.loads(path.read_text())["rows"] if path.exists() else []
-    kept = [r for r in kept if r["id"] not in fresh and not (replaces and r["id"].startswith(replaces))]
+    old = json.loads(path.read_text()) if path.exists() else {"rows": []}
+    origin = {key: value for key, value in old.items() if key != "rows"}
+    kept = [
+        r if "commit" in r else r | origin
+        for r in old["rows"]
+        if r["id"] not in fresh and not (replaces and r["id"].startswith(replaces))
+    ]
     content = {
         "command": shlex.join([Path(sys.executable).name, *(_portable(word) for word in sys.argv)]),
         "commit": _git("rev-parse", "HEAD") + ("-dirty" if _git("status", "--porcelain", "textvae", "scripts") else ""),
