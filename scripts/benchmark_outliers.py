@@ -29,6 +29,7 @@ from textvae.evaluation.novelty import novelty
 
 ORDER, HOME, FOREIGN = 3, 1000, 100  # words of an n-gram, sentences at home, and of each foreign kind
 SHORTEST, LONGEST = 5, 15
+BARS = {"outlier.auroc": "above the n-grams", "outlier.ngram_auroc": "-", "outlier.ngram_tokens": "-"}
 LEAST = 1e-9  # probability of a token that was never seen
 OTHERS = {  # file, column
     "brown": ("brown/brown.tsv", "sentence"),
@@ -127,7 +128,8 @@ def measured(
     value = float(roc_auc_score(planted_here[counted], score[counted]))
     id = f"outlier.{name}" if kind == "all" else f"outlier.{kind}.{name}"
     note = f"{kind}: {planted_here.sum()} among {HOME}, yelp {arguments.split}; {arguments.run.name}"
-    return row(id, value, n=int(counted.sum()), seed=arguments.seed, bar="above the n-grams'", note=note)
+    bar = BARS.get(id)
+    return row(id, value, n=int(counted.sum()), seed=arguments.seed, bar=bar, note=note)
 
 
 if __name__ == "__main__":
