@@ -156,7 +156,11 @@ def shift() -> str:
 def _with_bars(*names: str) -> str:
     rows = [row for name in names for row in json.loads((ROOT / f"results/{name}.json").read_text())["rows"]]
     lines = [["", "measured", "bar"], ["---"] * 3]
-    return _table([*lines, *([f"`{r['id']}`", f"{r['value']:.3g}", r["bar"]] for r in rows if r["bar"])])
+    return _table([*lines, *([f"`{r['id']}`", _number(r["value"]), r["bar"]] for r in rows if r["bar"])])
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
 def demo() -> str:
