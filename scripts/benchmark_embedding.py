@@ -48,12 +48,10 @@ def main() -> None:
     pairs = [line.split("\t") for line in (arguments.data / "stsb" / "dev.tsv").read_text().splitlines()]
     of_encoder = similarity(embedder(arguments.encoder), pairs)
     for part in arguments.only.split(","):
-        if part == "scratch":
-            rows = scratch(pairs)
-        else:
-            note = "cosine of the encoder's own embeddings"
-            rows = [row("sts.encoder.dev", of_encoder, n=len(pairs), note=note)]
-            rows += pretrained(part, pairs, of_encoder, arguments)
+        rows = [
+            row("sts.encoder.dev", of_encoder, n=len(pairs), bar="-", note="cosine of the encoder's own embeddings")
+        ]
+        rows += scratch(pairs) if part == "scratch" else pretrained(part, pairs, of_encoder, arguments)
         write_results("embedding", rows)
         sys.stdout.write("".join(f"{r['id']}: {r['value']} (bar {r['bar']})\n" for r in rows))
         sys.stdout.flush()
