@@ -1,7 +1,7 @@
 """The rows that the project's bars are held to, from runs and results of benchmark_language.py; into results/bars.json.
 
     python scripts/benchmark_bars.py --data DATA --lm FOLDER [--runs DIR] [--ptb JOB] [--multi30k JOB] [--yelp JOB]
-        [--guidance G]
+        [--guidance G] [--parts likelihood,dsentences,reconstruction,samples]
 
 JOB is CORPUS.DECODER.METHOD.SEED. PTB's and Multi30k's rows are read from results/language.json and those of dSentences
 from results/disentanglement.json; the Yelp run is measured here on test sentences, with 10,000 samples and 200 paths.
@@ -34,19 +34,22 @@ def main() -> None:
     parser.add_argument("--lm", required=True, help="folder or hub id of the causal LM that judges fluency")
     parser.add_argument("--ptb", default="ptb.gru.ae_fb.0", help="job that answers for PTB")
     parser.add_argument("--multi30k", default="multi30k.gru.floor.0", help="job that answers for Multi30k")
-    parser.add_argument(
-        "--yelp", default="yelp.gru.rate_guided.0", help="job that answers for Yelp; '' to leave it as it is"
-    )
-    parser.add_argument("--guidance", type=float, default=0.8, help="weight of the latent in the Yelp samples")
+    parser.add_argument("--yelp", default="yelp.gru.rate_max.0", help="job that answers for Yelp")
+    parser.add_argument("--guidance", type=float, default=0.55, help="weight of the latent in the Yelp samples")
     parser.add_argument("--dsentences", default="ae_fb", help="recipe that answers for disentanglement")
+    parser.add_argument("--parts", default="likelihood,dsentences,reconstruction,samples")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
-    rows = likelihood(arguments.ptb, arguments.multi30k) + disentangled(arguments.dsentences)
-    write_results("bars", rows)
-    if arguments.yelp:
-        rows += yelp(arguments.runs / arguments.yelp, arguments.data, arguments.lm, arguments.guidance)
+    parts = {
+        "likelihood": lambda: likelihood(arguments.ptb, arguments.multi30k),
+        "dsentences": lambda: disentangled(arguments.dsentences),
+        "reconstruction": lambda: reconstruction(arguments.runs / arguments.yelp, arguments.data),
+        "samples": lambda: samples(arguments.runs / arguments.yelp, arguments.data, arguments.lm, arguments.guidance),
+    }
+    for part in arguments.parts.split(","):
+        rows = parts[part]()
         write_results("bars", rows)
-    sys.stdout.write("".join(f"{r['id']}: {r['value']} (bar {r['bar']})\n" for r in rows))
+        sys.stdout.write("".join(f"{r['id']}: {r['value']} (bar {r['bar']})\n" for r in rows))
 
 
 def likelihood(ptb: str, multi30k: str) -> list[dict[str, Any]]:
@@ -98,35 +101,42 @@ def disentangled(recipe: str) -> list[dict[str, Any]]:
     return rows
 
 
-def yelp(run: Path, data: Path, lm: str, guidance: float) -> list[dict[str, Any]]:
-    """Measure one run on Yelp."""
+def reconstruction(run: Path, data: Path) -> list[dict[str, Any]]:
+    """Measure what comes back of Yelp's test sentences."""
+    vae = TextVAE.from_pretrained(run)
+    texts = readable(vae.tokenizer, read_corpus(data / "yelp" / "test.tsv", column="1", limit=SENTENCES))
+    notes = {
+        "yelp.recon_bleu": (0, f"{run.name}, D={vae.dim}, greedy from mu"),
+        "yelp.recon_bleu.refined": (REFINEMENTS, f"the same, with {REFINEMENTS} refinements, each greedy"),
+    }
+    return [
+        row(id, bleu(vae.reconstruct(texts, refinements=n), texts), n=len(texts), seed=0, bar=">= 65", note=note)
+        for id, (n, note) in notes.items()
+    ]
+
+
+def samples(run: Path, data: Path, lm: str, guidance: float) -> list[dict[str, Any]]:
+    """Measure what one run writes from the prior and between sentences of Yelp."""
     vae = TextVAE.from_pretrained(run)
     test = read_corpus(data / "yelp" / "test.tsv", column="1", limit=SENTENCES)
     report = evaluate(vae, test, num_samples=1, n_prior=SAMPLES, n_paths=PATHS, lm=lm, reverse=True, guidance=guidance)
     real = readable(vae.tokenizer, read_corpus(data / "yelp" / "train.tsv", column="1", limit=SAMPLES))
-    texts = readable(vae.tokenizer, test)
     judge = SentenceLM(vae.tokenizer, max_length=vae.model.config.max_length).fit(real)
     of_real = word_perplexity(judge.nats(test), test)
     assert report.reverse_perplexity is not None
-    n = {"yelp.sample_ppl_ratio": SAMPLES, "yelp.duplicates": SAMPLES, "yelp.interpolation_ratio": PATHS}
     values = {
-        "yelp.recon_bleu": (report.recon_bleu, ">= 65", f"{run.name}, D={vae.dim}, greedy from mu"),
-        "yelp.recon_bleu.refined": (
-            bleu(vae.reconstruct(texts, refinements=REFINEMENTS), texts), ">= 65",
-            f"the same mu, {REFINEMENTS} refinements, each greedy",
+        "yelp.sample_ppl_ratio": (
+            report.sample_ppl_ratio, SAMPLES, "<= 1.4", f"{run.name}, {SAMPLES:,} samples, guidance {guidance:g}",
         ),
-        "yelp.sample_ppl_ratio": (report.sample_ppl_ratio, "<= 1.4", f"{SAMPLES:,} samples, guidance {guidance:g}"),
-        "yelp.duplicates": (report.duplicates, "< 0.01", f"{SAMPLES:,} samples"),
+        "yelp.duplicates": (report.duplicates, SAMPLES, "< 0.01", f"{SAMPLES:,} samples"),
         "yelp.reverse_ppl_ratio": (
-            report.reverse_perplexity / of_real, "<= 1.35",
+            report.reverse_perplexity / of_real, len(test), "<= 1.35",
             f"{report.reverse_perplexity:.1f} over {of_real:.1f}: a small LM trained on {SAMPLES:,} samples or "
             "training sentences, scored on the test sentences",
         ),
-        "yelp.interpolation_ratio": (report.interpolation_ratio, "<= 1.1", f"{PATHS} slerp paths of 7"),
+        "yelp.interpolation_ratio": (report.interpolation_ratio, PATHS, "<= 1.1", f"{PATHS} slerp paths of 7"),
     }  # fmt: skip
-    return [
-        row(id, value, n=n.get(id, len(test)), seed=0, bar=bar, note=note) for id, (value, bar, note) in values.items()
-    ]
+    return [row(id, value, n=n, seed=0, bar=bar, note=note) for id, (value, n, bar, note) in values.items()]
 
 
 if __name__ == "__main__":
