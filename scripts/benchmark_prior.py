@@ -71,7 +71,7 @@ def main() -> None:
             row(f"{name}.recon_bleu", bleu(vae.decode(heard, guidance=guidance), real), n=len(real)),
         ]
         sys.stdout.write(f"guidance {guidance:g}: {ratio:.2f}  {note}\n")
-    write_results("prior", rows)
+    write_results("prior", rows, replaces=("prior.", "guidance."))
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ def row(
     return {"id": id, "value": value, "n": n, "seed": seed, "bar": bar, "note": note}
 
 
-def write_results(name: str, rows: list[dict[str, Any]], replaces: str | None = None) -> Path:
-    """Write rows to results/NAME.json; others that are there stay, but for those whose id begins with `replaces`.
+def write_results(name: str, rows: list[dict[str, Any]], replaces: str | tuple[str, ...] | None = None) -> Path:
+    """Write rows to results/NAME.json; others there stay, but for those whose id begins with `replaces`, or one of them.
 
     The command, commit, machine and date of the file are those of these rows; a row that stays takes its own with it.
     """
