@@ -23,7 +23,7 @@ def row(
 
 
 def write_results(name: str, rows: list[dict[str, Any]], replaces: str | tuple[str, ...] | None = None) -> Path:
-    """Write rows to results/NAME.json; others there stay, but for those whose id begins with `replaces`, or one of them.
+    """Write rows to results/NAME.json; others there stay, but for those whose id begins with (one of) `replaces`.
 
     The command, commit, machine and date of the file are those of these rows; a row that stays takes its own with it.
     """
