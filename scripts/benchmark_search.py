@@ -24,8 +24,10 @@ import numpy as np
 
 from results import row, write_results
 from textvae import LatentIndex, TextVAE
+from textvae.building import BLOCK
+from textvae.vectors import PER_LIST, TRAINING
 
-FACTORIES = ["Flat", "SQ8", "IVF4000,Flat", "IVF4000,PQ16", "HNSW32"]
+FACTORIES = ["Flat", "IVF4000,Flat", "IVF4000,PQ16", "HNSW32"]
 VECTORS, DIM, CENTRES, QUERIES, K = 1_000_000, 64, 2000, 1000, 10
 ROUNDS = 5
 DEPTH = 10  # of nDCG
@@ -146,7 +148,8 @@ def against_faiss(factory: str, vectors: np.ndarray, queries: np.ndarray, exact:
     raw = faiss.index_factory(DIM, factory)
     lists = faiss.try_extract_index_ivf(raw)
     if not raw.is_trained:
-        raw.train(vectors[: max(65_536, 39 * lists.nlist if lists else 0)])
+        asked = max(TRAINING, PER_LIST * lists.nlist if lists else 0)
+        raw.train(vectors[: -(-asked // BLOCK) * BLOCK])  # the same ones: the index is built of whole blocks
     raw.add(vectors)
     if lists:
         lists.nprobe = round(lists.nlist**0.5)

@@ -101,3 +101,14 @@ def test_samples_come_from_the_fitted_prior_unless_told_otherwise(small_vae, sen
     assert TextVAE.from_pretrained(tmp_path / "other", device="cpu").sample(5, seed=0) == vae.sample(5, seed=0)
     with pytest.raises(ValueError, match="prior must be 'fitted' or 'standard'"):
         vae.sample(1, prior="uniform")
+
+
+@pytest.mark.parametrize(("texts", "components"), [(7, 1), (511, 1), (512, 2), (30_000, 20)])
+def test_the_prior_has_as_many_gaussians_as_the_texts_allow(small_vae, monkeypatch, texts, components):
+    vae = TextVAE(small_vae.model, small_vae.tokenizer)  # 32 dimensions
+    asked = []
+    monkeypatch.setattr(vae, "posterior", lambda texts: None)
+    monkeypatch.setattr(LatentPrior, "fit", lambda posterior, components, seed: asked.append(components))
+    vae.fit_prior(["a"] * texts)
+    vae.fit_prior(["a"] * texts, 3)
+    assert asked == [components, 3]

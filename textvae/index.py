@@ -7,9 +7,8 @@ import operator
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
     from .text_vae import TextVAE
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(NamedTuple):
     """One neighbour of a query; a larger score is always closer."""
 
     id: int
@@ -164,7 +162,8 @@ class LatentIndex:
             within = None if condition is None else self._items.matching(condition)
             nearest = self._vectors.nearest(vectors, k, within)
             items = self._items.get_many({id for row in nearest for id, _ in row})
-        hits = [[Hit(id, closeness(score, self.metric), *items[id]) for id, score in row] for row in nearest]
+        scores = iter(closeness([score for row in nearest for _, score in row], self.metric).tolist())
+        hits = [[Hit(id, next(scores), *items[id]) for id, _ in row] for row in nearest]
         return hits[0] if single else hits
 
     def blend(self, hits: Sequence[Hit], *, refinements: int = 0) -> str:

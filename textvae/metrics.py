@@ -75,9 +75,10 @@ def comparable(vectors: ArrayLike, metric: Metric, dim: int) -> NDArray[np.float
     return checked
 
 
-def closeness(score: float, metric: Metric) -> float:
-    """Return the score of a hit for that of faiss: a cosine, or a distance negated."""
-    return score if metric == "cosine" else 0.0 - max(score, 0.0) ** 0.5  # faiss squares, rounds below 0
+def closeness(scores: ArrayLike, metric: Metric) -> NDArray[np.float64]:
+    """Return the scores of hits for those of faiss: cosines, or distances negated."""
+    scores = np.asarray(scores, np.float64)
+    return scores if metric == "cosine" else 0.0 - np.sqrt(np.maximum(scores, 0.0))  # faiss squares, rounds below 0
 
 
 def weight(closeness: float, metric: Metric) -> float:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 ENCODER_TOKENIZER, PRIOR = "encoder_tokenizer", "prior.safetensors"
 ORDINARY_LENGTH = 16  # tokens of a sentence, for which batch_size counts
 SAMPLE_GUIDANCE = 0.8  # what each weight gains and costs: results/prior.json
+MOST_COMPONENTS, TEXTS_PER_DIMENSION = 20, 8  # of the fitted prior; what more Gaussians gain: results/prior.json
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
 
 
@@ -288,14 +289,16 @@ class TextVAE:
             latents, temperature=temperature, top_p=top_p, guidance=guidance, seed=seed, batch_size=batch_size
         )
 
-    def fit_prior(self, texts: Sequence[str], components: int = 1, *, seed: int = 0) -> LatentPrior:
+    def fit_prior(self, texts: Sequence[str], components: int | None = None, *, seed: int = 0) -> LatentPrior:
         """Fit the prior that `sample` draws from to the latents of texts; `save_pretrained` keeps it.
 
         Args:
             texts: Texts like those of the training; some thousands do.
-            components: Gaussians of the mixture.
+            components: Gaussians of the mixture; by default one for every 8 * D texts, at least 1 and at most 20.
             seed: Seed of the fit.
         """
+        if components is None:
+            components = max(1, min(MOST_COMPONENTS, len(texts) // (TEXTS_PER_DIMENSION * self.dim)))
         self.prior = LatentPrior.fit(self.posterior(texts), components, seed)
         return self.prior
 
