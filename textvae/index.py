@@ -27,6 +27,8 @@ from .vectors import VectorStore, reason
 if TYPE_CHECKING:
     from .text_vae import TextVAE
 
+LEAST_WEIGHT = 1e-3  # of all hits of a blend together, below which they weigh the same
+
 
 class Hit(NamedTuple):
     """One neighbour of a query; a larger score is always closer."""
@@ -183,7 +185,7 @@ class LatentIndex:
             raise ValueError("there are no hits to blend: search wider, or with another condition")
         weights = [weight(hit.score, self.metric) for hit in hits]
         latents = self.vae.encode([hit.text for hit in hits])
-        middle = barycentre(latents, weights if any(weights) else None)
+        middle = barycentre(latents, weights if sum(weights) > LEAST_WEIGHT else None)
         return self.vae.decode(middle[None], refinements=refinements)[0]
 
     def add(

@@ -10,11 +10,12 @@ import difflib
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .schedules import Schedule
+
 LEARNING_RATES = {"gru": 2e-3, "transformer": 1e-3}
 PRETRAINED_LEARNING_RATE = 2e-4
 FINE_TUNING_LEARNING_RATE = 5e-4
 WARMUP = 0.3
-Schedule = Literal["constant", "linear", "logistic", "cyclical"]
 OF_THE_MODEL = (
     "size", "decoder", "encoder", "latent_dim", "vocab_size", "lowercase", "max_length", "bn_gamma", "dropout",
     "keep_encoder", "residual", "lora_rank",
