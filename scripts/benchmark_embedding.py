@@ -30,7 +30,7 @@ from textvae.tokenization import readable
 KEPT = TrainConfig(keep_encoder=True, encoder="", residual=0.2, beta=0.01, free_bits=0.0, schedule="constant")
 EPOCHS = {"multi30k": 2.0, "yelp": 2.0}
 SENTENCES, VALID = 1000, 2000
-CANDIDATES = {"candidates": 8, "temperature": 0.5, "seed": 0}
+CANDIDATES = {"candidates": 8, "refinements": 4, "temperature": 0.5, "seed": 0}
 SCRATCH = ROOT / "data" / "models" / "small"
 
 Embed = Callable[[Sequence[str]], np.ndarray]
