@@ -16,6 +16,7 @@ from textvae.artifacts import check_manifest
 from textvae.assembly import build_model
 from textvae.cli import main
 from textvae.exporting import save_sentence_transformer
+from textvae.pseudo_labels import sentence_embeddings
 from textvae.tokenization import train_tokenizer
 
 WIDTH = 24
@@ -77,6 +78,17 @@ def test_sentence_transformers_gives_the_latents_of_the_model(encoder, sentences
         vectors = loaded.encode(texts(sentences), batch_size=batch_size)
         assert vectors.dtype == np.float32
         assert np.abs(vectors - expected).max() < 1e-5
+
+
+def test_an_export_labels_texts_for_an_attribute(encoder, sentences, tmp_path, monkeypatch):
+    pytest.importorskip("sentence_transformers")
+    monkeypatch.setattr("textvae.precision.has_bf16", lambda device: False)
+    vae = build(encoder, sentences)
+    save_sentence_transformer(vae, tmp_path / "export")
+    latents = vae.encode(sentences)
+    found = sentence_embeddings(str(tmp_path / "export"), sentences, "cpu")
+    np.testing.assert_allclose(found, latents / np.linalg.norm(latents, axis=1, keepdims=True), atol=1e-5)
+    assert found.dtype == np.float32
 
 
 def test_loading_an_export_misses_no_weight_and_warns_of_nothing(encoder, sentences, tmp_path, caplog):

@@ -21,6 +21,7 @@ from .evaluation.disentanglement import information
 from .gate import gate_texts
 from .geometry import Array
 from .probes import Examples, LinearScore, Probe, best_probe, fit_words, hold_out, presence
+from .pseudo_labels import held_out_accuracy, pseudo_label, sentence_embeddings
 from .text_vae import TextVAE
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Attribute:
         accuracy: Share of held-out examples whose score has the right sign, by cross-validation; None if not fitted.
         scored: Number of them.
         examples: Number of examples it was fitted on.
+        unlabelled: Number of texts without a label that it was fitted on too.
         fingerprint: Fingerprint of the model it belongs to.
         probe: How the weights were found: "means" is the difference of the class means, "lda" and "logistic" are
             discriminants, "dimension" is one latent dimension.
@@ -68,6 +70,7 @@ class Attribute:
     accuracy: float | None = None
     scored: int = 0
     examples: int = 0
+    unlabelled: int = 0
     fingerprint: str
     probe: str = "means"
     positive: str = "positive"
@@ -80,6 +83,8 @@ class Attribute:
         positive: Sequence[str],
         negative: Sequence[str],
         *,
+        unlabelled: Sequence[str] | None = None,
+        encoder: str | None = None,
         name: str = "attribute",
         probe: Probe | None = None,
         seed: int = 0,
@@ -90,16 +95,23 @@ class Attribute:
         changes with the score among the latents of texts: the covariance times the weights, which for a linear
         discriminant is the difference of the means (Haufe et al. 2014).
 
+        Few examples go further with many texts like them that have no label: a sentence encoder, which tells classes
+        from ten examples where the model's own latents do not, labels those.
+
         Args:
             vae: The model.
             positive: Texts that have the attribute; at least 2, ten already work.
             negative: Texts that lack it or have its opposite.
+            unlabelled: Texts without a label, thousands if there are, of which about half have the attribute.
+            encoder: Folder or hub id of the sentence encoder that labels them; by default the model's own, which pays
+                if that one is pretrained and kept.
             name: What to call it.
             probe: "means", "lda" or "logistic" instead of the best of them.
             seed: Seed of the folds of the cross-validation.
 
         Raises:
-            ValueError: There are fewer than 2 examples of a side, or both sides have the same mean.
+            ValueError: There are fewer than 2 examples of a side, or both sides have the same mean; there is an encoder
+                and nothing without a label.
         """
         positive, negative = gate_texts(positive), gate_texts(negative)
         for side, texts in (("positive", positive), ("negative", negative)):
@@ -107,10 +119,15 @@ class Attribute:
                 raise ValueError(f"an attribute needs at least 2 {side} examples, got {len(texts)}")
         if probe is not None and probe not in get_args(Probe):
             raise ValueError(f"unknown probe {probe!r}: use one of {', '.join(get_args(Probe))}")
-        texts = positive + negative
-        examples = Examples(
-            vae.encode(texts), _words(vae, texts), np.arange(len(texts)) < len(positive), _background(vae)[1]
-        )
+        labelled = len(positive) + len(negative)
+        others = gate_texts(unlabelled or [])
+        if encoder and not others:
+            raise ValueError("the encoder labels texts that have no label, and there are none: give unlabelled ones")
+        texts = positive + negative + others
+        latents, classes = vae.encode(texts), np.arange(labelled) < len(positive)
+        embeddings = sentence_embeddings(encoder, texts, str(vae.model.device)) if encoder else latents
+        labels = pseudo_label(embeddings, classes) if others else classes
+        examples = Examples(latents, _words(vae, texts), labels, _background(vae)[1])
         geometry.unit(np.subtract(*examples.means()))  # refuses two sets with the same mean
         held_out = hold_out(examples, probe, seed)
         probe = probe or best_probe(examples, seed)
@@ -134,9 +151,10 @@ class Attribute:
                 min(float(np.median(read[~held_out.positive])), -of_score),
                 max(float(np.median(read[held_out.positive])), of_score),
             ),
-            accuracy=held_out.accuracy,
-            scored=len(held_out.positive),
-            examples=len(texts),
+            accuracy=held_out_accuracy(examples, embeddings, labelled, probe, seed) if others else held_out.accuracy,
+            scored=labelled if others else len(held_out.positive),
+            examples=labelled,
+            unlabelled=len(others),
             fingerprint=vae.fingerprint,
             probe=probe,
         )
@@ -149,6 +167,8 @@ class Attribute:
         labels: Sequence[str] | Sequence[float],
         *,
         positive: str | None = None,
+        unlabelled: Sequence[str] | None = None,
+        encoder: str | None = None,
         name: str = "attribute",
         probe: Probe | None = None,
         seed: int = 0,
@@ -161,6 +181,8 @@ class Attribute:
             labels: A class name for each text; or a number, and the upper half is told from the lower half.
             positive: The class that is told from all others; with two classes by default the last in alphabetical
                 order.
+            unlabelled: As in `fit`.
+            encoder: As in `fit`.
             name: What to call it.
             probe: As in `fit`.
             seed: As in `fit`.
@@ -173,7 +195,7 @@ class Attribute:
             raise ValueError(f"{len(texts)} texts need as many labels, got {len(labels)}")
         high, names = split_labels(labels, positive)
         sides = [[text for text, chosen in zip(texts, high, strict=True) if chosen == side] for side in (True, False)]
-        fitted = cls.fit(vae, *sides, name=name, probe=probe, seed=seed)
+        fitted = cls.fit(vae, *sides, unlabelled=unlabelled, encoder=encoder, name=name, probe=probe, seed=seed)
         return dataclasses.replace(fitted, negative=names[0], positive=names[1])
 
     @classmethod
@@ -271,8 +293,9 @@ class Attribute:
         if self.interval is None:
             return f"{self.name}: not fitted on examples"
         low, high = self.interval
+        others = f" and {self.unlabelled} texts without a label" if self.unlabelled else ""
         return (
-            f"{self.name}: {self.examples} examples, cross-validated accuracy {self.accuracy:.1%} "
+            f"{self.name}: {self.examples} examples{others}, cross-validated accuracy {self.accuracy:.1%} "
             f"({low:.1%} to {high:.1%})"
         )
 

@@ -3,6 +3,7 @@
 # N texts, D latent dimensions, V tokens
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
@@ -46,6 +47,10 @@ class Examples:
         """Return some of the examples."""
         return Examples(self.latents[chosen], self.words[chosen], self.positive[chosen], self.background)
 
+    def relabelled(self, positive: Labels) -> Examples:
+        """Return the same texts with other labels."""
+        return dataclasses.replace(self, positive=positive)
+
     def means(self) -> tuple[NDArray, NDArray]:
         """Return the mean latent of the positive and of the negative texts."""
         return self.latents[self.positive].mean(0), self.latents[~self.positive].mean(0)
@@ -57,12 +62,8 @@ class Examples:
         return self[np.unique(np.concatenate([drawn, *few]))]
 
     def folds(self, seed: int) -> Iterator[tuple[Examples, Examples]]:
-        """Yield what to fit on and what is held out; each class has a text in every fold, or every text its own."""
-        generator = np.random.default_rng(seed)
-        fold = generator.integers(FOLDS, size=len(self))
-        for side in (self.positive, ~self.positive):
-            first = side.nonzero()[0][:FOLDS]
-            fold[first] = np.arange(len(first))
+        """Yield what to fit on and what is held out."""
+        fold = fold_numbers(self.positive, seed)
         for number in np.unique(fold):
             yield self[fold != number], self[fold == number]
 
@@ -150,6 +151,15 @@ class HeldOut:
             if (weights[used] > 0).all():
                 return float(weights[0]), float(weights[1]), offset
         return 0.0, 0.0, 0.0
+
+
+def fold_numbers(positive: Labels, seed: int) -> NDArray:
+    """Return the fold of each text, shape (N,); each class has a text in every fold, or every text its own."""
+    fold = np.random.default_rng(seed).integers(FOLDS, size=len(positive))
+    for side in (positive, ~positive):
+        first = side.nonzero()[0][:FOLDS]
+        fold[first] = np.arange(len(first))
+    return fold
 
 
 def hold_out(examples: Examples, probe: Probe | None, seed: int) -> HeldOut:

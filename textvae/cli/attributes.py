@@ -46,6 +46,8 @@ def attribute(
     label: str | None = None,
     class_: Annotated[str | None, Parameter(name="--class")] = None,
     dim: int | None = None,
+    unlabelled: Source | None = None,
+    encoder: str | None = None,
     name: str | None = None,
     probe: Literal["means", "lda", "logistic"] | None = None,
     dims: Annotated[bool, Parameter(negative=())] = False,
@@ -64,6 +66,10 @@ def attribute(
         label: Column of the corpus with a class, or a number whose upper half is told from the lower half.
         class_: Class of --label that is told from all others; needed if there are more than two.
         dim: Take this latent dimension instead of learning.
+        unlabelled: File of texts without a label, thousands if there are, about half of which have the attribute: few
+            examples go further with them.
+        encoder: Folder or hub id of the sentence encoder that labels --unlabelled from the examples; by default the
+            model's own, which pays if that one is pretrained and kept.
         name: What it is called; by default the folder's name.
         probe: How the score is fitted; by default what is right most often in cross-validation.
         dims: Also print what each latent dimension says about the attribute, the most telling first.
@@ -75,8 +81,12 @@ def attribute(
     whole = (positive is None) == (negative is None) and (corpus is None) == (label is None)
     if sum(ways) != 1 or not whole:
         raise UsageError(f"attribute needs one kind of examples: {WAYS}")
-    if dim is not None and (dims or probe):
-        raise UsageError("--dims and --probe need examples, which --dim has none of. See textvae attribute --help")
+    if dim is not None and (dims or probe or unlabelled):
+        raise UsageError(
+            "--dims, --probe and --unlabelled need examples, and --dim has none. See textvae attribute --help"
+        )
+    if encoder is not None and unlabelled is None:
+        raise UsageError("--encoder labels the texts of --unlabelled: give those too. See textvae attribute --help")
     if class_ is not None and label is None:
         raise UsageError("--class names a class of --label. See textvae attribute --help")
     can_write_folder(output, "attribute", ABOUT)
@@ -93,14 +103,17 @@ def attribute(
     else:
         sides = [list(reading.texts(str(source), printing)) for source in (positive, negative)]
         texts = sides[0] + sides[1]
+    others = None if unlabelled is None else list(reading.texts(str(unlabelled), printing))
     vae = device.load(run)
     from ..attributes import Attribute, split_labels
 
     if label is not None:
-        fitted = Attribute.fit_labels(vae, texts, labels, positive=class_, name=name, probe=probe)
+        fitted = Attribute.fit_labels(
+            vae, texts, labels, positive=class_, unlabelled=others, encoder=encoder, name=name, probe=probe
+        )
         high = split_labels(labels, class_)[0]
     else:
-        fitted = Attribute.fit(vae, *sides, name=name, probe=probe)
+        fitted = Attribute.fit(vae, *sides, unlabelled=others, encoder=encoder, name=name, probe=probe)
         high = [True] * len(sides[0]) + [False] * len(sides[1])
     _write(fitted, output, printing)
     if dims:
@@ -110,7 +123,8 @@ def attribute(
 def _write(fitted: Attribute, output: Path, printing: Printing) -> None:
     fitted.save(output)
     record = {"output": str(output)} | {
-        key: getattr(fitted, key) for key in ("name", "probe", "accuracy", "interval", "threshold", "examples")
+        key: getattr(fitted, key)
+        for key in ("name", "probe", "accuracy", "interval", "threshold", "examples", "unlabelled")
     }
     printing.result(record, fitted.summary())
 

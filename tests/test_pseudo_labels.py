@@ -1,0 +1,84 @@
+"""Attributes of few examples and many texts without a label."""
+
+import numpy as np
+import pytest
+from test_attributes import BAD, GOOD, SyntheticVAE
+
+from textvae import Attribute, attributes
+from textvae.pseudo_labels import pseudo_label
+
+OTHERS = [f"{word} other {i}" for i in range(200) for word in ("good", "bad")]
+NEW = [f"{word} new {i}" for i in range(200) for word in ("good", "bad")]
+
+
+def right(attribute, vae, texts):
+    return np.mean((attribute.score(vae.encode(texts)) > 0) == [text.startswith("good") for text in texts])
+
+
+@pytest.fixture
+def vae():
+    vae = SyntheticVAE(spread=4.0)
+    vae.model = type("Model", (), {"device": "cpu"})
+    return vae
+
+
+@pytest.fixture
+def encoder(monkeypatch):
+    """An encoder that tells the classes apart; "guess" is one that does not."""
+
+    def embed(source, texts, device):
+        assert device == "cpu"
+        return SyntheticVAE(spread=0.5 if source == "sure" else 1e4).encode(texts)
+
+    monkeypatch.setattr(attributes, "sentence_embeddings", embed)
+
+
+def test_texts_are_cut_into_halves_along_the_difference_of_the_classes():
+    embeddings = np.array([[1, 0], [-1, 0], [5, 9], [4, -9], [3, 9], [2, -9]], np.float32)
+    labels = pseudo_label(embeddings, np.array([True, False]))
+    assert labels.tolist() == [True, False, True, True, False, False]
+
+
+def test_classes_with_the_same_mean_label_nothing():
+    with pytest.raises(ValueError, match="the same mean"):
+        pseudo_label(np.ones((4, 2), np.float32), np.array([True, False]))
+
+
+def test_texts_without_a_label_make_a_few_examples_go_further(vae, encoder):
+    alone = [right(Attribute.fit(vae, GOOD[i : i + 3], BAD[i : i + 3]), vae, NEW) for i in range(0, 15, 3)]
+    helped = [
+        Attribute.fit(vae, GOOD[i : i + 3], BAD[i : i + 3], unlabelled=OTHERS, encoder="sure") for i in range(0, 15, 3)
+    ]
+    assert np.mean([right(each, vae, NEW) for each in helped]) > np.mean(alone) + 0.05
+    assert all(each.examples == each.scored == 6 and each.unlabelled == 400 for each in helped)
+    assert "6 examples and 400 texts without a label" in helped[0].summary()
+
+
+def test_the_accuracy_is_that_on_examples_which_labelled_nothing(vae, encoder):
+    sure = Attribute.fit(vae, GOOD, BAD[:20], unlabelled=OTHERS, encoder="sure")
+    assert abs(sure.accuracy - right(sure, vae, NEW)) < 0.15
+    texts = [f"bad {i}" for i in range(400)]  # of which no encoder could tell the halves
+    guesses = [
+        Attribute.fit(vae, texts[i : i + 5], texts[i + 5 : i + 10], unlabelled=OTHERS, encoder="guess").accuracy
+        for i in range(0, 400, 10)
+    ]
+    assert 0.4 < np.mean(guesses) < 0.6
+
+
+def test_without_an_encoder_the_model_itself_labels(encoder):
+    clear = SyntheticVAE(spread=1.0)
+    attribute = Attribute.fit(clear, GOOD[:2], BAD[:2], unlabelled=OTHERS)
+    assert attribute.unlabelled == 400 and right(attribute, clear, NEW) > 0.95
+    labelled = Attribute.fit_labels(clear, ["good", "bad"] * 2, ["y", "n"] * 2, unlabelled=OTHERS)
+    assert labelled.unlabelled == 400 and labelled.positive == "y"
+
+
+def test_an_attribute_remembers_the_texts_without_a_label(vae, encoder, tmp_path):
+    attribute = Attribute.fit(vae, GOOD[:2], BAD[:2], unlabelled=OTHERS, encoder="sure")
+    attribute.save(tmp_path / "attribute")
+    assert Attribute.load(tmp_path / "attribute").unlabelled == 400
+
+
+def test_an_encoder_needs_texts_to_label(vae):
+    with pytest.raises(ValueError, match="the encoder labels texts that have no label, and there are none"):
+        Attribute.fit(vae, GOOD, BAD, encoder="sure")
