@@ -1,9 +1,10 @@
-"""Batches of about one number of tokens, of sentences of nearly one length."""
+"""Batches of about one number of tokens, of sentences of nearly one length, and their other views."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,27 +14,79 @@ from .text_vae import TextVAE
 from .token_rows import cached_token_rows
 
 
-class SentencePairs(Dataset):
+class Example(NamedTuple):
+    """Token ids of a sentence.
+
+    Attributes:
+        encoder: For the encoder.
+        decoder: For the decoder.
+        partner: Of another text of its group, for the encoder; None where nothing is contrasted.
+        group: Number of its group.
+    """
+
+    encoder: list[int]
+    decoder: list[int]
+    partner: list[int] | None = None
+    group: int = 0
+
+
+class Sentences(Dataset):
     """Token ids of each sentence for the encoder and for the decoder, kept in files.
 
     Args:
         vae: Gives the tokenizers.
         texts: The sentences.
         files: Folder and beginning of the names of the files; those that are there are taken as they are.
+        partners: Says which text is the other view of each.
     """
 
-    def __init__(self, vae: TextVAE, texts: Sequence[str], files: Path):
+    def __init__(self, vae: TextVAE, texts: Sequence[str], files: Path, partners: Partners | None = None):
         self.decoder = cached_token_rows(files.with_name(f"{files.name}-decoder"), texts, vae.decoder_rows)
         self.encoder = self.decoder
         if vae.encoder_tokenizer is not vae.tokenizer:
             self.encoder = cached_token_rows(files.with_name(f"{files.name}-encoder"), texts, vae.encoder_rows)
         self.lengths = np.maximum(self.encoder.lengths, self.decoder.lengths)
+        self.partners = partners
 
     def __len__(self) -> int:
         return len(self.decoder)
 
-    def __getitem__(self, i: int) -> tuple[list[int], list[int]]:
-        return self.encoder[i], self.decoder[i]
+    def __getitem__(self, i: int) -> Example:
+        if self.partners is None:
+            return Example(self.encoder[i], self.decoder[i])
+        partner, group = self.partners[i]
+        return Example(self.encoder[i], self.decoder[i], self.encoder[partner], group)
+
+
+class Partners:
+    """For each text another one of its group, drawn anew in each epoch; its own where it is alone.
+
+    Args:
+        groups: Group of each text.
+        seed: With the epoch it decides what is drawn.
+    """
+
+    def __init__(self, groups: Sequence[Hashable], seed: int):
+        numbers: dict[Hashable, int] = {}
+        self.groups = np.array([numbers.setdefault(group, len(numbers)) for group in groups], np.int64)
+        self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the partners of an epoch: in each group, in a random order, the next one."""
+        draws = np.random.default_rng([self.seed, epoch]).random(len(self.groups))
+        order = np.lexsort((draws, self.groups))
+        groups, places = self.groups[order], np.arange(len(order))
+        first = np.append(True, groups[1:] != groups[:-1])
+        following = np.append(order[1:], -1)
+        starts = places[first]
+        following[np.append(starts[1:] - 1, len(order) - 1)] = order[starts]  # the last of a group is before its first
+        self.partners = np.empty_like(order)
+        self.partners[order] = following
+
+    def __getitem__(self, i: int) -> tuple[int, int]:
+        """Return the partner of a text, and its group."""
+        return int(self.partners[i]), int(self.groups[i])
 
 
 class TokenBudgetSampler(Sampler[list[int]]):

@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 
-from .batches import TokenBudgetSampler
+from .batches import Partners, TokenBudgetSampler
 
 if TYPE_CHECKING:
     from .training import TextVAETrainer
 
 
 class EpochSeed(TrainerCallback):
-    """Tell the sampler which epoch begins, also after a resume in the middle of one."""
+    """Tell the sampler and the partners which epoch begins, also after a resume in the middle of one."""
 
-    def __init__(self, sampler: TokenBudgetSampler):
-        self.sampler = sampler
+    def __init__(self, sampler: TokenBudgetSampler, partners: Partners | None):
+        self.sampler, self.partners = sampler, partners
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Set the epoch from the number of steps done."""
-        self.sampler.set_epoch(state.global_step // len(self.sampler))
+        epoch = state.global_step // len(self.sampler)
+        self.sampler.set_epoch(epoch)
+        if self.partners is not None:
+            self.partners.set_epoch(epoch)
 
 
 class FinalValidation(TrainerCallback):

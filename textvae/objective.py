@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from .cross_entropy import IGNORED
 
 ACTIVE_VARIANCE = 0.01
+CONTRASTIVE_TEMPERATURE = 0.05  # as in Gao et al. 2021
 COLLAPSED_KL = 0.5
 COLLAPSED_ACTIVE_FRACTION = 0.25
 REPEATED_SAMPLES = 0.5
@@ -94,6 +95,28 @@ def squared_mmd(a_ND: Tensor, b_ND: Tensor) -> Tensor:
 
     between = kernel(a_ND, b_ND).mean()
     return mean_off_diagonal(kernel(a_ND, a_ND)) + mean_off_diagonal(kernel(b_ND, b_ND)) - 2 * between
+
+
+def contrastive_nats(means_BD: Tensor, others_BD: Tensor, groups_B: Tensor | None = None) -> Tensor:
+    """Return the nats it takes to find the other view of each text among those of the batch (Gao et al. 2021, eq. 1).
+
+    Both ways on average, by the cosine over a temperature of 0.05.
+
+    Args:
+        means_BD: Latents of B texts, shape (B, D).
+        others_BD: Latents of their other views, shape (B, D).
+        groups_B: Group of each text, shape (B,): the views of its fellows count as neither right nor wrong.
+
+    Returns:
+        A scalar in nats per text; ln B where nothing tells them apart.
+    """
+    cosines_BB = F.normalize(means_BD.float(), dim=-1) @ F.normalize(others_BD.float(), dim=-1).t()
+    logits_BB = cosines_BB / CONTRASTIVE_TEMPERATURE
+    if groups_B is not None:
+        fellows_BB = (groups_B[:, None] == groups_B).fill_diagonal_(False)
+        logits_BB = logits_BB.masked_fill(fellows_BB, float("-inf"))
+    targets_B = torch.arange(len(logits_BB), device=logits_BB.device)
+    return (F.cross_entropy(logits_BB, targets_B) + F.cross_entropy(logits_BB.t(), targets_B)) / 2
 
 
 def importance_weighted_bound(log_likelihood_KB: Tensor, log_prior_KB: Tensor, log_posterior_KB: Tensor) -> Tensor:

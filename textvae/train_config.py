@@ -57,6 +57,8 @@ class TrainConfig:
         free_bits: KL floor of each latent dimension, in nats.
         bow: Weight of an auxiliary loss, the nats of the words when they are predicted from z alone.
         mmd: Weight of the squared MMD between the latents of a batch and N(0, I) (InfoVAE), in nats.
+        contrastive: Weight of the nats it takes to find another view of a sentence in a batch by the cosine of mu, so
+            that similar sentences lie near each other: the sentence with other noise, or one of its --group.
         bn_gamma: Scale of a batch normalisation of mu (BN-VAE); by default none.
         dropout: Dropout of a decoder trained from scratch.
         word_dropout: Share of the decoder's input words that are hidden.
@@ -100,6 +102,7 @@ class TrainConfig:
     free_bits: float = 0.75
     bow: float = 0.0
     mmd: float = 0.0
+    contrastive: float = 0.0
     bn_gamma: float | None = None
     dropout: float = 0.0
     word_dropout: float = 0.0
@@ -129,7 +132,7 @@ class TrainConfig:
         for name in ("latent_dim", "vocab_size", "max_steps", "eval_steps", "save_steps"):
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "must be at least 1", value)
-        for name in ("beta", "free_bits", "bow", "mmd", "weight_decay", "noise_shuffle", "lr_warmup"):
+        for name in ("beta", "free_bits", "bow", "mmd", "contrastive", "weight_decay", "noise_shuffle", "lr_warmup"):
             _require(getattr(self, name) >= 0, name, "must not be negative", getattr(self, name))
         _require(
             not self.keep_encoder or self.encoder is not None,

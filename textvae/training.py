@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from .artifacts import (
     write_json,
 )
 from .assembly import build_model, rebuild_model
-from .batches import SentencePairs, TokenBudgetSampler
+from .batches import Example, Partners, Sentences, TokenBudgetSampler
 from .callbacks import DecoderReset, EpochSeed, FinalValidation, MetricsLog, Progress, say, tensorboard
 from .cross_entropy import IGNORED
 from .data import split_validation
@@ -67,6 +67,7 @@ def train(
     config: TrainConfig | None = None,
     *,
     valid: Sequence[str] | None = None,
+    groups: Sequence[Hashable] | None = None,
     resume: bool = False,
 ) -> TextVAE:
     """Train a text VAE on a corpus and return the best one by validation ELBO at the final beta.
@@ -76,6 +77,8 @@ def train(
         output: The run folder to write.
         config: Options; by default `TrainConfig()`.
         valid: Validation sentences; by default 5% of the corpus, 2,000 at most.
+        groups: Group of each sentence, such as the picture it describes: what the contrastive term draws together. By
+            default each is its own, and two views of it differ by noise.
         resume: Continue the run in `output` from its newest whole checkpoint, bit for bit on a CPU; a run that has
             no checkpoint yet starts over.
 
@@ -89,16 +92,28 @@ def train(
     texts, held_out = gate_texts(corpus), gate_texts([] if valid is None else valid)
     if config.lowercase:  # before the split, so that no text differs from a held-out one in its case alone
         texts, held_out = ([text.lower() for text in part] for part in (texts, held_out))
+    if groups is not None and len(groups) != len(texts):
+        raise ValueError(f"{len(texts):,} sentences need as many groups, got {len(groups):,}")
+    if groups is not None and not config.contrastive:
+        raise ValueError("groups are for the contrastive term: set contrastive above 0")
     if valid is None:
-        texts, held_out = split_validation(texts, seed=config.seed)
+        everything = texts
+        texts, held_out = split_validation(everything, seed=config.seed)
+        if groups is not None:
+            left_out = set(held_out)
+            groups = [group for text, group in zip(everything, groups, strict=True) if text not in left_out]
     if not texts or not held_out:
         raise ValueError(f"training needs sentences, got {len(texts)} to train on and {len(held_out)} to validate with")
     set_seed(config.seed)
     recover_folder(output)
     made_from = {"options": config.to_dict(), "sentences": len(texts), "corpus_sha256": _digest(texts, held_out)}
+    made_from["groups_sha256"] = None if groups is None else _digest([str(group) for group in groups])
+    partners = (
+        Partners(groups if groups is not None else range(len(texts)), config.seed) if config.contrastive else None
+    )
     checkpoint = newest_checkpoint(output / CHECKPOINTS) if resume else None
     vae = _prepare_run(output, config, texts, made_from, resume, checkpoint)
-    trainer = TextVAETrainer(vae, config, texts, held_out, output)
+    trainer = TextVAETrainer(vae, config, texts, held_out, output, partners)
     _keep_metrics_until(output / METRICS, _step_of(checkpoint))
     if checkpoint is None or _step_of(checkpoint) < trainer.args.max_steps:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -135,10 +150,18 @@ def newest_checkpoint(folder: Path) -> Path | None:
 class TextVAETrainer(Trainer):
     """The training loop: transformers' own, with our batches, objective, validation and saves."""
 
-    def __init__(self, vae: TextVAE, config: TrainConfig, texts: Sequence[str], valid: Sequence[str], output: Path):
+    def __init__(
+        self,
+        vae: TextVAE,
+        config: TrainConfig,
+        texts: Sequence[str],
+        valid: Sequence[str],
+        output: Path,
+        partners: Partners | None = None,
+    ):
         self.vae, self.config, self.output = vae, config, output
-        self.sentences = SentencePairs(vae, texts, output / CHECKPOINTS / "train")
-        self.valid_dataset = SentencePairs(vae, valid, output / CHECKPOINTS / "valid")
+        self.sentences = Sentences(vae, texts, output / CHECKPOINTS / "train", partners)
+        self.valid_dataset = Sentences(vae, valid, output / CHECKPOINTS / "valid")
         self.sampler = TokenBudgetSampler(self.sentences.lengths, config.batch_tokens, config.seed)
         steps = config.max_steps or math.ceil(config.epochs * len(self.sampler))
         eval_steps = config.eval_steps or max(1, steps // VALIDATIONS_PER_RUN)
@@ -173,7 +196,7 @@ class TextVAETrainer(Trainer):
         prefer_attention(vae.model, device)
         super().__init__(vae.model, arguments, train_dataset=self.sentences, eval_dataset=self.valid_dataset)
         self.remove_callback(PrinterCallback)
-        self.add_callback(EpochSeed(self.sampler))
+        self.add_callback(EpochSeed(self.sampler, partners))
         self.add_callback(FinalValidation())
         self.add_callback(MetricsLog(output / METRICS))
         self.add_callback(Progress())
@@ -195,31 +218,42 @@ class TextVAETrainer(Trainer):
             generator=torch.Generator().manual_seed(self.config.seed),
         )
 
-    def collate(self, pairs: Sequence[tuple[list[int], list[int]]]) -> dict[str, Tensor]:
-        """Return encoder ids and mask and decoder labels, all clean and padded, (B, T)."""
-        input_ids, attention_mask = pad([encoder for encoder, _ in pairs], self.vae.encoder_pad_id)
-        ids, mask = pad([decoder for _, decoder in pairs], self.vae.model.config.pad_token_id)
-        return {
+    def collate(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """Return encoder ids and mask and decoder labels, all clean and padded, (B, T), and those of the partners."""
+        input_ids, attention_mask = pad([example.encoder for example in examples], self.vae.encoder_pad_id)
+        ids, mask = pad([example.decoder for example in examples], self.vae.model.config.pad_token_id)
+        batch = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
             "labels": ids.masked_fill(mask == 0, IGNORED),
         }
+        partners = [example.partner for example in examples if example.partner is not None]
+        if partners:
+            batch["partner_ids"], batch["partner_mask"] = pad(partners, self.vae.encoder_pad_id)
+            batch["groups"] = torch.tensor([example.group for example in examples])
+        return batch
 
     def corrupt(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Add the noise that training asks for to what encoder and decoder read; the targets stay."""
         config, model_config = self.config, self.vae.model.config
-        ids, mask = batch["input_ids"], batch["attention_mask"]
+        batch = dict(batch)
+        batch["input_ids"], batch["attention_mask"] = self._with_noise(batch["input_ids"], batch["attention_mask"])
+        if "partner_ids" in batch:
+            batch["partner_ids"], batch["partner_mask"] = self._with_noise(batch["partner_ids"], batch["partner_mask"])
+        labels = batch["labels"]
+        decoder_ids = labels.masked_fill(labels == IGNORED, model_config.pad_token_id)
+        hidden_id = model_config.mask_token_id if model_config.mask_token_id is not None else model_config.bos_token_id
+        decoder_ids = noise.mask_tokens(decoder_ids, (labels != IGNORED).long(), config.word_dropout, hidden_id)
+        return batch | {"decoder_input_ids": decoder_ids}
+
+    def _with_noise(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        config = self.config
         ids, mask = noise.drop_tokens(ids, mask, config.noise_drop, self.vae.encoder_pad_id)
         encoder_mask_id = self.vae.encoder_tokenizer.mask_token_id
         if config.noise_mask and encoder_mask_id is None:
             raise ValueError("the encoder's tokenizer has no mask token: set --noise-mask 0")
         ids = noise.mask_tokens(ids, mask, config.noise_mask, encoder_mask_id or 0)
-        ids = noise.shuffle_tokens(ids, mask, config.noise_shuffle)
-        labels = batch["labels"]
-        decoder_ids = labels.masked_fill(labels == IGNORED, model_config.pad_token_id)
-        hidden_id = model_config.mask_token_id if model_config.mask_token_id is not None else model_config.bos_token_id
-        decoder_ids = noise.mask_tokens(decoder_ids, (labels != IGNORED).long(), config.word_dropout, hidden_id)
-        return {"input_ids": ids, "attention_mask": mask, "labels": labels, "decoder_input_ids": decoder_ids}
+        return noise.shuffle_tokens(ids, mask, config.noise_shuffle), mask
 
     # The objective
 
@@ -236,7 +270,7 @@ class TextVAETrainer(Trainer):
         """Return the annealed objective of one corrupted batch; a loss that is not finite stops the run."""
         beta = self.config.beta * self.kl_weight
         config = self.config
-        options = {name: getattr(config, name) for name in ("free_bits", "mmd", "bow")}
+        options = {name: getattr(config, name) for name in ("free_bits", "mmd", "bow", "contrastive")}
         output = model(**self.corrupt(inputs), beta=beta, **options)
         self.unchecked.append(("loss", output.loss.detach()))
         self._check_finite(at_once=self.args.device.type == "cpu")
@@ -398,7 +432,7 @@ def _difference(key: str, before: Any, now: Any) -> str:
     if key == "options" and isinstance(before, dict):
         name = next(name for name in now if before.get(name) != now[name])
         return f"it was started with {name.rstrip('_')}={before.get(name)}, not {now[name]}"
-    return "it was started on another corpus"
+    return "it was started with other groups" if key == "groups_sha256" else "it was started on another corpus"
 
 
 def _digest(*corpora: Sequence[str]) -> str:

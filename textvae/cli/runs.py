@@ -40,6 +40,7 @@ def train(
     *,
     output: Output,
     valid: Source | None = None,
+    group: str | None = None,
     resume: bool = False,
     config: Path | None = None,
     options: Annotated[TrainConfig, Parameter(name="*")] = OPTIONS,
@@ -52,19 +53,28 @@ def train(
         corpus: File of texts, a data set on the hub, or - for standard input.
         output: Run folder to write.
         valid: File of validation texts; by default 5% of the corpus, 2,000 at most.
+        group: Column of the corpus with the group of each text, such as the picture it describes: what --contrastive
+            draws together.
         resume: Continue the run from its newest checkpoint, with its options.
         config: JSON file of options, such as {"size": "base", "epochs": 3}; flags win.
         options: The training options.
         reading: How the texts are read.
         printing: What is printed.
     """
-    texts = list(reading.texts(corpus, printing))
+    if group is not None and not options.contrastive:
+        raise UsageError("--group is for the contrastive term: set --contrastive above 0. See textvae train --help")
+    texts: list[str] = []
+    groups: list[str] | None = None if group is None else []
+    for row in reading.rows(corpus, printing, [] if group is None else [group]):
+        texts.append(str(row["text"]))
+        if group is not None and groups is not None:
+            groups.append(str(row[group]))
     held_out = list(reading.texts(valid, printing)) if valid is not None else None
     hush_libraries()
     from ..training import train as train_run
 
     with printing.progress():
-        train_run(texts, output, options, valid=held_out, resume=resume)
+        train_run(texts, output, options, valid=held_out, groups=groups, resume=resume)
     best = best_validation(output)
     numbers = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in best.items() if name != "step")
     printing.result({"run": str(output)} | best, f"{output}: best validation at step {best.get('step')}: {numbers}")

@@ -14,7 +14,7 @@ from transformers.utils import ModelOutput
 from ..configuration import TextVAEConfig
 from ..cross_entropy import IGNORED
 from ..gaussian import DiagonalGaussian
-from ..objective import bag_of_words_nats, negative_elbo, squared_mmd
+from ..objective import bag_of_words_nats, contrastive_nats, negative_elbo, squared_mmd
 from .decoder import GRUDecoder, build_decoder
 from .encoder import LatentEncoder
 from .generation import write
@@ -114,11 +114,15 @@ class TextVAEModel(PreTrainedModel):
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
         decoder_input_ids: Tensor | None = None,
+        partner_ids: Tensor | None = None,
+        partner_mask: Tensor | None = None,
+        groups: Tensor | None = None,
         *,
         beta: float = 1.0,
         free_bits: float = 0.0,
         mmd: float = 0.0,
         bow: float = 0.0,
+        contrastive: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> TextVAEOutput:
         """Return the loss of a batch in nats per sentence, with its parts.
@@ -129,10 +133,14 @@ class TextVAEModel(PreTrainedModel):
             labels: The decoder's targets BOS ... EOS, shape (B, U), -100 where padded; default: `input_ids` (both
                 halves then share a tokenizer).
             decoder_input_ids: What the decoder reads, shape (B, U), possibly with dropped words; default: the labels.
+            partner_ids: The encoder's ids of another view of each text, shape (B, S).
+            partner_mask: 1 for their tokens, 0 for padding, shape (B, S).
+            groups: Group of each text, shape (B,): its fellows are no wrong views.
             beta: Weight of the KL.
             free_bits: Floor of the KL of each dimension, in nats.
             mmd: Weight of the squared MMD between the latents and as many draws from N(0, I) (Zhao et al. 2019, eq. 6).
             bow: Weight of the nats of the words predicted from z alone, for a model with `bag_of_words`.
+            contrastive: Weight of the nats it takes to tell each text's other view from those of the batch.
             generator: Source of the noise of z; default: torch's global one.
         """
         config: Any = self.config
@@ -158,6 +166,11 @@ class TextVAEModel(PreTrainedModel):
                 raise ValueError("bow needs a model whose config says bag_of_words=True")
             logits_BV = self.words(latents_BD) @ self._output_weight().t()
             loss = loss + bow * bag_of_words_nats(logits_BV, labels).mean()
+        if contrastive > 0:
+            if partner_ids is None:
+                raise ValueError("contrastive needs another view of each text: give partner_ids")
+            others_BD = self.encode(partner_ids, partner_mask).mean
+            loss = loss + contrastive * contrastive_nats(posterior.mean, others_BD, groups)
         return TextVAEOutput(loss=loss, reconstruction=reconstruction_B, kl=kl_BD.sum(-1), posterior=posterior)
 
     @torch.no_grad()
