@@ -4,7 +4,8 @@
 
 DATA holds multi30k/, yelp/ and stsb/; FOLDER (or a hub id) is the sentence encoder that is kept. One model for each
 corpus is trained, or resumed, in --runs; reconstruction is measured on test sentences and similarity on STS-B dev, by
-the cosine of mu and by that of the encoder itself.
+the cosine of mu and by that of the encoder itself. `--only contrast` trains on the captions of Multi30k from scratch, as usual
+and with the contrastive term, the captions of one picture being a group.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from scipy.stats import spearmanr
 
 from results import ROOT, row, write_results
 from textvae import TextVAE, TrainConfig, train
-from textvae.data import read_corpus
+from textvae.data import read_corpus, read_rows
 from textvae.evaluation.texts import bleu
 from textvae.tokenization import readable
 
@@ -31,6 +32,8 @@ KEPT = TrainConfig(keep_encoder=True, encoder="", residual=0.2, beta=0.01, free_
 EPOCHS = {"multi30k": 2.0, "yelp": 2.0}
 SENTENCES, VALID = 1000, 2000
 CANDIDATES = {"candidates": 8, "refinements": 4, "temperature": 0.5, "seed": 0}
+CONTRAST = {"plain": {}, "contrastive": {"contrastive": 1.0, "noise_drop": 0.1}}
+CONTRAST_EPOCHS = 0.75
 SCRATCH = ROOT / "data" / "models" / "small"
 
 Embed = Callable[[Sequence[str]], np.ndarray]
@@ -42,7 +45,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with multi30k/, yelp/ and stsb/")
     parser.add_argument("--encoder", required=True, help="folder or hub id of a pretrained sentence encoder")
     parser.add_argument("--runs", type=Path, default=Path("runs/embedding"), help="folder for the runs")
-    parser.add_argument("--only", default="multi30k,yelp,scratch")
+    parser.add_argument("--only", default="multi30k,yelp,scratch,contrast")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     pairs = [line.split("\t") for line in (arguments.data / "stsb" / "dev.tsv").read_text().splitlines()]
@@ -51,7 +54,10 @@ def main() -> None:
         rows = [
             row("sts.encoder.dev", of_encoder, n=len(pairs), bar="-", note="cosine of the encoder's own embeddings")
         ]
-        rows += scratch(pairs) if part == "scratch" else pretrained(part, pairs, of_encoder, arguments)
+        if part in ("scratch", "contrast"):
+            rows += scratch(pairs) if part == "scratch" else contrast(pairs, arguments)
+        else:
+            rows += pretrained(part, pairs, of_encoder, arguments)
         write_results("embedding", rows)
         sys.stdout.write("".join(f"{r['id']}: {r['value']} (bar {r['bar']})\n" for r in rows))
         sys.stdout.flush()
@@ -88,6 +94,33 @@ def scratch(pairs: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
     """Return the row of the model that ships, whose encoder was trained from scratch and saw no similarity label."""
     value = similarity(TextVAE.from_pretrained(SCRATCH).encode, pairs)
     return [row("sts.scratch.dev", value, n=len(pairs), seed=0, bar=">= 62", note="cosine of mu, data/models/small")]
+
+
+def contrast(pairs: Sequence[Sequence[str]], arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return the rows of two small models from scratch, the same but for the contrastive term and its noise."""
+    pictures = list(read_rows(str(arguments.data / "multi30k" / "train.tsv"), column="1", columns=["0"]))
+    valid, test = (
+        read_corpus(arguments.data / "multi30k" / f"{part}.tsv", column="1", limit=count)
+        for part, count in (("valid", VALID), ("test", SENTENCES))
+    )
+    rows = []
+    for name, options in CONTRAST.items():
+        config = TrainConfig(epochs=CONTRAST_EPOCHS, **options)  # type: ignore[arg-type]
+        groups = [str(row["0"]) for row in pictures] if config.contrastive else None
+        texts, run = [str(row["text"]) for row in pictures], arguments.runs / f"contrast.{name}"
+        vae = train(texts, run, config, valid=valid, groups=groups, resume=True)
+        readable_test = readable(vae.tokenizer, test)
+        note = f"small model from scratch, {CONTRAST_EPOCHS} epochs of Multi30k, default recipe" + "".join(
+            f", {key}={value}" for key, value in options.items()
+        )
+        rows += [
+            row(f"sts.{name}.dev", similarity(vae.encode, pairs), n=len(pairs), seed=0, bar="-", note=note),
+            row(
+                f"decode.{name}.bleu", bleu(vae.reconstruct(readable_test), readable_test),
+                n=len(readable_test), seed=0, bar="-", note=note,
+            ),
+        ]  # fmt: skip
+    return rows
 
 
 def similarity(embed: Embed, pairs: Sequence[Sequence[str]]) -> float:
