@@ -4,8 +4,8 @@
 
 DATA holds multi30k/, yelp/ and stsb/; FOLDER (or a hub id) is the sentence encoder that is kept. One model for each
 corpus is trained, or resumed, in --runs; reconstruction is measured on test sentences and similarity on STS-B dev, by
-the cosine of mu and by that of the encoder itself. `--only contrast` trains on the captions of Multi30k from scratch, as usual
-and with the contrastive term, the captions of one picture being a group.
+the cosine of mu and by that of the encoder itself. `--only contrast` trains on the captions of Multi30k from scratch,
+as usual and with the contrastive term, the captions of one picture being a group.
 """
 
 from __future__ import annotations
