@@ -5,7 +5,8 @@
 DATA holds multi30k/, yelp/ and stsb/; FOLDER (or a hub id) is the sentence encoder that is kept. One model for each
 corpus is trained, or resumed, in --runs; reconstruction is measured on test sentences and similarity on STS-B dev, by
 the cosine of mu and by that of the encoder itself. `--only contrast` trains on the captions of Multi30k from scratch,
-as usual and with the contrastive term, the captions of one picture being a group.
+as usual and with the contrastive term, the captions of one picture being a group; `--only mteb` has the package mteb
+judge the export of a model to sentence-transformers.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from results import ROOT, row, write_results
 from textvae import TextVAE, TrainConfig, train
 from textvae.data import read_corpus, read_rows
 from textvae.evaluation.texts import bleu
+from textvae.exporting import save_sentence_transformer
 from textvae.tokenization import readable
 
 KEPT = TrainConfig(keep_encoder=True, encoder="", residual=0.2, beta=0.01, free_bits=0.0, schedule="constant")
@@ -54,8 +56,12 @@ def main() -> None:
         rows = [
             row("sts.encoder.dev", of_encoder, n=len(pairs), bar="-", note="cosine of the encoder's own embeddings")
         ]
-        if part in ("scratch", "contrast"):
-            rows += scratch(pairs) if part == "scratch" else contrast(pairs, arguments)
+        if part == "scratch":
+            rows += scratch(pairs)
+        elif part == "contrast":
+            rows += contrast(pairs, arguments)
+        elif part == "mteb":
+            rows += judged_by_mteb(pairs, arguments)
         else:
             rows += pretrained(part, pairs, of_encoder, arguments)
         write_results("embedding", rows)
@@ -121,6 +127,25 @@ def contrast(pairs: Sequence[Sequence[str]], arguments: argparse.Namespace) -> l
             ),
         ]  # fmt: skip
     return rows
+
+
+def judged_by_mteb(pairs: Sequence[Sequence[str]], arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return the row of mteb's own measure of STS-B dev, of an export as sentence-transformers loads it."""
+    import mteb
+    from datasets import Dataset
+    from sentence_transformers import SentenceTransformer
+
+    texts = read_corpus(arguments.data / "multi30k" / "train.tsv", column="1", limit=VALID)
+    config = TrainConfig(keep_encoder=True, encoder=arguments.encoder, max_steps=20)
+    save_sentence_transformer(train(texts, arguments.runs / "exported", config, resume=True), arguments.runs / "export")
+    task = mteb.get_task("STSBenchmark", eval_splits=["validation"])
+    score, first, second = zip(*pairs, strict=True)
+    columns = {"score": [float(each) for each in score], "sentence1": list(first), "sentence2": list(second)}
+    task.dataset, task.data_loaded = {"validation": Dataset.from_dict(columns)}, True
+    model = SentenceTransformer(str(arguments.runs / "export"), device="cpu")
+    (result,) = mteb.evaluate(model, task, cache=None, show_progress_bar=False).task_results
+    value, note = 100 * result.get_score(["validation"]), f"mteb {mteb.__version__}, an export that keeps the encoder"
+    return [row("sts.mteb.dev", value, n=len(pairs), seed=0, bar="that of the encoder", note=note)]
 
 
 def similarity(embed: Embed, pairs: Sequence[Sequence[str]]) -> float:
