@@ -32,6 +32,7 @@ from textvae.tokenization import readable
 
 KEPT = TrainConfig(keep_encoder=True, encoder="", residual=0.2, beta=0.01, free_bits=0.0, schedule="constant")
 EPOCHS = {"multi30k": 2.0, "yelp": 2.0}
+FURTHER = {"multi30k": 1.0}  # epochs that go on from there
 SENTENCES, VALID = 1000, 2000
 CANDIDATES = {"candidates": 8, "refinements": 4, "temperature": 0.5, "seed": 0}
 CONTRAST = {"plain": {}, "contrastive": {"contrastive": 1.0, "noise_drop": 0.1}}
@@ -76,11 +77,19 @@ def pretrained(
     files = (arguments.data / corpus / f"{part}.tsv" for part in ("train", "valid", "test"))
     texts, valid, test = (read_corpus(file, column="1") for file in files)
     config = dataclasses.replace(KEPT, encoder=arguments.encoder, epochs=EPOCHS[corpus])
-    vae = train(texts, arguments.runs / corpus, config, valid=valid[:VALID], resume=True)
+    run = arguments.runs / corpus
+    vae = train(texts, run, config, valid=valid[:VALID], resume=True)
+    if corpus in FURTHER:
+        further = TrainConfig(
+            from_=str(run), epochs=FURTHER[corpus], learning_rate=1e-3, beta=KEPT.beta, free_bits=KEPT.free_bits
+        )
+        vae = train(texts, run.with_name(f"{corpus}.further"), further, valid=valid[:VALID], resume=True)
     test = readable(vae.tokenizer, test[:SENTENCES])
     latents = vae.encode(test)
     changed = {k: v for k, v in config.to_dict().items() if v != getattr(TrainConfig(), k) and k != "encoder"}
     note = f"D={vae.dim}, {', '.join(f'{k}={v}' for k, v in changed.items())}"
+    if corpus in FURTHER:
+        note += f"; then {FURTHER[corpus]:g} more with --from and learning_rate=0.001"
     best = f"{note}; {', '.join(f'{k}={v}' for k, v in CANDIDATES.items())}"
     return [
         row(f"decode.{corpus}.bleu", bleu(vae.decode(latents), test), n=len(test), seed=0, bar=">= 50", note=note),

@@ -65,7 +65,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     texts, valid, held_out, counts = mixture(arguments.data, arguments.limit)
-    start = time.monotonic()
+    finished, start = (arguments.run / "prior.safetensors").exists(), time.monotonic()
     vae = train(texts, arguments.run, CONFIG, valid=valid, resume=True)
     minutes = (time.monotonic() - start) / 60
     FOLDER.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,8 @@ def main() -> None:
         for key in SAID
         if values[key] is not None
     ]
-    rows.append(row("small.minutes", minutes, n=len(texts), seed=CONFIG.seed, note="training, of this call alone"))
+    if not finished:
+        rows.append(row("small.minutes", minutes, n=len(texts), seed=CONFIG.seed, note="training, of this call alone"))
     write_results("small", rows)
     (FOLDER / "README.md").write_text(card({r["id"]: r["value"] for r in rows}, report, counts), encoding="utf-8")
     sys.stdout.write("".join(f"{r['id']}: {r['value']}\n" for r in rows))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,14 +82,14 @@ def language() -> str:
     """Return the table of scripts/benchmark_language.py: a row for each corpus, decoder, recipe and seed."""
     values = _rows("language")
     columns = {
-        "nll": ("NLL", "{:.1f}"),
-        "word_perplexity": ("word ppl", "{:.0f}"),
-        "kl": ("KL", "{:.1f}"),
-        "active_fraction": ("active", "{:.0%}"),
-        "recon_bleu": ("BLEU", "{:.1f}"),
-        "duplicates": ("repeats", "{:.1%}"),
-        "sample_ppl_ratio": ("samples", "{:.2f}"),
-        "interpolation_ratio": ("paths", "{:.2f}"),
+        "nll": ("NLL", "{:.1f}".format),
+        "word_perplexity": ("word ppl", lambda value: f"{value:.0f}" if value < 1e5 else f"{value:.0e}"),
+        "kl": ("KL", "{:.1f}".format),
+        "active_fraction": ("active", "{:.0%}".format),
+        "recon_bleu": ("BLEU", "{:.1f}".format),
+        "duplicates": ("repeats", "{:.1%}".format),
+        "sample_ppl_ratio": ("samples", "{:.2f}".format),
+        "interpolation_ratio": ("paths", "{:.2f}".format),
     }
     return _recipes(values, "language", columns)
 
@@ -111,18 +112,18 @@ def guidance() -> str:
 def disentanglement() -> str:
     """Return the table of scripts/benchmark_disentanglement.py."""
     names = ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "z_diff", "z_min_var")
-    columns = {name: (name.replace("dci_", "").replace("_", "-"), "{:.3f}") for name in names}
-    return _recipes(_rows("disentanglement"), "dsentences", columns | {"exact_match": ("exact", "{:.0%}")})
+    columns = {name: (name.replace("dci_", "").replace("_", "-"), "{:.3f}".format) for name in names}
+    return _recipes(_rows("disentanglement"), "dsentences", columns | {"exact_match": ("exact", "{:.0%}".format)})
 
 
-def _recipes(values: dict[str, float], prefix: str, columns: dict[str, tuple[str, str]]) -> str:
+def _recipes(values: dict[str, float], prefix: str, columns: dict[str, tuple[str, Callable[[float], str]]]) -> str:
     """Return a table with a line for each recipe: what stands between the prefix of an id and its last part."""
     lines = [["recipe", *(title for title, _ in columns.values())], ["---"] * (len(columns) + 1)]
     recipes = dict.fromkeys(id.removeprefix(f"{prefix}.").rpartition(".")[0] for id in values)
     for recipe in sorted(recipes, key=lambda recipe: recipe.split(".")[0], reverse=True):
         found = [values.get(f"{prefix}.{recipe}.{key}") for key in columns]
         forms = (form for _, form in columns.values())
-        cells = ["" if value is None else form.format(value) for value, form in zip(found, forms, strict=True)]
+        cells = ["" if value is None else form(value) for value, form in zip(found, forms, strict=True)]
         lines.append([f"`{recipe}`", *cells])
     return _table(lines)
 
