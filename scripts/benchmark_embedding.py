@@ -36,7 +36,7 @@ FURTHER = {"multi30k": 1.0}  # epochs that go on from there
 SENTENCES, VALID = 1000, 2000
 CANDIDATES = {"candidates": 8, "refinements": 4, "temperature": 0.5, "seed": 0}
 CONTRAST = {"plain": {}, "contrastive": {"contrastive": 1.0, "noise_drop": 0.1}}
-CONTRAST_EPOCHS = 0.75
+CONTRAST_EPOCHS = 0.4
 SCRATCH = ROOT / "data" / "models" / "small"
 
 Embed = Callable[[Sequence[str]], np.ndarray]
