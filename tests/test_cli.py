@@ -227,13 +227,14 @@ def test_an_attribute_is_fitted_and_shifts_a_file(textvae):
 
 
 def test_texts_without_a_label_are_read_too(textvae):
-    command = "attribute RUN --positive positive.txt --negative negative.txt --unlabelled texts.txt -o roomy --json"
+    Path("others.txt").write_text("\n".join(f"{text} again" for text in TEXTS) + "\n")
+    command = "attribute RUN --positive positive.txt --negative negative.txt --unlabelled others.txt -o roomy --json"
     (record,) = textvae(command).records
-    assert record["unlabelled"] > 0
+    assert record["unlabelled"] == 60 and textvae("info roomy --json").records[0]["unlabelled"] == 60
     rows = [f"{text},{'big' if i < 30 else 'small'}" for i, text in enumerate(TEXTS)]
     Path("labelled.csv").write_text("\n".join(["text,size", *rows]) + "\n")
-    again = "attribute RUN labelled.csv --label size --unlabelled texts.txt -o size --json"
-    assert textvae(again).records[0]["unlabelled"] == record["unlabelled"]
+    again = "attribute RUN labelled.csv --label size --unlabelled others.txt -o size --json"
+    assert textvae(again).records[0]["unlabelled"] == 60
 
 
 def test_an_attribute_comes_from_a_labelled_column_or_a_dimension(textvae):
@@ -453,12 +454,18 @@ MISTAKES = [
     ("shift RUN --attribute ATTRIBUTE", USAGE, "either a sentence or --input"),
     ("shift RUN a --input texts.txt --attribute ATTRIBUTE", USAGE, "either a sentence or --input"),
     ("attribute RUN --dim 3 --unlabelled texts.txt -o a", USAGE, "--dim has none"),
+    ("attribute RUN --dim 3 --encoder x -o a", USAGE, "--dim has none"),
+    (
+        "attribute RUN --positive positive.txt --negative negative.txt --unlabelled texts.txt --encoder no/such/x -o a",
+        BAD_INPUT,
+        "no/such/x' is no sentence encoder",
+    ),
     ("attribute RUN --positive texts.txt --negative texts.txt --encoder x -o a", USAGE, "give those too"),
     ("attribute RUN -o a", USAGE, "attribute needs one kind of examples: give --positive and --negative"),
     ("attribute RUN --positive texts.txt -o a", USAGE, "attribute needs one kind of examples"),
     ("attribute RUN texts.txt -o a", USAGE, "attribute needs one kind of examples"),
     ("attribute RUN table.csv --label stars --dim 1 -o a", USAGE, "attribute needs one kind of examples"),
-    ("attribute RUN --dim 1 --dims -o a", USAGE, "need examples, and --dim has none"),
+    ("attribute RUN --dim 1 --dims -o a", USAGE, "need examples, --dim has none"),
     ("attribute RUN --dim 1 --class a -o a", USAGE, "--class names a class of --label"),
     ("attribute RUN table.csv --label nope -o a", BAD_INPUT, "no column 'nope'"),
     ("attribute RUN table.csv --label stars -o a", BAD_INPUT, "at least 2 positive examples, got 1"),

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_training import CORPUS, JUDGEMENTS, QUICK, SUBJECTS, VERBS, Crash, crash_at
 
-from textvae import TextVAEConfig, TextVAEModel, TrainConfig, train
+from textvae import TextVAEConfig, TextVAEModel, TrainConfig, train, training
 from textvae.artifacts import sha256
 from textvae.batches import Partners
 from textvae.cli import main
@@ -58,6 +58,23 @@ def test_views_that_are_all_alike_cost_the_logarithm_of_their_number_and_fellows
     assert contrastive_nats(same, same, torch.zeros(6)).item() == pytest.approx(0)
 
 
+def test_the_loss_is_not_rounded_to_bf16():
+    a = torch.randn(8, 16, generator=torch.Generator().manual_seed(0))
+    b = a + 0.01 * torch.randn(8, 16, generator=torch.Generator().manual_seed(1))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(contrastive_nats(a, b), contrastive_nats(a.clone(), b.clone()).detach())
+        rounded = contrastive_nats(a, b)
+    assert torch.equal(rounded, contrastive_nats(a, b))
+
+
+def test_equal_sentences_are_no_wrong_views_of_each_other(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(training, "Partners", lambda groups, seed: seen.append(Partners(groups, seed)) or seen[0])
+    train([*CORPUS, *CORPUS], tmp_path / "run", TrainConfig(**OPTIONS | {"max_steps": 1}), valid=CORPUS[:9])
+    (partners,) = seen
+    assert all(partners[i] == (i + 384 if i < 384 else i - 384, i % 384) for i in range(768))
+
+
 def test_a_batch_needs_the_other_views():
     model = TextVAEModel(TextVAEConfig.preset("tiny", vocab_size=300))
     ids = torch.tensor([[0, 5, 1], [0, 6, 1]])
@@ -87,10 +104,15 @@ def test_groups_draw_their_texts_together(tmp_path):
 
 
 def test_an_interrupted_run_with_partners_equals_an_uninterrupted_one(tmp_path, monkeypatch):
-    config = TrainConfig(**OPTIONS | {"max_steps": 24, "eval_steps": 6})  # the crash is in the third epoch
-    train(CORPUS, tmp_path / "whole", config, groups=GROUPS)
+    config = TrainConfig(**OPTIONS | {"max_steps": 24, "eval_steps": 6})  # 14 of the steps are the first epoch
+    epochs = []
     with monkeypatch.context() as patch:
-        crash_at(patch, 16)
+        draw = Partners.set_epoch
+        patch.setattr(Partners, "set_epoch", lambda self, epoch: [epochs.append(epoch), draw(self, epoch)])
+        train(CORPUS, tmp_path / "whole", config, groups=GROUPS)
+    assert epochs == [0, 0, 1]  # when they are made, and at the beginning of each
+    with monkeypatch.context() as patch:
+        crash_at(patch, 22)
         with pytest.raises(Crash):
             train(CORPUS, tmp_path / "broken", config, groups=GROUPS)
     with pytest.raises(ValueError, match="it was started with other groups"):
@@ -104,7 +126,11 @@ def test_groups_need_the_term_and_one_for_each_sentence(tmp_path):
         train(CORPUS, tmp_path / "run", TrainConfig(**QUICK), groups=GROUPS)
     with pytest.raises(ValueError, match="384 sentences need as many groups, got 383"):
         train(CORPUS, tmp_path / "run", TrainConfig(**OPTIONS), groups=GROUPS[1:])
+    with pytest.raises(ValueError, match="two views of a sentence are the same without noise"):
+        train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, contrastive=1.0))
     assert not (tmp_path / "run").exists()
+    with pytest.raises(ValueError, match="--contrastive can change nothing in --keep-encoder without --residual"):
+        TrainConfig(encoder="folder", keep_encoder=True, contrastive=1.0)
 
 
 def test_the_command_line_takes_a_column_of_groups(tmp_path, monkeypatch, capsys):
@@ -112,9 +138,13 @@ def test_the_command_line_takes_a_column_of_groups(tmp_path, monkeypatch, capsys
     Path("corpus.csv").write_text(
         "\n".join(["text,of", *(f"{t},{g}" for t, g in zip(CORPUS, GROUPS, strict=True))]) + "\n"
     )
-    command = "train corpus.csv -o run --size tiny --vocab-size 300 --max-steps 2 --precision fp32 --group of".split()
+    command = "train corpus.csv -o run --size tiny --vocab-size 300 --max-steps 2 --precision fp32".split()
+    command += ["--noise-drop", "0.1", "--group", "of"]
     assert main(command) == 2
     assert "--group is for the contrastive term: set --contrastive above 0" in capsys.readouterr().err
     assert main([*command, "--contrastive", "0.5"]) == 0
     assert main([*command[:-2], "--contrastive", "0.5", "--resume"]) == 3
-    assert "it was started with other groups" in capsys.readouterr().err
+    assert "it was started with other groups: give --group as then" in capsys.readouterr().err
+    Path("holes.jsonl").write_text('{"text": "one", "of": 1}\n{"text": "two"}\n{"text": "three", "of": null}\n')
+    assert main("train holes.jsonl -o other --contrastive 1 --group of".split()) == 3
+    assert "2 of 3 texts have no group: leave them out of the corpus" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import pytest
 from test_attributes import BAD, GOOD, SyntheticVAE
 
 from textvae import Attribute, attributes
+from textvae.artifacts import read_json, write_json, write_manifest
 from textvae.pseudo_labels import pseudo_label
 
 OTHERS = [f"{word} other {i}" for i in range(200) for word in ("good", "bad")]
@@ -49,9 +50,23 @@ def test_what_tells_the_surest_texts_apart_corrects_a_direction_that_two_example
     assert (labels == positive).mean() > 0.95 > ((along > np.median(along)) == positive).mean() + 0.05
 
 
-def test_classes_with_the_same_mean_label_nothing():
+def test_classes_with_the_same_mean_label_nothing(vae):
     with pytest.raises(ValueError, match="the same mean"):
-        pseudo_label(np.ones((4, 2), np.float32), np.array([True, False]))
+        Attribute.fit(vae, GOOD[:2], GOOD[:2], unlabelled=OTHERS)
+    sharing = Attribute.fit(
+        vae, [GOOD[0], GOOD[1]], [GOOD[0], BAD[0]], unlabelled=OTHERS
+    )  # in a fold they are the same
+    assert 0 <= sharing.accuracy <= 1
+
+
+def test_examples_among_the_unlabelled_texts_keep_their_label(vae, encoder):
+    with pytest.raises(ValueError, match="fewer than 4 unlabelled texts beside the examples are too few, got 3"):
+        Attribute.fit(vae, GOOD, BAD, unlabelled=[*GOOD, *BAD, *OTHERS[:3]], encoder="sure")
+    with pytest.raises(TypeError, match="expected a list of strings"):
+        Attribute.fit(vae, GOOD, BAD, unlabelled="")
+    both = [Attribute.fit(vae, GOOD, BAD, unlabelled=np.array(more)) for more in (OTHERS, [*GOOD, *OTHERS])]
+    np.testing.assert_array_equal(both[0].weights, both[1].weights)
+    assert both[1].unlabelled == 400
 
 
 def test_texts_without_a_label_make_a_few_examples_go_further(vae, encoder):
@@ -87,6 +102,11 @@ def test_an_attribute_remembers_the_texts_without_a_label(vae, encoder, tmp_path
     attribute = Attribute.fit(vae, GOOD[:2], BAD[:2], unlabelled=OTHERS, encoder="sure")
     attribute.save(tmp_path / "attribute")
     assert Attribute.load(tmp_path / "attribute").unlabelled == 400
+    facts = read_json(tmp_path / "attribute" / "attribute.json")
+    del facts["unlabelled"]  # as it was saved before
+    write_json(tmp_path / "attribute" / "attribute.json", facts)
+    write_manifest(tmp_path / "attribute")
+    assert Attribute.load(tmp_path / "attribute").unlabelled == 0
 
 
 def test_an_encoder_needs_texts_to_label(vae):

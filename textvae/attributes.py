@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 ARRAYS = {"direction", "weights", "midpoint", "word_weights"}
 WILSON_Z = 1.96  # 95%
+FEWEST_UNLABELLED = 4
 LEAST = 0.1  # log-odds that are asked for where even typical examples have none
 
 
@@ -102,7 +103,9 @@ class Attribute:
             vae: The model.
             positive: Texts that have the attribute; at least 2, ten already work.
             negative: Texts that lack it or have its opposite.
-            unlabelled: Texts without a label, thousands if there are, of which about half have the attribute.
+            unlabelled: Texts without a label, thousands if there are, of which about half have the attribute. Log-odds
+                are then those of the labels they are given, surer than is right where these are wrong; `accuracy` is
+                of the examples.
             encoder: Folder or hub id of the sentence encoder that labels them; by default the model's own, which pays
                 if that one is pretrained and kept.
             name: What to call it.
@@ -110,8 +113,8 @@ class Attribute:
             seed: Seed of the folds of the cross-validation.
 
         Raises:
-            ValueError: There are fewer than 2 examples of a side, or both sides have the same mean; there is an encoder
-                and nothing without a label.
+            ValueError: There are fewer than 2 examples of a side, or both sides have the same mean; there are fewer
+                than 4 unlabelled texts, or an encoder and none; the encoder cannot be loaded.
         """
         positive, negative = gate_texts(positive), gate_texts(negative)
         for side, texts in (("positive", positive), ("negative", negative)):
@@ -119,13 +122,22 @@ class Attribute:
                 raise ValueError(f"an attribute needs at least 2 {side} examples, got {len(texts)}")
         if probe is not None and probe not in get_args(Probe):
             raise ValueError(f"unknown probe {probe!r}: use one of {', '.join(get_args(Probe))}")
-        labelled = len(positive) + len(negative)
-        others = gate_texts(unlabelled or [])
-        if encoder and not others:
+        texts, labelled = positive + negative, len(positive) + len(negative)
+        classes = np.arange(labelled) < len(positive)
+        if unlabelled is None and encoder is not None:
             raise ValueError("the encoder labels texts that have no label, and there are none: give unlabelled ones")
-        texts = positive + negative + others
-        latents, classes = vae.encode(texts), np.arange(labelled) < len(positive)
-        embeddings = sentence_embeddings(encoder, texts, str(vae.model.device)) if encoder else latents
+        known = set(texts)
+        others = [text for text in gate_texts([] if unlabelled is None else unlabelled) if text not in known]
+        if unlabelled is not None and len(others) < FEWEST_UNLABELLED:
+            raise ValueError(
+                f"fewer than {FEWEST_UNLABELLED} unlabelled texts beside the examples are too few, got {len(others)}: "
+                "give more, or none"
+            )
+        texts += others
+        embeddings = None if encoder is None else sentence_embeddings(encoder, texts, str(vae.model.device))
+        latents = vae.encode(texts)
+        embeddings = latents if embeddings is None else embeddings
+        geometry.unit(embeddings[:labelled][classes].mean(0) - embeddings[:labelled][~classes].mean(0))
         labels = pseudo_label(embeddings, classes) if others else classes
         examples = Examples(latents, _words(vae, texts), labels, _background(vae)[1])
         geometry.unit(np.subtract(*examples.means()))  # refuses two sets with the same mean
@@ -321,7 +333,8 @@ class Attribute:
         """
         folder = open_folder(path, "attribute", "attribute.json")
         facts, arrays = read_json(folder / "attribute.json"), load_file(folder / "direction.safetensors")
-        if set(facts) != cls._facts() or set(arrays) != ARRAYS:
+        older = cls._facts() - {"unlabelled"}  # attributes of before there was such a thing
+        if not older <= set(facts) <= cls._facts() or set(arrays) != ARRAYS:
             raise CorruptFileError(f"{folder} does not hold what an attribute does: fit it again")
         facts |= {key: tuple(facts[key]) for key in ("reading", "typical")}
         return cls(**(facts | arrays))

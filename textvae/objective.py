@@ -108,9 +108,10 @@ def contrastive_nats(means_BD: Tensor, others_BD: Tensor, groups_B: Tensor | Non
         groups_B: Group of each text, shape (B,): the views of its fellows count as neither right nor wrong.
 
     Returns:
-        A scalar in nats per text; ln B where nothing tells them apart.
+        A scalar in nats per text; where nothing tells them apart, ln of the number of views that count.
     """
-    cosines_BB = F.normalize(means_BD.float(), dim=-1) @ F.normalize(others_BD.float(), dim=-1).t()
+    with torch.autocast(means_BD.device.type, enabled=False):  # cosines near 1 in bf16 would be a coarse grid
+        cosines_BB = F.normalize(means_BD.float(), dim=-1) @ F.normalize(others_BD.float(), dim=-1).t()
     logits_BB = cosines_BB / CONTRASTIVE_TEMPERATURE
     if groups_B is not None:
         fellows_BB = (groups_B[:, None] == groups_B).fill_diagonal_(False)

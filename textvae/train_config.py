@@ -142,6 +142,12 @@ class TrainConfig:
         )
         _require(self.residual >= 0, "residual", "must not be negative", self.residual)
         _require(not self.residual or self.keep_encoder, "residual", "goes with --keep-encoder", self.residual)
+        _require(
+            not self.contrastive or not self.keep_encoder or self.residual > 0,
+            "contrastive",
+            "can change nothing in --keep-encoder without --residual",
+            self.contrastive,
+        )
         _require(self.lora_rank >= 0, "lora_rank", "must not be negative", self.lora_rank)
         _require(
             not self.lora_rank or self.decoder not in ("gru", "transformer"),

@@ -78,7 +78,7 @@ def train(
         config: Options; by default `TrainConfig()`.
         valid: Validation sentences; by default 5% of the corpus, 2,000 at most.
         groups: Group of each sentence, such as the picture it describes: what the contrastive term draws together. By
-            default each is its own, and two views of it differ by noise.
+            default equal sentences are one, and two views of it differ by noise.
         resume: Continue the run in `output` from its newest whole checkpoint, bit for bit on a CPU; a run that has
             no checkpoint yet starts over.
 
@@ -96,6 +96,9 @@ def train(
         raise ValueError(f"{len(texts):,} sentences need as many groups, got {len(groups):,}")
     if groups is not None and not config.contrastive:
         raise ValueError("groups are for the contrastive term: set contrastive above 0")
+    noisy = config.noise_drop or config.noise_mask or config.noise_shuffle
+    if config.contrastive and groups is None and not noisy:
+        raise ValueError("two views of a sentence are the same without noise: set --noise-drop 0.1, or give groups")
     if valid is None:
         everything = texts
         texts, held_out = split_validation(everything, seed=config.seed)
@@ -108,9 +111,7 @@ def train(
     recover_folder(output)
     made_from = {"options": config.to_dict(), "sentences": len(texts), "corpus_sha256": _digest(texts, held_out)}
     made_from["groups_sha256"] = None if groups is None else _digest([str(group) for group in groups])
-    partners = (
-        Partners(groups if groups is not None else range(len(texts)), config.seed) if config.contrastive else None
-    )
+    partners = Partners(texts if groups is None else groups, config.seed) if config.contrastive else None
     checkpoint = newest_checkpoint(output / CHECKPOINTS) if resume else None
     vae = _prepare_run(output, config, texts, made_from, resume, checkpoint)
     trainer = TextVAETrainer(vae, config, texts, held_out, output, partners)
@@ -432,7 +433,11 @@ def _difference(key: str, before: Any, now: Any) -> str:
     if key == "options" and isinstance(before, dict):
         name = next(name for name in now if before.get(name) != now[name])
         return f"it was started with {name.rstrip('_')}={before.get(name)}, not {now[name]}"
-    return "it was started with other groups" if key == "groups_sha256" else "it was started on another corpus"
+    return (
+        "it was started with other groups: give --group as then"
+        if key == "groups_sha256"
+        else "it was started on another corpus"
+    )
 
 
 def _digest(*corpora: Sequence[str]) -> str:

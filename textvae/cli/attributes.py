@@ -81,9 +81,9 @@ def attribute(
     whole = (positive is None) == (negative is None) and (corpus is None) == (label is None)
     if sum(ways) != 1 or not whole:
         raise UsageError(f"attribute needs one kind of examples: {WAYS}")
-    if dim is not None and (dims or probe or unlabelled):
+    if dim is not None and (dims or probe or unlabelled is not None or encoder is not None):
         raise UsageError(
-            "--dims, --probe and --unlabelled need examples, and --dim has none. See textvae attribute --help"
+            "--dims, --probe, --unlabelled and --encoder need examples, --dim has none. See textvae attribute --help"
         )
     if encoder is not None and unlabelled is None:
         raise UsageError("--encoder labels the texts of --unlabelled: give those too. See textvae attribute --help")

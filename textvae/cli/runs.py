@@ -63,12 +63,7 @@ def train(
     """
     if group is not None and not options.contrastive:
         raise UsageError("--group is for the contrastive term: set --contrastive above 0. See textvae train --help")
-    texts: list[str] = []
-    groups: list[str] | None = None if group is None else []
-    for row in reading.rows(corpus, printing, [] if group is None else [group]):
-        texts.append(str(row["text"]))
-        if group is not None and groups is not None:
-            groups.append(str(row[group]))
+    texts, groups = _texts_and_groups(reading, corpus, printing, group)
     held_out = list(reading.texts(valid, printing)) if valid is not None else None
     hush_libraries()
     from ..training import train as train_run
@@ -78,6 +73,18 @@ def train(
     best = best_validation(output)
     numbers = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in best.items() if name != "step")
     printing.result({"run": str(output)} | best, f"{output}: best validation at step {best.get('step')}: {numbers}")
+
+
+def _texts_and_groups(
+    reading: Reading, corpus: Source, printing: Printing, group: str | None
+) -> tuple[list[str], list[str] | None]:
+    if group is None:
+        return list(reading.texts(corpus, printing)), None
+    rows = list(reading.rows(corpus, printing, [group]))
+    missing = sum(row[group] is None or row[group] == "" for row in rows)
+    if missing:
+        raise ValueError(f"{missing:,} of {len(rows):,} texts have no group: leave them out of the corpus")
+    return [str(row["text"]) for row in rows], [str(row[group]) for row in rows]
 
 
 def options_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -368,6 +375,7 @@ def _attribute_facts(path: Path) -> dict[str, Any]:
         "negative": attribute.negative,
         "positive": attribute.positive,
         "examples": attribute.examples,
+        "unlabelled": attribute.unlabelled,
         "accuracy": attribute.accuracy,
         "interval": attribute.interval,
         "fingerprint": attribute.fingerprint,
