@@ -134,6 +134,8 @@ def test_hits_on_the_other_side_weigh_nothing_and_if_all_are_they_weigh_the_same
     np.testing.assert_allclose(vae.decoded[0], means[0], rtol=1e-5)
     index.blend([far, Hit(0, -0.1, TEXTS[0], {})])
     np.testing.assert_allclose(vae.decoded[0], means.mean(0), rtol=1e-4, atol=1e-6)
+    index.blend([far, Hit(0, 1e-6, TEXTS[0], {})])  # at a right angle but for rounding: no reason to take it alone
+    np.testing.assert_allclose(vae.decoded[0], means.mean(0), rtol=1e-4, atol=1e-6)
     with pytest.raises(ValueError, match="there are no hits to blend: search wider"):
         index.blend([])
 
