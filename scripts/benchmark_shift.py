@@ -41,7 +41,10 @@ STRENGTHS = (1, 1.5, 2, 3, 4, 5)
 CERTAINTIES = (0.5, 0.7, 0.9, 0.97)
 DAAE = [(36, 41), (74, 18), (92, 7)]  # accuracy and self-BLEU, quoted: Shen et al. 2020, table 3
 OWN_TRAINING = TrainConfig(latent_dim=64, epochs=6.0, beta=0.15, free_bits=0.2, schedule="constant")
-PAIRS = [("sentiment", "tense"), ("technical_depth", "sentiment"), ("brand_authority", "sentiment")]
+PAIRS = [
+    ("sentiment", "tense"), ("technical_depth", "sentiment"), ("brand_authority", "sentiment"),
+    ("technical_depth", "tense"), ("brand_authority", "tense"),
+]  # fmt: skip
 SIDES = {  # negative and positive class of each attribute of our own corpus
     "sentiment": ("negative", "positive"), "tense": ("past", "present"), "technical_depth": ("0", "2"),
     "brand_authority": ("0", "2"),
@@ -107,6 +110,12 @@ def main() -> None:
     parser.add_argument("--past", type=Path)
     parser.add_argument("--present", type=Path)
     parser.add_argument("--own-run", type=Path, default=Path("runs/own"), help="run on data/, trained if not there")
+    parser.add_argument(
+        "--pairs",
+        nargs="+",
+        default=["+".join(pair) for pair in PAIRS],
+        help="attributes of data/ that are moved at once",
+    )
     parser.add_argument(
         "--content-runs", type=Path, nargs="*", default=[], help="runs of other recipes on yelp/, for the part content"
     )
@@ -338,7 +347,7 @@ class Bench:
             for reading, value in zip(map(read, held_out, topics), held_table[name], strict=True)
         ]
         rows = []
-        for pair in PAIRS:
+        for pair in (tuple(names.split("+")) for names in self.arguments.pairs):
             reached, kept, outputs = [], [], []
             for goals in itertools.product((0, 1), repeat=2):
                 now, then = (
