@@ -139,7 +139,7 @@ def search() -> str:
 
 
 def shift() -> str:
-    """Return the tables of scripts/benchmark_shift.py: rows with a bar, and the curves of both ways."""
+    """Return the tables of scripts/benchmark_shift.py: rows with a bar, the curves of both ways, other latents."""
     values = _rows("shift")
     lines = [["", "setting", "accuracy", "self-BLEU", "perplexity over the sources'"], ["---"] * 5]
     titles = {"plain": "the difference of the means added, times", "loop": "closed loop, certainty"}
@@ -151,7 +151,23 @@ def shift() -> str:
             if f"{prefix}{setting}.accuracy" in values:
                 found = [values[f"{prefix}{setting}.{key}"] for key in ("accuracy", "self_bleu", "ppl_ratio")]
                 lines.append([title, setting, *map("{:{}}".format, found, (".1f", ".1f", ".2f"))])
-    return "\n".join((_with_bars("shift"), _table(lines)))
+    return "\n".join((_with_bars("shift"), _table(lines), _content(values)))
+
+
+def _content(values: dict[str, float]) -> str:
+    """Return the table of what latents of other recipes keep."""
+    titles = {
+        "reconstruction_bleu": "reconstruction BLEU",
+        "attribute_accuracy": "attribute right",
+        "plain_self_bleu_at_75": "the difference added: self-BLEU at accuracy 75",
+        "loop_accuracy": "closed loop: accuracy",
+        "loop_self_bleu": "self-BLEU",
+    }
+    prefix = "shift.content."
+    lines = [["recipe", *titles.values()], ["---"] * (len(titles) + 1)]
+    for recipe in dict.fromkeys(id.removeprefix(prefix).rpartition(".")[0] for id in values if id.startswith(prefix)):
+        lines.append([f"`{recipe}`", *(f"{values[f'{prefix}{recipe}.{key}']:.1f}" for key in titles)])
+    return _table(lines)
 
 
 def _with_bars(*names: str) -> str:
