@@ -21,7 +21,18 @@ PACKAGE = ROOT / "textvae"
 INDEX = {"filters", "items", "metrics", "vectors", "model_source", "staging", "building", "index_folder", "locks"}
 LAYERS = [
     {"gaussian", "cross_entropy", "objective", "schedules", "geometry", "noise", "precision"},
-    {"configuration", "train_config", "tokenization", "token_rows", "gate", "data", "artifacts", "prior", "probes"},
+    {
+        "configuration",
+        "train_config",
+        "tokenization",
+        "token_rows",
+        "gate",
+        "data",
+        "artifacts",
+        "prior",
+        "probes",
+        "pseudo_labels",
+    },
     {"modeling"},
     {"text_vae", "decoding", "shifting", "index", "assembly"} | INDEX,
     {
@@ -60,6 +71,7 @@ DOORS = {
     "safetensors": {"text_vae", "prior", "attributes", "exporting", "cli"},
     "matplotlib": {"pictures"},
     "peft": {"modeling"},
+    "sentence_transformers": {"pseudo_labels"},
     "langchain_core": {"langchain"},
     "umap": {"pictures"},
     "pacmap": {"pictures"},
