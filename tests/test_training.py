@@ -383,9 +383,9 @@ def test_a_text_and_its_capitals_are_not_on_both_sides_of_a_lower_case_split(tmp
     seen = []
     prepare = training.TextVAETrainer.__init__
 
-    def spy(self, vae, config, texts, valid, output):
+    def spy(self, vae, config, texts, valid, *others):
         seen.append((set(texts), set(valid)))
-        prepare(self, vae, config, texts, valid, output)
+        prepare(self, vae, config, texts, valid, *others)
 
     monkeypatch.setattr(training.TextVAETrainer, "__init__", spy)
     train(corpus, tmp_path / "run", TrainConfig(**QUICK, max_steps=1, lowercase=True))
