@@ -17,7 +17,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +40,20 @@ class Corpus:
     shared: dict[str, Any] = field(default_factory=dict)
 
 
+PTB = Corpus(
+    ("ptb/train.txt", "ptb/valid.txt", "ptb/test.txt"),
+    None,
+    {"latent_dim": 32, "vocab_size": 12_000, "dropout": 0.4, "epochs": 7.0},
+)
+MULTI30K = Corpus(
+    ("multi30k/train.tsv", "multi30k/valid.tsv", "multi30k/test.tsv"), "1", {"latent_dim": 32, "epochs": 3.0}
+)
 CORPORA = {
-    "ptb": Corpus(
-        ("ptb/train.txt", "ptb/valid.txt", "ptb/test.txt"),
-        None,
-        {"latent_dim": 32, "vocab_size": 12_000, "dropout": 0.4, "epochs": 7.0},
-    ),
+    "ptb": PTB,
+    "ptb_brief": replace(PTB, shared=PTB.shared | {"epochs": 1.0}),  # for comparing recipes, not for records
     "yelp": Corpus(("yelp/train.tsv", "yelp/valid.tsv", "yelp/test.tsv"), "1", {"epochs": 1.5}),
-    "multi30k": Corpus(
-        ("multi30k/train.tsv", "multi30k/valid.tsv", "multi30k/test.tsv"),
-        "1",
-        {"latent_dim": 32, "epochs": 3.0},
-    ),
+    "multi30k": MULTI30K,
+    "multi30k_brief": replace(MULTI30K, shared=MULTI30K.shared | {"epochs": 0.5}),
 }
 NO_REMEDY = {"beta": 1.0, "schedule": "constant", "warmup": 0.0, "free_bits": 0.0, "latent_dropout": 0.0}
 RISING = {"schedule": "linear", "ramp": 0.25}
