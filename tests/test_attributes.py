@@ -12,7 +12,7 @@ from conftest import flip_a_bit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textvae import Attribute, attributes, probes, shifting
+from textvae import Attribute, attributes, decoding, probes, shifting
 from textvae.artifacts import CorruptFileError
 from textvae.prior import LatentPrior
 from textvae.probes import Examples, HeldOut, presence
@@ -312,6 +312,10 @@ class Parrot:
             for prefix, ending in zip(begun, endings, strict=True)
         ]
 
+    def beams(self, latents, n):
+        """Its most likely texts of each latent: ever fewer words before the same end."""
+        return [text.split(" ", k)[-1] for text in self.decode(latents) for k in range(n)]
+
     def decoder_rows(self, texts):
         return [[0, *map(self.words.index, text.split()), 0] for text in texts]
 
@@ -322,6 +326,17 @@ class Parrot:
     def nats(self, texts, latents):
         assert not np.any(latents)  # without a latent, for a model with latent dropout
         return np.array([float(len(text.split())) for text in texts])
+
+
+@pytest.fixture(autouse=True)
+def parrots_have_beams(monkeypatch):
+    def beams(vae, latents, options):
+        if not isinstance(vae, Parrot):
+            return decoding.write(vae, latents, options)
+        assert options.num_beams == options.candidates > 1
+        return vae.beams(latents, options.num_beams)
+
+    monkeypatch.setattr(shifting, "write", beams)
 
 
 @pytest.fixture
@@ -354,9 +369,11 @@ def test_words_far_apart_take_two_rounds(quality):
 
 
 def test_whole_sentences_are_candidates_too(quality):
-    texts = ["cold and bad"]
+    texts = ["cold and bad", "warm and great"]
     found = shifting._whole(Parrot(), texts, Parrot().encode(texts), shifting.Target([quality], [1.0]))
-    assert "the food was great" in found[0]
+    assert all({"the food was great", "food was great", "great"} <= set(each) for each in found)
+    (back,) = shifting._whole(Parrot(), texts[1:], Parrot().encode(texts[1:]), shifting.Target([quality], [-1.0]))
+    assert "was bad" in back and "was great" not in back
 
 
 def judged(vae, source, candidates, target):

@@ -68,7 +68,7 @@ def decode(
         _require(len(prefixes) == len(latents), wrong)
     begun = None if prefixes is None else [row[:-1] for row in vae.decoder_rows(prefixes)]
     with _seeded(seed if options.temperature else 0):
-        written = _write(vae, latents, options, begun)
+        written = write(vae, latents, options, begun)
         if options.candidates == 1 and not options.refinements:
             return written
         texts, means, misses = _nearest(vae, written, latents, options.candidates)
@@ -78,7 +78,7 @@ def decode(
             going = np.flatnonzero(misses > ARRIVED * vae.dim)
             aims[going] += FEEDBACK * (latents[going] - latest[going])
             beginnings = None if begun is None else [begun[i] for i in going]
-            written = _write(vae, aims[going], options, beginnings)
+            written = write(vae, aims[going], options, beginnings)
             tried, latest[going], missed = _nearest(vae, written, latents[going], options.candidates)
             for i, text, miss in zip(going.tolist(), tried, missed.tolist(), strict=True):
                 if miss < misses[i]:
@@ -86,8 +86,11 @@ def decode(
     return texts
 
 
-def _write(vae: TextVAE, latents: Array, options: Decoding, begun: Sequence[Sequence[int]] | None) -> list[str]:
-    """Return the candidates of each latent, one latent's after the other's."""
+def write(vae: TextVAE, latents: Array, options: Decoding, begun: Sequence[Sequence[int]] | None = None) -> list[str]:
+    """Return the candidates of each of N latents (N, D), all C of one before those of the next.
+
+    `begun` are the ids that each latent's text begins with.
+    """
     written: list[str] = []
     max_length = options.max_length or vae.model.config.max_length
     candidates = options.candidates

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import geometry
+from .decoding import Decoding, write
 from .gate import gate_texts
 from .geometry import Array
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 LONGEST_SPAN = 3  # words that one local rewrite replaces
 WORD = 0.1  # nats of log-odds that a longer span must gain for each word
 FURTHER = (1.5, 3.0)  # strengths that candidates are written at, times the one that is asked for
+BEAMS = 4  # whole sentences decoded from each moved latent, beside the greedy one
 TEMPERATURE = 1.0  # of the candidates beside the likeliest one
 ROUNDS = 2  # local rewrites on top of each other, for each attribute
 # What weighs: all words kept, a nat for each word more than the source has, a nat of log-odds that is missing.
@@ -254,10 +256,13 @@ def _whole(vae: TextVAE, texts: Sequence[str], latents: Array, target: Target) -
     found: Found = [{} for _ in texts]
     rebuilt = vae.decode(latents)
     for further in FURTHER:
-        for i, text in enumerate(vae.decode(target.move(latents, further))):
-            for candidate in (patch(texts[i], rebuilt[i], text), text):
-                if candidate:
-                    found[i].setdefault(candidate, further)
+        moved = target.move(latents, further)
+        beams = write(vae, moved, Decoding(num_beams=BEAMS, candidates=BEAMS))
+        for i, greedy in enumerate(vae.decode(moved)):
+            for text in (greedy, *beams[i * BEAMS : (i + 1) * BEAMS]):
+                for candidate in (patch(texts[i], rebuilt[i], text), text):
+                    if candidate:
+                        found[i].setdefault(candidate, further)
     return found
 
 

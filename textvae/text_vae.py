@@ -365,9 +365,10 @@ class TextVAE:
             strength: 1 sets the attribute to what is typical of its positive class, -1 of its negative one, 0.5 goes
                 half the way, 2 goes on by the distance of the classes; one for each attribute.
             keep: Attributes that stay as they are.
-            candidates: 1 decodes the moved latent and no more. Above, whole sentences and about so many local rewrites
-                are decoded in each of up to two rounds and read again, and the best is returned, the text itself if it
-                already has the attribute; of a strength then only the sign decides, the rest is for `certainty`.
+            candidates: 1 decodes the moved latent and no more. Above, whole sentences (by beam search at several
+                strengths) and, in each of up to two rounds, about so many local rewrites (likeliest and sampled) are
+                decoded and read again, and the best is returned, the text itself if it already has the attribute; of a
+                strength then only the sign decides, the rest is for `certainty`.
                 `textvae.shifting.shift` also says how far to trust each.
             certainty: Probability that a candidate shall have of its least sure attribute, above 0 and below 1: more
                 of it changes more words.
