@@ -13,6 +13,7 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from textvae.evaluation.language_model import SentenceLM, word_perplexity
 from textvae.evaluation.texts import bleu
 from textvae.tokenization import readable
 
-SAMPLES, PATHS, SENTENCES, REFINEMENTS = 10_000, 200, 1000, 4
+SAMPLES, PATHS, SENTENCES, BEAMS, REFINEMENTS = 10_000, 200, 1000, 4, 4
 
 
 def main() -> None:
@@ -105,14 +106,19 @@ def reconstruction(run: Path, data: Path) -> list[dict[str, Any]]:
     """Measure what comes back of Yelp's test sentences."""
     vae = TextVAE.from_pretrained(run)
     texts = readable(vae.tokenizer, read_corpus(data / "yelp" / "test.tsv", column="1", limit=SENTENCES))
-    notes = {
-        "yelp.recon_bleu": (0, f"{run.name}, D={vae.dim}, greedy from mu"),
-        "yelp.recon_bleu.refined": (REFINEMENTS, f"the same, with {REFINEMENTS} refinements, each greedy"),
-    }
+    latents = vae.encode(texts)
+    ways: dict[str, tuple[str, Callable[[], list[str]]]] = {
+        "": (f"{BEAMS} beams", lambda: vae.decode(latents, num_beams=BEAMS)),
+        ".greedy": ("greedy", lambda: vae.decode(latents)),
+        ".refined": (
+            f"greedy, refined {REFINEMENTS} times", lambda: vae.decode(latents, refinements=REFINEMENTS)
+        ),
+    }  # fmt: skip
     return [
-        row(id, bleu(vae.reconstruct(texts, refinements=n), texts), n=len(texts), seed=0, bar=">= 65", note=note)
-        for id, (n, note) in notes.items()
-    ]
+        row(f"yelp.recon_bleu{way}", bleu(write(), texts), n=len(texts), seed=0, bar=">= 65",
+            note=f"{run.name}, D={vae.dim}, from mu, {note}")
+        for way, (note, write) in ways.items()
+    ]  # fmt: skip
 
 
 def samples(run: Path, data: Path, lm: str, guidance: float) -> list[dict[str, Any]]:
