@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "textvae"
 INDEX = {"filters", "items", "metrics", "vectors", "model_source", "staging", "building", "index_folder", "locks"}
 LAYERS = [
-    {"gaussian", "cross_entropy", "objective", "schedules", "geometry", "noise", "precision"},
+    {"gaussian", "cross_entropy", "objective", "schedules", "geometry", "noise", "precision", "wording"},
     {
         "configuration",
         "train_config",

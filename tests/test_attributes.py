@@ -12,7 +12,7 @@ from conftest import flip_a_bit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textvae import Attribute, attributes, decoding, probes, shifting
+from textvae import Attribute, attributes, decoding, probes, shifting, wording
 from textvae.artifacts import CorruptFileError
 from textvae.prior import LatentPrior
 from textvae.probes import Examples, HeldOut, presence
@@ -393,15 +393,25 @@ def test_what_shall_be_kept_decides_between_equals(quality):
     assert judged(Parrot(), "food was bad", candidates, shifting.Target([quality, cold], [1.0, 0.0])) == candidates[1]
 
 
-@pytest.mark.parametrize(("usual", "expected"), [(10.0, "cold food was great"), (1.0, "food was great")])
-def test_a_text_need_not_be_likelier_than_its_source(quality, usual, expected):
+@pytest.mark.parametrize(
+    ("usual", "near", "far", "expected"),
+    [(3.0, 3.0, 2.0, "cold food was great"), (1.0, 3.0, 1.0, "food was great"), (9.0, 9.0, 1.0, "food was great")],
+)
+def test_to_be_less_likely_than_the_source_weighs_more_than_to_be_likelier(quality, usual, near, far, expected):
+    per_word = {"cold food was bad": usual, "cold food was great": near, "food was great": far}
+
     class Judging(Parrot):
         def nats(self, texts, latents):
-            per_word = {"cold food was bad": usual, "cold food was great": 10.0}
-            return np.array([per_word.get(text, 1.0) * (len(text.split()) + 1) for text in texts])
+            return np.array([per_word[text] * (len(text.split()) + 1) for text in texts])
 
     candidates = ["cold food was great", "food was great"]
     assert judged(Judging(), "cold food was bad", candidates, shifting.Target([quality], [1.0])) == expected
+
+
+def test_changes_in_one_place_are_fewer_than_as_many_changes_apart():
+    together, apart = "a b c d x y", "x b c d e y"
+    assert wording.word_similarity("a b c d e f", together) == wording.word_similarity("a b c d e f", apart)
+    assert wording.pair_similarity("a b c d e f", together) > wording.pair_similarity("a b c d e f", apart)
 
 
 def test_more_certainty_is_reached_less_often(quality):
@@ -462,9 +472,9 @@ def test_an_empty_list_is_shifted_to_an_empty_list(small_vae, attribute):
 @settings(max_examples=100)
 @given(*[st.lists(st.sampled_from("a b c d".split()), max_size=7).map(" ".join)] * 3)
 def test_a_patch_does_what_it_says(source, before, after):
-    assert shifting.patch(source, source, after) == after
-    assert shifting.patch(source, before, before) == source
-    assert set(shifting.patch(source, before, after).split()) <= set(source.split()) | set(after.split())
+    assert wording.patch(source, source, after) == after
+    assert wording.patch(source, before, before) == source
+    assert set(wording.patch(source, before, after).split()) <= set(source.split()) | set(after.split())
 
 
 def test_a_shift_of_strength_0_is_the_reconstruction(small_vae, attribute, sentences):
@@ -513,4 +523,4 @@ def test_a_folder_that_is_no_attribute_is_refused(attribute, run, tmp_path):
 
 
 def test_the_examples_of_the_documentation_run():
-    assert all(doctest.testmod(module).failed == 0 for module in (attributes, shifting))
+    assert all(doctest.testmod(module).failed == 0 for module in (attributes, wording))

@@ -3,7 +3,6 @@
 # N texts, M attributes, D latent dimensions, C candidates
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from . import geometry
 from .decoding import Decoding, write
 from .gate import gate_texts
 from .geometry import Array
+from .wording import pair_similarity, patch, word_similarity
 
 if TYPE_CHECKING:
     from .attributes import Attribute
@@ -27,8 +27,8 @@ FURTHER = (1.5, 3.0)  # strengths that candidates are written at, times the one 
 BEAMS = 4  # whole sentences decoded from each moved latent, beside the greedy one
 TEMPERATURE = 1.0  # of the candidates beside the likeliest one
 ROUNDS = 2  # local rewrites on top of each other, for each attribute
-# What weighs: all words kept, a nat for each word more than the source has, a nat of log-odds that is missing.
-CONTENT, FLUENCY, SURENESS = 16.0, 5.0, 3.0
+# What weighs: all pairs of words kept; a nat per word more, and less, than the source has; a nat of log-odds missing.
+CONTENT, FLUENCY, LIKELIER, SURENESS = 14.0, 6.0, 1.2, 3.0
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def shift(
     With more than one candidate the loop is closed: what is written is read again. Candidates are whole sentences
     decoded from moved latents, what those change applied to the source, and the source with a few words written anew
     by the decoder at a moved latent, those words whose loss moves the scores most. The best has the attributes with
-    the certainty asked for, and then keeps the most words and is the likeliest.
+    the certainty asked for, and then keeps the most pairs of words and is the likeliest.
 
     Raises:
         ValueError: An attribute was fitted on another model, or the numbers do not fit.
@@ -245,8 +245,9 @@ def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target) -
         per_word = float(nat) / (len(text.split()) + 1)
         if text == pool.source:
             pool.usual = per_word
-        unlikely = max(0.0, per_word - pool.usual)
-        worth = CONTENT * similarity - FLUENCY * unlikely - SURENESS * missing - drift
+        more = per_word - pool.usual
+        fluency = -more * (FLUENCY if more > 0 else LIKELIER)
+        worth = CONTENT * pair_similarity(pool.source, text) + fluency - SURENESS * missing - drift
         if worth > pool.best.worth:
             pool.best = _Candidate(text, further, score, float(odds), float(missing), similarity, float(nat), worth)
 
@@ -310,44 +311,3 @@ def _spans(vae: TextVAE, texts: Sequence[str], target: Target, most: int) -> lis
         start += len(spans)
         chosen.append([spans[k] for k in np.argsort(-gains, kind="stable")[:most]])
     return chosen
-
-
-def word_similarity(a: str, b: str) -> float:
-    """Return twice the words of two texts that match in order over the words of both, 0 to 1 (Ratcliff & Obershelp).
-
-    Example:
-        >>> word_similarity("the food was bad", "the food was great")
-        0.75
-    """
-    return difflib.SequenceMatcher(None, a.split(), b.split(), autojunk=False).ratio()
-
-
-def word_changes(before: str, after: str) -> list[tuple[str, str]]:
-    """Return the words that became others, as pairs of old and new; either may be empty.
-
-    Example:
-        >>> word_changes("the food was bad", "the food was very good")
-        [('bad', 'very good')]
-    """
-    old, new = before.split(), after.split()
-    codes = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
-    return [(" ".join(old[i:j]), " ".join(new[k:m])) for kind, i, j, k, m in codes if kind != "equal"]
-
-
-def patch(source: str, before: str, after: str) -> str:
-    """Return the source with the words changed that changed from `before` to `after`, where it has them.
-
-    Example:
-        >>> patch("my red car is slow", "my blue car is slow", "my blue car is fast")
-        'my red car is fast'
-    """
-    words, old, new = source.split(), before.split(), after.split()
-    places: dict[int, int] = {}  # of the words of `before` in the source
-    for block in difflib.SequenceMatcher(None, old, words, autojunk=False).get_matching_blocks():
-        places |= {block.a + k: block.b + k for k in range(block.size + 1)}  # the end of a block is a place too
-    result, done = [], 0
-    for kind, i, j, k, m in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind != "equal" and i in places and j in places and done <= places[i] <= places[j]:
-            result += words[done : places[i]] + new[k:m]
-            done = places[j]
-    return " ".join(result + words[done:])

@@ -337,7 +337,7 @@ def traverse(
     at_least(0, "--dim", dim)
     sources = sentences(text)
     vae = device.load(run)
-    from ..shifting import word_changes
+    from ..wording import word_changes
 
     for source in sources:
         rebuilt = vae.reconstruct([source])[0] if explain else ""

@@ -1,0 +1,61 @@
+"""How two texts differ in their words."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+
+
+def word_similarity(a: str, b: str) -> float:
+    """Return twice the words of two texts that match in order over the words of both, 0 to 1 (Ratcliff & Obershelp).
+
+    Example:
+        >>> word_similarity("the food was bad", "the food was great")
+        0.75
+    """
+    return difflib.SequenceMatcher(None, a.split(), b.split(), autojunk=False).ratio()
+
+
+def pair_similarity(a: str, b: str) -> float:
+    """Return the same of pairs of neighbours, with both ends: of as many changes, those in one place cost less.
+
+    Example:
+        >>> pair_similarity("the food was bad", "the food was great")
+        0.6
+    """
+    return difflib.SequenceMatcher(None, _pairs(a), _pairs(b), autojunk=False).ratio()
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    return list(itertools.pairwise(["", *text.split(), ""]))
+
+
+def word_changes(before: str, after: str) -> list[tuple[str, str]]:
+    """Return the words that became others, as pairs of old and new; either may be empty.
+
+    Example:
+        >>> word_changes("the food was bad", "the food was very good")
+        [('bad', 'very good')]
+    """
+    old, new = before.split(), after.split()
+    codes = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    return [(" ".join(old[i:j]), " ".join(new[k:m])) for kind, i, j, k, m in codes if kind != "equal"]
+
+
+def patch(source: str, before: str, after: str) -> str:
+    """Return the source with the words changed that changed from `before` to `after`, where it has them.
+
+    Example:
+        >>> patch("my red car is slow", "my blue car is slow", "my blue car is fast")
+        'my red car is fast'
+    """
+    words, old, new = source.split(), before.split(), after.split()
+    places: dict[int, int] = {}  # of the words of `before` in the source
+    for block in difflib.SequenceMatcher(None, old, words, autojunk=False).get_matching_blocks():
+        places |= {block.a + k: block.b + k for k in range(block.size + 1)}  # the end of a block is a place too
+    result, done = [], 0
+    for kind, i, j, k, m in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind != "equal" and i in places and j in places and done <= places[i] <= places[j]:
+            result += words[done : places[i]] + new[k:m]
+            done = places[j]
+    return " ".join(result + words[done:])
