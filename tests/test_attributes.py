@@ -408,10 +408,13 @@ def test_to_be_less_likely_than_the_source_weighs_more_than_to_be_likelier(quali
     assert judged(Judging(), "cold food was bad", candidates, shifting.Target([quality], [1.0])) == expected
 
 
-def test_changes_in_one_place_are_fewer_than_as_many_changes_apart():
+def test_changes_in_one_place_are_fewer_than_as_many_changes_apart(quality):
     together, apart = "a b c d x y", "x b c d e y"
     assert wording.word_similarity("a b c d e f", together) == wording.word_similarity("a b c d e f", apart)
     assert wording.pair_similarity("a b c d e f", together) > wording.pair_similarity("a b c d e f", apart)
+    together, apart = "food was great the cold and warm", "the was great and cold and warm"
+    target = shifting.Target([quality], [1.0])
+    assert judged(Parrot(), "food was bad and cold and warm", [apart, together], target) == together
 
 
 def test_more_certainty_is_reached_less_often(quality):
