@@ -363,6 +363,15 @@ def test_the_loop_keeps_what_already_is_there(quality):
     assert one.text == text and one.reached and one.similarity == 1 and one.strengths == {"quality": 0.0}
 
 
+def test_what_already_is_there_stays_though_another_text_were_far_likelier(quality):
+    class Judging(Parrot):
+        def nats(self, texts, latents):
+            return np.array([0.0 if text == "the food was great" else 100.0 * len(text.split()) for text in texts])
+
+    (one,) = shifting.shift(Judging(), ["the food was cold and great"], quality, 1, candidates=4)
+    assert one.text == one.source
+
+
 def test_words_far_apart_take_two_rounds(quality):
     (one,) = shifting.shift(Parrot(), ["bad food was cold and warm and bad"], quality, 1, candidates=8)
     assert one.reached and one.text.endswith("food was cold and warm and great")

@@ -175,10 +175,13 @@ def shift(
     if candidates == 1 or not any(strengths):
         _judge(vae, pools, [{text: 1.0} for text in vae.decode(target.move(latents))], target)
         return [pool.result(target) for pool in pools]
-    _judge(vae, pools, [{text: 0.0} for text in texts], target)  # it may have what is asked for
-    _judge(vae, pools, _whole(vae, texts, latents, target), target)
+    _judge(vae, pools, [{text: 0.0} for text in texts], target)
+    asked = [pool for pool in pools if pool.best.missing > 0]  # the others have what is asked for and stay as they are
+    if asked:
+        found = _whole(vae, [pool.source for pool in asked], np.stack([pool.latent for pool in asked]), target)
+        _judge(vae, asked, found, target)
     for turn in range(ROUNDS * np.count_nonzero(strengths)):
-        going = [pool for pool in pools if turn == 0 or pool.best.missing > 0]
+        going = [pool for pool in asked if turn == 0 or pool.best.missing > 0]
         if going:
             starts = [pool.source if turn == 0 else pool.best.text for pool in going]
             found = _local(vae, starts, target, candidates, None if seed is None else seed + turn)
