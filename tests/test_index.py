@@ -80,6 +80,34 @@ def test_larger_scores_come_first(vae, queries, factory, metric):
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("factory", FACTORIES)
+@pytest.mark.parametrize("where", [None, "even = true"])
+def test_neighbours_are_the_hits_of_search_as_arrays(vae, queries, factory, metric, where):
+    metadata = [{"even": number % 2 == 0} for number in range(60)]
+    index = LatentIndex.build(vae, TEXTS, metadata=metadata, factory=factory, metric=metric)
+    index.remove([3, 4, 59])
+    for given in (queries, TEXTS[7:9], TEXTS[7], [], queries[0]):
+        scores, ids = index.neighbours(given, k=9, where=where)
+        hits = index.search(given, k=9, where=where)
+        hits = [hits] if hits and isinstance(hits[0], Hit) else hits
+        assert ids.tolist() == [ranking(row) for row in hits]
+        assert scores.tolist() == [[hit.score for hit in row] for row in hits]
+        assert scores.shape == ids.shape == (len(hits), 9)
+    assert index.neighbours(queries, k=1000)[1].shape == (25, 57)
+
+
+def test_neighbours_that_are_not_there_are_marked(vae, monkeypatch):
+    monkeypatch.setattr("textvae.vectors.VectorStore._exactly", lambda *_: None)
+    islands = np.repeat(np.eye(4, DIM) * 1000, 100, axis=0) + np.random.default_rng(0).normal(size=(400, DIM))
+    monkeypatch.setattr(vae, "encode", lambda texts, **_: islands[: len(texts)].astype(np.float32))
+    index = LatentIndex.build(vae, [str(number) for number in range(400)], factory="HNSW2", metric="l2")
+    scores, ids = index.neighbours(islands[::100], k=400)
+    short = ids < 0
+    assert short.any() and (scores[short] == -np.inf).all() and np.isfinite(scores[~short]).all()
+    assert [len(hits) for hits in index.search(islands[::100], k=400)] == (~short).sum(1).tolist()
+
+
 def test_a_text_finds_itself_with_its_metadata(index):
     best = index.search("sentence number 33", k=1)[0]
     assert best == Hit(33, best.score, "sentence number 33", METADATA[33])
@@ -171,8 +199,9 @@ def test_k_above_the_size_returns_all_and_ids_are_never_minus_one(vae, queries, 
 
 @pytest.mark.parametrize("k", [0, -1])
 def test_k_below_one_is_refused(index, k):
-    with pytest.raises(ValueError, match=f"k is the number of hits and at least 1, got {k}"):
-        index.search("a", k)
+    for search in (index.search, index.neighbours):
+        with pytest.raises(ValueError, match=f"k is the number of hits and at least 1, got {k}"):
+            search("a", k)
 
 
 @pytest.mark.parametrize("factory", ["Flat", "HNSW32"])
@@ -180,6 +209,7 @@ def test_an_empty_index_returns_nothing(vae, factory, tmp_path):
     index = LatentIndex.build(vae, [], factory=factory)
     assert len(index) == 0 and index.texts == []
     assert index.search("a") == [] and index.search(["a", "b"]) == [[], []]
+    assert index.neighbours(["a", "b"])[1].shape == (2, 0)
     index.save(tmp_path / "index")
     assert LatentIndex.load(tmp_path / "index", vae).add(["a"]) == [0]
 
@@ -198,8 +228,9 @@ def test_an_empty_index_returns_nothing(vae, factory, tmp_path):
     ],
 )
 def test_bad_queries_are_refused(index, given, error, message):
-    with pytest.raises(error, match=message):
-        index.search(given)
+    for search in (index.search, index.neighbours):
+        with pytest.raises(error, match=message):
+            search(given)
 
 
 def test_a_zero_vector_scores_zero_under_cosine(index):

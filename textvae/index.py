@@ -147,26 +147,60 @@ class LatentIndex:
             >>> [[hit.id for hit in hits] for hits in index.search(index.vae.encode(["a blue whale"]), k=2)]
             [[1, 0]]
         """
+        vectors, single = self._queries(queries)
+        with self._lock:
+            scores, ids = self._nearest(vectors, k, where)
+            items = self._items.get_many(set(ids[ids >= 0].tolist()))
+        rows = zip(ids.tolist(), scores.tolist(), strict=True)
+        hits = [[Hit(id, score, *items[id]) for id, score in zip(*row, strict=True) if id >= 0] for row in rows]
+        return hits[0] if single else hits
+
+    def neighbours(
+        self, queries: Sequence[str] | ArrayLike, k: int = 10, *, where: str | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return what `search` finds as arrays of scores and ids, without the texts, which saves their time.
+
+        Args:
+            queries: As in `search`; Q of them, one is Q = 1.
+            k: Hits per query.
+            where: As in `search`.
+
+        Returns:
+            Scores (Q, k), larger is closer, and ids (Q, k), nearest first. An index of fewer texts has fewer columns;
+            a query that found fewer than the others has -inf and -1 in the rest of its row.
+
+        Raises:
+            ValueError: As in `search`.
+
+        Example:
+            >>> scores, ids = index.neighbours(["a blue whale", "a red fox"], k=1)
+            >>> ids.tolist()
+            [[1], [0]]
+        """
+        vectors, _ = self._queries(queries)
+        with self._lock:
+            return self._nearest(vectors, k, where)
+
+    def _queries(self, queries: Any) -> tuple[NDArray[np.float32], bool]:
+        """Return the vectors of queries, and whether it was a single one."""
+        if isinstance(queries, list | tuple) and not queries:
+            return np.empty((0, self._vectors.width), np.float32), False
+        single = isinstance(queries, str)
+        if single or (isinstance(queries, list | tuple) and all(isinstance(query, str) for query in queries)):
+            return embedded(self.vae, [queries] if single else queries, self.metric), single
+        given = np.asarray(queries)
+        single = given.ndim == 1
+        return comparable(given[None] if single else given, self.metric, self.dim), single
+
+    def _nearest(
+        self, vectors: NDArray[np.float32], k: int, where: str | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         k = operator.index(k)
         if k < 1:
             raise ValueError(f"k is the number of hits and at least 1, got {k}")
-        condition = None if where is None else parse_filter(where)
-        if isinstance(queries, list | tuple) and not queries:
-            return []
-        single = isinstance(queries, str)
-        if single or (isinstance(queries, list | tuple) and all(isinstance(query, str) for query in queries)):
-            vectors = embedded(self.vae, [queries] if single else queries, self.metric)
-        else:
-            given = np.asarray(queries)
-            single = given.ndim == 1
-            vectors = comparable(given[None] if single else given, self.metric, self.dim)
-        with self._lock:
-            within = None if condition is None else self._items.matching(condition)
-            nearest = self._vectors.nearest(vectors, k, within)
-            items = self._items.get_many({id for row in nearest for id, _ in row})
-        scores = iter(closeness([score for row in nearest for _, score in row], self.metric).tolist())
-        hits = [[Hit(id, next(scores), *items[id]) for id, _ in row] for row in nearest]
-        return hits[0] if single else hits
+        within = None if where is None else self._items.matching(parse_filter(where))
+        scores, ids = self._vectors.nearest(vectors, k, within)
+        return np.where(ids < 0, -np.inf, closeness(scores, self.metric)), ids
 
     def blend(self, hits: Sequence[Hit], *, refinements: int = 0) -> str:
         """Write one text from what hits of a search have in common, a generative snippet.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
 Ids = NDArray[np.int64]
-Neighbours = list[list[tuple[int, float]]]  # of each query, ids and faiss's scores, nearest first
+Neighbours = tuple[Vectors, Ids]  # faiss's scores and ids, both (Q, k), nearest first; -1 where there are no more
 
 FLAT_LIMIT = 50_000  # texts up to which "auto" is exact
 PLANNED = 1_000_000  # texts that "auto" expects of a stream that goes on beyond the limit
@@ -231,18 +231,18 @@ class VectorStore:
             within: Ids (M,) that may be found, all of them in the store; by default every one.
         """
         k = min(k, len(self) if within is None else len(within))
-        if not k:
-            return [[] for _ in queries]
+        if not k or not len(queries):
+            return np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
         if within is not None and len(within) <= EXACT:
             scored = self._exactly(queries, k, within)
             if scored is not None:
                 return scored
-        nearest = self._approximately(queries, k, within)
-        short = [row for row, found in enumerate(nearest) if len(found) < k]
-        scored = self._exactly(queries[short], k, within) if short else None  # a graph may not reach every vector
-        for row, found in zip(short, scored or (), strict=False):
-            nearest[row] = found
-        return nearest
+        scores, ids = self._approximately(queries, k, within)
+        short = np.flatnonzero(ids[:, -1] < 0)
+        scored = self._exactly(queries[short], k, within) if len(short) else None  # a graph may not reach every vector
+        if scored is not None:
+            scores[short], ids[short] = scored
+        return scores, ids
 
     def _approximately(self, queries: Vectors, k: int, within: Ids | None) -> Neighbours:
         """Search as faiss does, wider for the queries that find fewer than k."""
@@ -251,21 +251,20 @@ class VectorStore:
         allowed = None if within is None else np.bincount(within).astype(bool)
         lists = faiss.try_extract_index_ivf(self.index)
         probes = lists.nprobe if lists else 0
-        nearest: Neighbours = [[] for _ in queries]
-        short, fetch, total, selects = list(range(len(queries))), k, self.index.ntotal, within is not None
+        scores, ids = np.zeros((len(queries), k), np.float32), np.full((len(queries), k), -1, np.int64)
+        short, fetch, total, selects = np.arange(len(queries)), k, self.index.ntotal, within is not None
         try:
-            while short:
+            while len(short):
                 try:
                     chosen = self._parameters(allowed, fetch) if selects and allowed is not None else None
-                    scores, ids = self.index.search(queries[short], fetch, params=chosen)
+                    their_scores, found = self.index.search(queries[short], fetch, params=chosen)
                 except RuntimeError:
                     if not selects:
                         raise
                     selects = False  # this factory finds everything, and the others are left out below
                     continue
-                for row, found, their_scores in zip(short, ids, scores, strict=True):
-                    nearest[row] = self._live(found, their_scores, allowed)[:k]
-                short = [row for row in short if len(nearest[row]) < k]
+                scores[short], ids[short] = self._live(their_scores, found, allowed, k)
+                short = short[ids[short, -1] < 0]
                 if (fetch == total or selects) and (not lists or lists.nprobe == lists.nlist):
                     break
                 fetch = min(2 * fetch, total)
@@ -274,7 +273,7 @@ class VectorStore:
         finally:
             if lists:
                 lists.nprobe = probes
-        return nearest
+        return scores, ids
 
     def _parameters(self, allowed: NDArray[np.bool_], fetch: int) -> Any:
         import faiss
@@ -289,13 +288,19 @@ class VectorStore:
             return library.SearchParametersHNSW(sel=selector, efSearch=max(leaf.hnsw.efSearch, fetch))
         return library.SearchParameters(sel=selector)
 
-    def _live(self, ids: Ids, scores: Vectors, allowed: NDArray[np.bool_] | None) -> list[tuple[int, float]]:
+    def _live(self, scores: Vectors, ids: Ids, allowed: NDArray[np.bool_] | None, k: int) -> Neighbours:
+        """Return the first k of each row that are there and allowed, then -1."""
         there = ids >= 0  # faiss pads with -1, and replaced vectors are below it
         if allowed is not None:
             there &= ids < len(allowed)
             there[there] = allowed[ids[there]]
-        pairs = zip(ids[there].tolist(), scores[there].tolist(), strict=True)
-        return [(id, score) for id, score in pairs if id not in self.tombstones]
+        if self.tombstones:
+            there &= ~np.isin(ids, list(self.tombstones))
+        if there.all():
+            return scores[:, :k], ids[:, :k]
+        first = np.argsort(~there, axis=1, kind="stable")[:, :k]
+        ids = np.where(there, ids, -1)
+        return np.take_along_axis(scores, first, 1), np.take_along_axis(ids, first, 1)
 
     def _exactly(self, queries: Vectors, k: int, within: Ids | None) -> Neighbours | None:
         """Score vectors one by one; None for factories that cannot give them back."""
@@ -313,17 +318,18 @@ class VectorStore:
                 queries = chain.at(place).apply(queries)
             leaf = faiss.downcast_index(leaf.index)
         measure = self.index.metric_type
-        closest: Neighbours = [[] for _ in queries]
+        larger = measure == faiss.METRIC_INNER_PRODUCT
+        scores, ids = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
         try:
             for part in np.split(slots, range(EXACT, len(slots), EXACT)):
                 vectors = leaf.reconstruct_batch(part)
-                scores, found = faiss.knn(queries, vectors, min(k, len(part)), metric=measure)
-                for row, *pairs in zip(range(len(queries)), labels[part[found]].tolist(), scores.tolist(), strict=True):
-                    closest[row] += zip(*pairs, strict=True)
+                theirs, found = faiss.knn(queries, vectors, min(k, len(part)), metric=measure)
+                scores, ids = np.hstack([scores, theirs]), np.hstack([ids, labels[part[found]]])
+                order = np.argsort(-scores if larger else scores, axis=1, kind="stable")[:, :k]
+                scores, ids = np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1)
         except RuntimeError:
             return None
-        larger = measure == faiss.METRIC_INNER_PRODUCT
-        return [sorted(found, key=lambda pair: pair[1], reverse=larger)[:k] for found in closest]
+        return scores, ids
 
     def _check_unmapped(self) -> None:
         if self._mapped:
