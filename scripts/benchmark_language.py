@@ -51,6 +51,7 @@ MULTI30K = Corpus(
 CORPORA = {
     "ptb": PTB,
     "ptb_brief": replace(PTB, shared=PTB.shared | {"epochs": 1.0}),  # for comparing recipes, not for records
+    "ptb_long": replace(PTB, shared=PTB.shared | {"epochs": 12.0, "dropout": 0.5}),
     "yelp": Corpus(("yelp/train.tsv", "yelp/valid.tsv", "yelp/test.tsv"), "1", {"epochs": 1.5}),
     "multi30k": MULTI30K,
     "multi30k_brief": replace(MULTI30K, shared=MULTI30K.shared | {"epochs": 0.5}),
@@ -69,6 +70,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "bn": NO_REMEDY | RISING | {"bn_gamma": 0.6},
     "ae_fb": RATE | {"free_bits": 0.25, "warmup": 0.15, "ramp": 0.15, "reset_decoder": True},
     "fb": NO_REMEDY | {"free_bits": 0.25},
+    "floor_low": RATE | {"free_bits": 0.22, "warmup": 0.1, "ramp": 0.2, "noise_drop": 0.2},
     "floor": RATE | {"free_bits": 0.265, "warmup": 0.1, "ramp": 0.2},
     "low_beta": LOW_BETA,
     "denoise": LOW_BETA | {"noise_drop": 0.1},

@@ -164,6 +164,15 @@ def test_a_kept_encoder_gives_its_own_embedding_and_little_else(residual):
         assert away.max() < 1e-5
 
 
+def test_the_residual_reads_the_words_and_what_the_encoder_makes_of_them():
+    model, (ids, mask) = kept(residual=0.3), batch()
+    read = []
+    model.encoder.pooling.register_forward_hook(lambda _, given, __: read.append(given[0]))
+    model.encode(ids, mask)
+    states = model.encoder.backbone(ids, mask, output_hidden_states=True).hidden_states
+    torch.testing.assert_close(read[0], torch.cat([states[0], states[-1]], -1))
+
+
 def test_a_kept_encoder_stays_as_it_is():
     model = kept(residual=0.3)
     model.encoder.backbone.config.hidden_dropout_prob = 0.5

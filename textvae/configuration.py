@@ -78,7 +78,7 @@ class TextVAEConfig(PreTrainedConfig):
         keep_encoder: Whether mu is the encoder's own embedding, the mean of its states scaled to length sqrt(D), and
             its weights stay as they are; D is then its width.
         residual: Length of what `pooling_queries` learnt queries add to that embedding, over its length at most, so
-            that texts of nearly one meaning can be told apart.
+            that texts of nearly one meaning can be told apart. They read the encoder's first and last states.
         lora_rank: Rank of the low-rank adapters that a transformer decoder learns, its own weights staying as they are
             (Hu et al. 2022); 0 for none.
         prefix_length: Latent vectors put before the tokens of a transformer decoder.

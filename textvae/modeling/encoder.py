@@ -25,7 +25,8 @@ class LatentEncoder(nn.Module):
         self.kept = config.keep_encoder
         self.residual = config.residual
         if config.pooling == "attention" or self.residual:
-            self.pooling: nn.Module = AttentionPooling(hidden, config.pooling_queries, config.pooling_width)
+            read = 2 * hidden if self.residual else hidden
+            self.pooling: nn.Module = AttentionPooling(read, config.pooling_queries, config.pooling_width)
             hidden = config.pooling_queries * config.pooling_width
         else:
             self.pooling = MeanPooling()
@@ -49,10 +50,15 @@ class LatentEncoder(nn.Module):
 
         Without a mask nothing is padded.
         """
-        states_BTH = self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        output = self.backbone(
+            input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=self.residual > 0
+        )
+        states_BTH = read_BTH = output.last_hidden_state
+        if self.residual:  # the last states have the meaning; which words had it, and where, the first ones say
+            read_BTH = torch.cat([output.hidden_states[0], states_BTH], -1)
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
-        pooled_BP = self.pooling(states_BTH, attention_mask)
+        pooled_BP = self.pooling(read_BTH, attention_mask)
         with torch.autocast(pooled_BP.device.type, enabled=False):  # a posterior in bf16 would be a coarse grid
             pooled_BP = self.norm(pooled_BP.to(self.norm.weight.dtype))
             mean_BD = self._kept_mean(states_BTH, attention_mask, pooled_BP) if self.kept else self.mean(pooled_BP)
