@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .artifacts import CorruptFileError, atomic_folder, check_replaceable, write_json
 from .building import Recipe, build_in_memory, build_on_disk
-from .filters import parse_filter
+from .filters import Filter, parse_filter
 from .geometry import barycentre
 from .index_folder import ABOUT, FORMAT_VERSION, ITEMS, VECTORS, open_index
 from .items import Item, ItemStore, Row, StoreError, rows_of
@@ -147,9 +147,10 @@ class LatentIndex:
             >>> [[hit.id for hit in hits] for hits in index.search(index.vae.encode(["a blue whale"]), k=2)]
             [[1, 0]]
         """
+        k, condition = _checked(k, where)
         vectors, single = self._queries(queries)
         with self._lock:
-            scores, ids = self._nearest(vectors, k, where)
+            scores, ids = self._nearest(vectors, k, condition)
             items = self._items.get_many(set(ids[ids >= 0].tolist()))
         rows = zip(ids.tolist(), scores.tolist(), strict=True)
         hits = [[Hit(id, score, *items[id]) for id, score in zip(*row, strict=True) if id >= 0] for row in rows]
@@ -177,9 +178,10 @@ class LatentIndex:
             >>> ids.tolist()
             [[1], [0]]
         """
+        k, condition = _checked(k, where)
         vectors, _ = self._queries(queries)
         with self._lock:
-            return self._nearest(vectors, k, where)
+            return self._nearest(vectors, k, condition)
 
     def _queries(self, queries: Any) -> tuple[NDArray[np.float32], bool]:
         """Return the vectors of queries, and whether it was a single one."""
@@ -193,12 +195,9 @@ class LatentIndex:
         return comparable(given[None] if single else given, self.metric, self.dim), single
 
     def _nearest(
-        self, vectors: NDArray[np.float32], k: int, where: str | None
+        self, vectors: NDArray[np.float32], k: int, condition: Filter | None
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        k = operator.index(k)
-        if k < 1:
-            raise ValueError(f"k is the number of hits and at least 1, got {k}")
-        within = None if where is None else self._items.matching(parse_filter(where))
+        within = None if condition is None else self._items.matching(condition)
         scores, ids = self._vectors.nearest(vectors, k, within)
         return np.where(ids < 0, -np.inf, closeness(scores, self.metric)), ids
 
@@ -442,3 +441,11 @@ class LatentIndex:
         with self._lock, self._items.adding(rows) as ids:
             self._vectors.add(ids, vectors)
         return list(ids)
+
+
+def _checked(k: int, where: str | None) -> tuple[int, Filter | None]:
+    """Return k and the condition of a search, before any text is encoded."""
+    k = operator.index(k)
+    if k < 1:
+        raise ValueError(f"k is the number of hits and at least 1, got {k}")
+    return k, None if where is None else parse_filter(where)
