@@ -1,12 +1,12 @@
 """Embeddings that decode: similarity and reconstruction with a pretrained encoder; into results/embedding.json.
 
-    python scripts/benchmark_embedding.py --data DATA --encoder FOLDER [--runs DIR] [--only multi30k,yelp,scratch]
+    python scripts/benchmark_embedding.py --data DATA --encoder FOLDER [--runs DIR] [--lm FOLDER] [--only PARTS]
 
 DATA holds multi30k/, yelp/ and stsb/; FOLDER (or a hub id) is the sentence encoder that is kept. One model for each
 corpus is trained, or resumed, in --runs; reconstruction is measured on test sentences and similarity on STS-B dev, by
 the cosine of mu and by that of the encoder itself. `--only contrast` trains on the captions of Multi30k from scratch,
 as usual and with the contrastive term, the captions of one picture being a group; `--only mteb` has the package mteb
-judge the export of a model to sentence-transformers.
+judge the export of a model to sentence-transformers; `--only lora` trains on Multi30k with adapters in a causal LM.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ from textvae.evaluation.texts import bleu
 from textvae.exporting import save_sentence_transformer
 from textvae.tokenization import readable
 
-KEPT = TrainConfig(keep_encoder=True, encoder="", residual=0.2, beta=0.01, free_bits=0.0, schedule="constant")
-EPOCHS = {"multi30k": 2.0, "yelp": 2.0}
-FURTHER = {"multi30k": 1.0}  # epochs that go on from there
+KEPT = TrainConfig(keep_encoder=True, encoder="", beta=0.001, free_bits=0.0, schedule="constant")
+CORPORA: dict[str, dict[str, Any]] = {
+    "multi30k": {"residual": 0.1, "epochs": 2.0},
+    "yelp": {"residual": 0.2, "epochs": 5.0},
+    "lora": {"residual": 0.1, "epochs": 0.1, "lora_rank": 16, "learning_rate": 1e-3, "latent_dropout": 0.0},
+}
 SENTENCES, VALID = 1000, 2000
 CANDIDATES = {"candidates": 8, "refinements": 4, "temperature": 0.5, "seed": 0}
 CONTRAST = {"plain": {}, "contrastive": {"contrastive": 1.0, "noise_drop": 0.1}}
@@ -49,6 +52,7 @@ def main() -> None:
     parser.add_argument("--encoder", required=True, help="folder or hub id of a pretrained sentence encoder")
     parser.add_argument("--runs", type=Path, default=Path("runs/embedding"), help="folder for the runs")
     parser.add_argument("--only", default="multi30k,yelp,scratch,contrast")
+    parser.add_argument("--lm", help="folder or hub id of the causal LM that `--only lora` adapts")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     pairs = [line.split("\t") for line in (arguments.data / "stsb" / "dev.tsv").read_text().splitlines()]
@@ -74,35 +78,36 @@ def pretrained(
     corpus: str, pairs: Sequence[Sequence[str]], of_encoder: float, arguments: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Return the rows of a model that keeps the encoder."""
-    files = (arguments.data / corpus / f"{part}.tsv" for part in ("train", "valid", "test"))
+    lora = corpus == "lora"
+    files = (arguments.data / ("multi30k" if lora else corpus) / f"{part}.tsv" for part in ("train", "valid", "test"))
     texts, valid, test = (read_corpus(file, column="1") for file in files)
-    config = dataclasses.replace(KEPT, encoder=arguments.encoder, epochs=EPOCHS[corpus])
-    run = arguments.runs / corpus
-    vae = train(texts, run, config, valid=valid[:VALID], resume=True)
-    if corpus in FURTHER:
-        further = TrainConfig(
-            from_=str(run), epochs=FURTHER[corpus], learning_rate=1e-3, beta=KEPT.beta, free_bits=KEPT.free_bits
-        )
-        vae = train(texts, run.with_name(f"{corpus}.further"), further, valid=valid[:VALID], resume=True)
+    config = dataclasses.replace(KEPT, encoder=arguments.encoder, **CORPORA[corpus])
+    if lora:
+        config = dataclasses.replace(config, decoder=arguments.lm)
+        valid, test = valid[: VALID // 10], test[: SENTENCES // 4]
+    vae = train(texts, arguments.runs / corpus, config, valid=valid[:VALID], resume=True)
     test = readable(vae.tokenizer, test[:SENTENCES])
     latents = vae.encode(test)
-    changed = {k: v for k, v in config.to_dict().items() if v != getattr(TrainConfig(), k) and k != "encoder"}
+    folders = ("encoder", "decoder")
+    changed = {k: v for k, v in config.to_dict().items() if v != getattr(TrainConfig(), k) and k not in folders}
     note = f"D={vae.dim}, {', '.join(f'{k}={v}' for k, v in changed.items())}"
-    if corpus in FURTHER:
-        note += f"; then {FURTHER[corpus]:g} more with --from and learning_rate=0.001"
-    best = f"{note}; {', '.join(f'{k}={v}' for k, v in CANDIDATES.items())}"
-    return [
-        row(f"decode.{corpus}.bleu", bleu(vae.decode(latents), test), n=len(test), seed=0, bar=">= 50", note=note),
-        row(
-            f"decode.{corpus}.bleu.candidates", bleu(vae.decode(latents, **CANDIDATES), test),
-            n=len(test), seed=0, bar=">= 60", note=best,
-        ),
+    if lora:
+        note = f"Multi30k, a causal LM with adapters as the decoder, {note}"
+    rows = [
         row(
             "sts.pretrained.dev" if corpus == "multi30k" else f"sts.pretrained.{corpus}.dev",
             similarity(vae.encode, pairs), n=len(pairs), seed=0, bar=f">= {of_encoder:.2f}, the encoder",
             note=f"cosine of mu of the model trained on {corpus}",
         ),
+        row(f"decode.{corpus}.bleu", bleu(vae.decode(latents), test), n=len(test), seed=0, bar=">= 50", note=note),
     ]  # fmt: skip
+    if not lora:
+        best = f"{note}; {', '.join(f'{k}={v}' for k, v in CANDIDATES.items())}"
+        texts = vae.decode(latents, **CANDIDATES)
+        rows.append(
+            row(f"decode.{corpus}.bleu.candidates", bleu(texts, test), n=len(test), seed=0, bar=">= 60", note=best)
+        )
+    return rows
 
 
 def scratch(pairs: Sequence[Sequence[str]]) -> list[dict[str, Any]]:

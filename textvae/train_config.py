@@ -33,7 +33,7 @@ class TrainConfig:
         encoder: Folder or hub id of a pretrained encoder; by default a small Transformer from scratch.
         keep_encoder: Leave the pretrained encoder as it is: mu is its own embedding, and so are the similarities.
         residual: Length of what may be added to the embedding of --keep-encoder, as a share of its length, so that
-            texts of nearly one meaning can be told apart. Such a model decodes best with --beta 0.01 --free-bits 0.
+            texts of nearly one meaning can be told apart. Such a model decodes best with --beta 0.001 --free-bits 0.
         lora_rank: Rank of the low-rank adapters (LoRA) that a pretrained --decoder learns while its own weights stay as
             they are; 0 trains all of them (pip install 'textvae[peft]').
         latent_dim: Latent dimensions; by default the size's, with --keep-encoder the encoder's width.
