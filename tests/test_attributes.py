@@ -131,7 +131,7 @@ def test_words_that_say_nothing_more_weigh_nothing():
     scores = np.random.default_rng(0).normal(size=100) + np.where(labels, 2, -2)
     held_out = HeldOut(scores, -scores, labels)
     slope, threshold = held_out.calibrate()
-    assert held_out.weigh() == (slope, 0.0, pytest.approx(-slope * threshold))
+    assert held_out.weigh() == pytest.approx((slope, 0.0, -slope * threshold))
     assert HeldOut(-scores, scores, labels).calibrate() == (0.0, 0.0)
     of_score, of_words, _ = HeldOut(-scores, scores, labels).weigh()
     assert of_score == 0 and of_words > 1
