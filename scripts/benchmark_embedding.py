@@ -32,7 +32,7 @@ from textvae.tokenization import readable
 
 KEPT = TrainConfig(keep_encoder=True, encoder="", beta=0.001, free_bits=0.0, schedule="constant")
 CORPORA: dict[str, dict[str, Any]] = {
-    "multi30k": {"residual": 0.1, "epochs": 1.25},
+    "multi30k": {"residual": 0.1, "epochs": 3.0},
     "yelp": {"residual": 0.2, "epochs": 5.0},
     "lora": {"residual": 0.1, "epochs": 0.1, "lora_rank": 16, "learning_rate": 1e-3, "latent_dropout": 0.0},
 }
