@@ -54,6 +54,8 @@ def main() -> None:
     parser.add_argument("--only", default="multi30k,yelp,scratch,contrast")
     parser.add_argument("--lm", help="folder or hub id of the causal LM that `--only lora` adapts")
     arguments = parser.parse_args()
+    if "lora" in arguments.only.split(",") and not arguments.lm:
+        parser.error("lora needs --lm")
     logging.disable(logging.WARNING)
     pairs = [line.split("\t") for line in (arguments.data / "stsb" / "dev.tsv").read_text().splitlines()]
     of_encoder = similarity(embedder(arguments.encoder), pairs)
