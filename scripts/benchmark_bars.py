@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with yelp/")
     parser.add_argument("--runs", type=Path, default=Path("runs/language"), help="folder of the runs")
     parser.add_argument("--lm", required=True, help="folder or hub id of the causal LM that judges fluency")
-    parser.add_argument("--ptb", default="ptb_long.gru.floor_low.0", help="job that answers for PTB")
+    parser.add_argument("--ptb", default="ptb.gru.ae_fb.0", help="job that answers for PTB")
     parser.add_argument("--multi30k", default="multi30k.gru.floor.0", help="job that answers for Multi30k")
     parser.add_argument("--yelp", default="yelp.gru.rate_max.0", help="job that answers for Yelp")
     parser.add_argument("--guidance", type=float, default=0.55, help="weight of the latent in the Yelp samples")
