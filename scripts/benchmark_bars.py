@@ -1,10 +1,11 @@
 """The rows that the project's bars are held to, from runs and results of benchmark_language.py; into results/bars.json.
 
-    python scripts/benchmark_bars.py --data DATA --lm FOLDER [--runs DIR] [--ptb JOB] [--multi30k JOB] [--yelp JOB]
+    python scripts/benchmark_bars.py --data DATA --lm FOLDER [--runs DIR] [--ptb JOB] [--multi30k JOB] [--yelp RUN]
         [--guidance G] [--parts likelihood,dsentences,reconstruction,samples]
 
-JOB is CORPUS.DECODER.METHOD.SEED. PTB's and Multi30k's rows are read from results/language.json and those of dSentences
-from results/disentanglement.json; the Yelp run is measured here on test sentences, with 10,000 samples and 200 paths.
+JOB is CORPUS.DECODER.METHOD, RUN has its seed besides. PTB's and Multi30k's rows are read from results/language.json,
+those of dSentences from results/disentanglement.json; the Yelp run is measured here on test sentences, with 10,000
+samples and 200 paths.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import re
+import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,9 +36,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with yelp/")
     parser.add_argument("--runs", type=Path, default=Path("runs/language"), help="folder of the runs")
     parser.add_argument("--lm", required=True, help="folder or hub id of the causal LM that judges fluency")
-    parser.add_argument("--ptb", default="ptb.gru.ae_fb.0", help="job that answers for PTB")
-    parser.add_argument("--multi30k", default="multi30k.gru.floor.0", help="job that answers for Multi30k")
-    parser.add_argument("--yelp", default="yelp.gru.rate_max.0", help="job that answers for Yelp")
+    parser.add_argument("--ptb", default="ptb_long.gru.floor_low", help="job that answers for PTB, all its seeds")
+    parser.add_argument("--multi30k", default="multi30k.gru.floor", help="job that answers for Multi30k, all its seeds")
+    parser.add_argument("--yelp", default="yelp.gru.rate_max.0", help="run that answers for Yelp")
     parser.add_argument("--guidance", type=float, default=0.55, help="weight of the latent in the Yelp samples")
     parser.add_argument("--dsentences", default="ae_fb", help="recipe that answers for disentanglement")
     parser.add_argument("--parts", default="likelihood,dsentences,reconstruction,samples")
@@ -54,38 +57,30 @@ def main() -> None:
 
 
 def likelihood(ptb: str, multi30k: str) -> list[dict[str, Any]]:
-    """Return the rows of what the language benchmark measured."""
+    """Return the rows of what the language benchmark measured: means over the seeds that a job and its LM both have."""
     measured = {r["id"]: r for r in json.loads((ROOT / "results" / "language.json").read_text())["rows"]}
 
-    def of(job: str, key: str) -> dict[str, Any]:
-        return measured[f"language.{job}.{key}"]
+    def of_seeds(id: str, job: str, key: str, bar: str, *, less_lm: bool = False) -> dict[str, Any]:
+        lm = f"{job.rpartition('.')[0]}.lm"
+        ids = [r for r in measured if re.fullmatch(rf"language\.{re.escape(job)}\.\d+\.{key}", r)]
+        seeds = sorted(measured[r]["seed"] for r in ids if f"language.{lm}.{measured[r]['seed']}.nll" in measured)
+        rows = [measured[f"language.{job}.{seed}.{key}"] for seed in seeds]
+        values = [r["value"] for r in rows]
+        if less_lm:
+            values = [v - measured[f"language.{lm}.{s}.{key}"]["value"] for v, s in zip(values, seeds, strict=True)]
+        note = f"{job}, less {lm}" if less_lm else f"{job}: {rows[0]['note']}"
+        note += "; seeds " + ", ".join(f"{s}: {v:.4g}" for s, v in zip(seeds, values, strict=True))
+        return row(id, statistics.mean(values), n=rows[0]["n"], bar=bar, note=note)
 
-    def lm(job: str) -> str:
-        corpus, decoder, _, seed = job.split(".")
-        return f"{corpus}.{decoder}.lm.{seed}"
-
-    def copy(id: str, job: str, key: str, bar: str) -> dict[str, Any]:
-        source = of(job, key)
-        return row(id, source["value"], n=source["n"], seed=source["seed"], bar=bar, note=f"{job}: {source['note']}")
-
-    rows = []
-    if f"language.{ptb}.nll" in measured:
-        rows += [
-            copy("ptb.word_ppl", ptb, "word_perplexity", "<= 92, and below ptb.lm_word_ppl"),
-            copy("ptb.lm_word_ppl", lm(ptb), "word_perplexity", "-"),
-            copy("ptb.kl", ptb, "kl", ">= 6.5"),
-            copy("ptb.active_fraction", ptb, "active_fraction", "1"),
-        ]
-    if f"language.{multi30k}.nll" in measured:
-        gap = of(multi30k, "nll")["value"] - of(lm(multi30k), "nll")["value"]
-        note = f"{multi30k} less {lm(multi30k)}"
-        rows += [
-            row("multi30k.gap_nats", gap, n=of(multi30k, "nll")["n"], seed=of(multi30k, "nll")["seed"], bar="<= 0.7",
-                note=note),
-            copy("multi30k.kl", multi30k, "kl", ">= 9"),
-            copy("multi30k.active_fraction", multi30k, "active_fraction", "1"),
-        ]  # fmt: skip
-    return rows
+    return [
+        of_seeds("ptb.word_ppl", ptb, "word_perplexity", "<= 92, and below ptb.lm_word_ppl"),
+        of_seeds("ptb.lm_word_ppl", f"{ptb.rpartition('.')[0]}.lm", "word_perplexity", "-"),
+        of_seeds("ptb.kl", ptb, "kl", ">= 6.5"),
+        of_seeds("ptb.active_fraction", ptb, "active_fraction", "1"),
+        of_seeds("multi30k.gap_nats", multi30k, "nll", "<= 0.7", less_lm=True),
+        of_seeds("multi30k.kl", multi30k, "kl", ">= 9"),
+        of_seeds("multi30k.active_fraction", multi30k, "active_fraction", "1"),
+    ]
 
 
 def disentangled(recipe: str) -> list[dict[str, Any]]:
