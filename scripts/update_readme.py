@@ -173,11 +173,15 @@ def _content(values: dict[str, float]) -> str:
 def _with_bars(*names: str) -> str:
     rows = [row for name in names for row in json.loads((ROOT / f"results/{name}.json").read_text())["rows"]]
     lines = [["", "measured", "bar"], ["---"] * 3]
-    return _table([*lines, *([f"`{r['id']}`", _number(r["value"]), r["bar"]] for r in rows if r["bar"])])
+    return _table([*lines, *([f"`{r['id']}`", _number(r["value"], r["bar"]), r["bar"]] for r in rows if r["bar"])])
 
 
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+def _number(value: float, bar: str) -> str:
+    """Return three digits, or as many decimals as the bar has."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    decimals = re.search(r"\.(\d+)", bar)
+    return max(f"{value:.3g}", f"{value:.{len(decimals[1])}f}" if decimals else "", key=len)
 
 
 def demo() -> str:
