@@ -2,6 +2,8 @@ import hashlib
 import json
 import os
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from textvae.artifacts import (
     atomic_replacement,
     check_manifest,
     open_folder,
+    read_folder,
     read_json,
     recover_folder,
     sha256,
@@ -25,6 +28,12 @@ from textvae.artifacts import (
 
 OLD, NEW = "the old content", "the new content, which is longer"
 SYSTEM_CALLS = [(os, "rename"), (os, "replace"), (os, "fsync"), (shutil, "rmtree"), (os, "unlink")]
+
+
+@pytest.fixture(autouse=True)
+def no_patience(monkeypatch):
+    """Writers of these tests are dead when others look."""
+    monkeypatch.setattr(artifacts, "PATIENCE", 0.01)
 
 
 class Crash(BaseException):
@@ -48,7 +57,7 @@ def replace_unlisted(path: Path, content: str) -> None:
         staged.write_text(content)
 
 
-def read_folder(path: Path) -> dict[str, str]:
+def files_of(path: Path) -> dict[str, str]:
     folder = open_folder(path, "run", "a.txt")
     names = ("a.txt", "inner/b.txt", "c.txt")
     return {name: (folder / name).read_text() for name in names if (folder / name).exists()}
@@ -75,7 +84,7 @@ def folder(tmp_path):
 @changes
 def test_a_change_is_whole_and_leaves_no_temporary_names(folder, change, after):
     change(folder, NEW)
-    assert read_folder(folder) == after
+    assert files_of(folder) == after
     left = {str(f.relative_to(folder.parent)) for f in folder.parent.rglob("*") if f.is_file()}
     assert left == {f"run/{name}" for name in (*after, MANIFEST)}
 
@@ -125,14 +134,14 @@ def test_an_exception_leaves_the_old_folder(tmp_path, existed):
         raise RuntimeError
     assert [f.name for f in tmp_path.iterdir()] == ["run"] * existed
     if existed:
-        assert read_folder(path) == BEFORE
+        assert files_of(path) == BEFORE
 
 
 def test_an_exception_leaves_the_file_that_was_to_be_replaced(folder):
     with pytest.raises(RuntimeError), atomic_replacement(folder, "a.txt") as staged:
         staged.write_text(NEW)
         raise RuntimeError
-    assert read_folder(folder) == BEFORE
+    assert files_of(folder) == BEFORE
 
 
 @pytest.mark.parametrize("call", ["rename", "replace"])
@@ -152,11 +161,11 @@ def test_a_rename_that_fails_leaves_a_folder_that_opens(folder, monkeypatch, cha
             try:
                 change(folder, NEW)
             except OSError:
-                states.append(read_folder(folder))
+                states.append(files_of(folder))
                 continue
         break
     assert all(state in (BEFORE, after) for state in states)
-    assert read_folder(folder) == after
+    assert files_of(folder) == after
 
 
 # The process dies
@@ -170,9 +179,9 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_folder(tmp_path, change,
         path = tmp_path / str(moment) / "run"
         write_folder(path, OLD)
         died = die_at(moment, change, path)
-        states.append(read_folder(path))
+        states.append(files_of(path))
         change(path, NEW)  # and whatever the crash left is in nobody's way
-        assert read_folder(path) == after
+        assert files_of(path) == after
         if not died:
             break
     assert not died and len(states) > 5
@@ -225,12 +234,71 @@ def die_at(moment: int, change, path: Path) -> bool:
 def test_a_folder_between_two_renames_is_found_again(folder):
     folder.rename(folder.with_name(".replaced-run"))
     recover_folder(folder)
-    assert read_folder(folder) == BEFORE
+    assert files_of(folder) == BEFORE
 
 
-def test_the_replaced_folder_goes_once_the_new_one_is_in_place(folder):
+def test_the_replaced_folder_goes_with_the_next_write(folder):
     shutil.copytree(folder, folder.with_name(".replaced-run"))
-    assert read_folder(folder) == BEFORE
+    assert files_of(folder) == BEFORE
+    assert folder.with_name(".replaced-run").exists()  # a reader leaves to a writer what may be its own
+    write_folder(folder, NEW)
+    assert [f.name for f in folder.parent.iterdir()] == ["run"]
+
+
+def test_a_reader_waits_for_a_writer_between_its_renames(folder, monkeypatch):
+    monkeypatch.setattr(artifacts, "PATIENCE", 60)
+    replaced = folder.with_name(".replaced-run")
+    folder.rename(replaced)
+    writer = threading.Timer(0.05, lambda: replaced.rename(folder))
+    writer.start()
+    assert files_of(folder) == BEFORE
+    writer.join()
+
+
+def test_a_folder_that_is_replaced_while_it_is_read_is_read_again(folder):
+    versions = iter([NEW, OLD])
+
+    def read(path):
+        first = (path / "a.txt").read_text()
+        if (version := next(versions, None)) is not None:
+            write_folder(path, version)
+        return first, (path / "inner/b.txt").read_text()
+
+    assert read_folder(folder, read) == (OLD, OLD)
+
+
+def test_an_error_of_a_folder_that_has_gone_meanwhile_does_not_count(folder):
+    errors = iter([ValueError, FileNotFoundError])
+
+    def read(path):
+        if (error := next(errors, None)) is not None:
+            write_folder(path, NEW)
+            raise error("of the folder before")
+        return (path / "a.txt").read_text()
+
+    assert read_folder(folder, read) == NEW
+    with pytest.raises(ValueError, match="of this one"):
+        read_folder(folder, lambda path: (_ for _ in ()).throw(ValueError("of this one")))
+
+
+def test_readers_and_a_writer_do_not_meet(folder, monkeypatch):
+    monkeypatch.setattr(artifacts, "PATIENCE", 60)
+    seen, done = set(), threading.Event()
+
+    def read():
+        while not done.is_set():
+            seen.add(tuple(read_folder(folder, files_of).values()))
+        return True
+
+    with ThreadPoolExecutor() as pool:
+        readers = [pool.submit(read) for _ in range(2)]
+        try:
+            for turn in range(60):
+                write_folder(folder, (OLD, NEW)[turn % 2])
+        finally:
+            done.set()
+        assert all(reader.result() for reader in readers)
+    assert seen <= {(OLD, OLD), (NEW, NEW)}
     assert [f.name for f in folder.parent.iterdir()] == ["run"]
 
 

@@ -17,6 +17,7 @@ from textvae import artifacts, building, items
 from textvae.artifacts import CorruptFileError, write_manifest
 from textvae.index import Hit, LatentIndex
 from textvae.metrics import METRICS
+from textvae.vectors import VectorStore
 
 METADATA = [{"n": n, "tags": ["a", None, 1.5, {"é": True}]} for n in range(60)]
 FACTORIES = ["Flat", "HNSW32", "IVF4,Flat", "RR16,Flat", "RR16,IVF4,Flat", "SQ8", "IVF4,SQ8,RFlat"]
@@ -659,6 +660,22 @@ def test_searching_while_texts_come_and_go_is_safe(vae, factory):
     for thread in threads:
         thread.join()
     assert errors == [] and len(index) == 160
+
+
+def test_an_index_that_is_replaced_while_it_is_loaded_is_loaded_again(index, vae, tmp_path, monkeypatch):
+    folder, read, newer = tmp_path / "index", VectorStore.read, [LatentIndex.build(vae, TEXTS[::-1])]
+    index.save(folder)
+
+    def overtaken(*arguments, **options):
+        vectors = read(*arguments, **options)
+        if newer:
+            newer.pop().save(folder)
+        return vectors
+
+    monkeypatch.setattr(VectorStore, "read", overtaken)
+    loaded = LatentIndex.load(folder, vae)
+    assert loaded.texts == TEXTS[::-1]
+    assert all(hits[0].text == text for text, hits in zip(TEXTS, loaded.search(TEXTS, k=1), strict=True))
 
 
 def test_importing_the_module_does_not_import_faiss():

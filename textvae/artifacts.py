@@ -6,16 +6,22 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .gate import with_article
 
 if TYPE_CHECKING:
     import numpy as np
 
+T = TypeVar("T")
+
 MANIFEST = "manifest.json"
 STAGED, REPLACED = ".staged-", ".replaced-"
+PATIENCE = 2.0  # seconds that a reader waits between a writer's two renames before it takes the writer for dead
 
 
 class CorruptFileError(ValueError):
@@ -113,7 +119,7 @@ def publish_folder(staged: Path, path: Path) -> None:
 
 
 def recover_folder(path: str | Path) -> None:
-    """Finish or undo a folder replacement that a crash interrupted; a folder that is in place is left alone."""
+    """Finish or undo a folder replacement that a crash interrupted, for the only writer of the folder."""
     path = Path(path)
     replaced = path.with_name(REPLACED + path.name)
     if not replaced.exists():
@@ -122,6 +128,28 @@ def recover_folder(path: str | Path) -> None:
         shutil.rmtree(replaced, ignore_errors=True)
     else:
         os.rename(replaced, path)
+
+
+def read_folder(path: str | Path, read: Callable[[Path], T]) -> T:
+    """Return read(path), read again if a writer has put another folder there meanwhile: never files of two versions.
+
+    A writer that died between its two renames is undone.
+
+    Args:
+        path: The folder, as `atomic_folder` writes it.
+        read: What reads its files; its OSError or ValueError is raised if it is about the folder that is there.
+    """
+    path = Path(path)
+    while True:
+        version = _version(path)
+        try:
+            content = read(path)
+        except (OSError, ValueError):
+            if _version(path) == version:
+                raise
+        else:
+            if _version(path) == version:
+                return content
 
 
 def open_folder(path: str | Path, kind: str, required: str) -> Path:
@@ -137,16 +165,18 @@ def open_folder(path: str | Path, kind: str, required: str) -> Path:
         ValueError: The folder is something else.
         CorruptFileError: A file is missing or differs from the manifest.
     """
-    path = Path(path)
-    recover_folder(path)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no {kind} at {path}")
-    if not path.is_dir():
-        raise ValueError(f"{path} is a file, not {_article(kind)} folder")
-    check_manifest(path)  # first: a file that the manifest lists is lost, not foreign
-    if not (path / required).exists():
-        raise ValueError(f"{path} is not {_article(kind)} folder: it has no {required}")
-    return path
+
+    def check(path: Path) -> Path:
+        if not path.exists():
+            raise FileNotFoundError(f"there is no {kind} at {path}")
+        if not path.is_dir():
+            raise ValueError(f"{path} is a file, not {with_article(kind)} folder")
+        check_manifest(path)  # first: a file that the manifest lists is lost, not foreign
+        if not (path / required).exists():
+            raise ValueError(f"{path} is not {with_article(kind)} folder: it has no {required}")
+        return path
+
+    return read_folder(path, check)
 
 
 def sha256(path: str | Path) -> str:
@@ -241,5 +271,23 @@ def _write_digests(folder: Path, digests: dict[str, list[str]]) -> None:
     write_json(folder / MANIFEST, digests)
 
 
-def _article(kind: str) -> str:
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """Return what tells the folder that is at `path` from the next one, None if nothing is there."""
+    replaced = path.with_name(REPLACED + path.name)
+    deadline = time.monotonic() + PATIENCE
+    while (version := _identity(path)) is None and replaced.exists():
+        if time.monotonic() < deadline:
+            time.sleep(0.001)
+        else:
+            with suppress(FileNotFoundError):  # another reader was faster
+                recover_folder(path)
+    return version or _identity(path)  # the folder may have come between the two looks
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    for file in (path / MANIFEST, path):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found = file.stat()
+            return found.st_ino, found.st_mtime_ns
+    return None

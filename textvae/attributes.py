@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors.numpy import load_file, save_file
 
 from . import geometry
-from .artifacts import CorruptFileError, atomic_folder, open_folder, read_json, write_json
+from .artifacts import CorruptFileError, atomic_folder, open_folder, read_folder, read_json, write_json
 from .evaluation.disentanglement import information
 from .gate import gate_texts
 from .geometry import Array
@@ -331,7 +331,11 @@ class Attribute:
             FileNotFoundError: There is no such folder.
             CorruptFileError: It was altered, or holds something else.
         """
-        folder = open_folder(path, "attribute", "attribute.json")
+        return read_folder(path, cls._read)
+
+    @classmethod
+    def _read(cls, folder: Path) -> Attribute:
+        open_folder(folder, "attribute", "attribute.json")
         facts, arrays = read_json(folder / "attribute.json"), load_file(folder / "direction.safetensors")
         older = cls._facts() - {"unlabelled"}  # attributes of before there was such a thing
         if not older <= set(facts) <= cls._facts() or set(arrays) != ARRAYS:

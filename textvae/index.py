@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .artifacts import CorruptFileError, atomic_folder, check_replaceable, write_json
+from .artifacts import CorruptFileError, atomic_folder, check_replaceable, read_folder, write_json
 from .building import Recipe, build_in_memory, build_on_disk
 from .filters import Filter, parse_filter
 from .geometry import barycentre
@@ -371,7 +371,7 @@ class LatentIndex:
 
     @classmethod
     def load(cls, path: str | Path, vae: TextVAE | None = None, *, mmap: bool = False) -> LatentIndex:
-        """Open a saved index; the folder does not change until `save`.
+        """Open a saved index; the folder does not change until `save`, and another writer may replace it at any time.
 
         Args:
             path: The folder.
@@ -390,7 +390,13 @@ class LatentIndex:
             >>> LatentIndex.load(folder, vae).texts
             ['a red fox', 'a blue whale']
         """
-        path = Path(path).resolve()
+        index = read_folder(Path(path).resolve(), lambda folder: cls._read(folder, mmap))
+        if vae is not None:
+            index._model.give(vae)
+        return index
+
+    @classmethod
+    def _read(cls, path: Path, mmap: bool) -> LatentIndex:
         about = open_index(path)
         try:
             vectors = VectorStore.read(path / VECTORS, about["factory"], about.get("tombstones", ()), mapped=mmap)
@@ -406,8 +412,6 @@ class LatentIndex:
                 f"the files of {path} disagree: {counts[0]} vectors, {counts[1]} texts, {counts[2]} in {ABOUT}: "
                 "build the index again"
             )
-        if vae is not None:
-            model.give(vae)
         return index
 
     def _write(self, path: Path) -> None:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase
 
 from . import geometry
-from .artifacts import CorruptFileError, atomic_folder, open_folder, read_json, write_json
+from .artifacts import CorruptFileError, atomic_folder, open_folder, read_folder, read_json, write_json
 from .configuration import TextVAEConfig
 from .cross_entropy import IGNORED
 from .decoding import Decoding, decode
@@ -81,7 +81,11 @@ class TextVAE:
             ValueError: It is not a run.
             CorruptFileError: A file was truncated or altered, or a weight is not finite.
         """
-        path = open_folder(path, "run", "config.json")
+        return read_folder(path, lambda folder: cls._read(folder, device))
+
+    @classmethod
+    def _read(cls, path: Path, device: str | torch.device | None) -> TextVAE:
+        open_folder(path, "run", "config.json")
         if not (path / "model.safetensors").exists() and not (path / "model.safetensors.index.json").exists():
             raise ValueError(f"{path} holds no trained model yet: finish its training with --resume")
         if read_json(path / "config.json").get("model_type") != TextVAEConfig.model_type:
