@@ -205,6 +205,14 @@ def test_fluency_is_measured_with_an_outside_lm(outside, small_vae, sentences):
     assert report.reverse_perplexity > 1 and report.interpolation_ratio > 0
 
 
+def test_what_the_model_cuts_counts_no_words(small_vae, sentences):
+    words = " ".join(sentences * 20).split()
+    long = [" ".join(words[start:]) for start in range(4)]
+    few = {"num_samples": 2, "n_prior": 4, "n_paths": 2}
+    report, longer = (evaluate(small_vae, texts, **few) for texts in (long, [f"{text} and so on" for text in long]))
+    assert report.nll == longer.nll and report.word_perplexity == longer.word_perplexity
+
+
 def test_word_perplexity_counts_words_and_ends():
     assert word_perplexity(np.array([5 * math.log(7)]), ["one two three four"]) == pytest.approx(7)
 

@@ -271,7 +271,6 @@ def _write_digests(folder: Path, digests: dict[str, list[str]]) -> None:
     write_json(folder / MANIFEST, digests)
 
 
-
 def _version(path: Path) -> tuple[int, int] | None:
     """Return what tells the folder that is at `path` from the next one, None if nothing is there."""
     replaced = path.with_name(REPLACED + path.name)

@@ -14,7 +14,7 @@ from ..gaussian import DiagonalGaussian
 from ..geometry import Array
 from ..objective import importance_weighted_bound
 from ..text_vae import TextVAE
-from ..tokenization import to_texts
+from .texts import within_length
 
 AT_ONCE = 1024  # texts whose samples are in memory together
 
@@ -58,19 +58,10 @@ def novelty(vae: TextVAE, texts: Sequence[str], *, num_samples: int = 16, seed: 
     for start in range(0, len(texts), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         log_likelihood[part] = _log_likelihood(vae, texts[part], posterior[part], noise_KD)
-    words = np.array([len(text.split()) + 1 for text in _scored(vae, texts)], np.float32)
+    words = np.array([len(text.split()) + 1 for text in within_length(vae, texts)], np.float32)
     means = posterior.mean.numpy()
     distance = np.linalg.norm(means, axis=1) if vae.prior is None else vae.prior.distance(means)
     return Novelty(-log_likelihood / words, posterior.log_std.mean(1).numpy(), distance.astype(np.float32))
-
-
-def _scored(vae: TextVAE, texts: list[str]) -> list[str]:
-    """Return what of each text the likelihood is about: a long one is cut, and would seem likely for all its words."""
-    rows = vae.decoder_rows(texts)
-    full = vae.model.config.max_length
-    return [
-        to_texts(vae.tokenizer, [row])[0] if len(row) == full else text for text, row in zip(texts, rows, strict=True)
-    ]
 
 
 def _log_likelihood(

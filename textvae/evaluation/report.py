@@ -22,7 +22,7 @@ from ..tokenization import readable
 from . import disentanglement
 from .geometry import measure_geometry, neighbours, smoothness
 from .language_model import OutsideLM, SentenceLM, word_perplexity
-from .texts import bleu, distinct, duplicates, edit_distance, self_bleu
+from .texts import bleu, distinct, duplicates, edit_distance, self_bleu, within_length
 
 PATH_LENGTH = 7  # texts along an interpolation, its ends included
 
@@ -137,7 +137,7 @@ def evaluate(
 
     Args:
         vae: The model.
-        texts: N held-out texts, at least 2.
+        texts: N held-out texts, at least 2; what exceeds the model's longest text is left out.
         num_samples: K, importance samples per text.
         n_prior: Samples drawn from the prior.
         n_paths: Interpolations between random pairs of the texts.
@@ -152,7 +152,7 @@ def evaluate(
     Raises:
         ValueError: There are fewer than 2 texts, no samples or paths are asked for, or factors do not fit the texts.
     """
-    texts = readable(vae.tokenizer, gate_texts(texts))  # what a perfect reconstruction is
+    texts = within_length(vae, readable(vae.tokenizer, gate_texts(texts)))  # what a perfect reconstruction is
     if len(texts) < 2:
         raise ValueError(f"evaluation needs at least 2 texts, got {len(texts) or 'none'}")
     if min(num_samples, n_prior, n_paths) < 1:

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from ..tokenization import to_texts
+
+if TYPE_CHECKING:
+    from ..text_vae import TextVAE
+
+
+def within_length(vae: TextVAE, texts: Sequence[str]) -> list[str]:
+    """Return what of each text a likelihood is about: a cut one would seem likely for all its words."""
+    rows = vae.decoder_rows(texts)
+    full = vae.model.config.max_length
+    return [
+        to_texts(vae.tokenizer, [row])[0] if len(row) == full else text for text, row in zip(texts, rows, strict=True)
+    ]
 
 
 def bleu(written: Sequence[str], references: Sequence[str]) -> float | None:
