@@ -65,6 +65,8 @@ def likelihood(ptb: str, multi30k: str) -> list[dict[str, Any]]:
         ids = [r for r in measured if re.fullmatch(rf"language\.{re.escape(job)}\.\d+\.{key}", r)]
         seeds = sorted(measured[r]["seed"] for r in ids if f"language.{lm}.{measured[r]['seed']}.nll" in measured)
         rows = [measured[f"language.{job}.{seed}.{key}"] for seed in seeds]
+        if not rows:
+            sys.exit(f"results/language.json lacks {job} or {lm} of the same seed: run benchmark_language.py first")
         values = [r["value"] for r in rows]
         if less_lm:
             values = [v - measured[f"language.{lm}.{s}.{key}"]["value"] for v, s in zip(values, seeds, strict=True)]

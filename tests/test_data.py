@@ -211,6 +211,15 @@ def test_a_lone_surrogate_in_json_is_replaced_and_a_pair_is_a_character(tmp_path
     assert report.surrogates == 1
 
 
+def test_a_column_that_the_first_records_lack_may_come_later(tmp_path):
+    records = [{}, {"text": "a"}, {"text": "b", "topic": "food"}, {"id": 4}, {"topic": "art", "text": "c"}]
+    path = write(tmp_path / "corpus.jsonl", "\n".join(json.dumps(record) for record in records))
+    rows = [{"text": "a", "topic": None}, {"text": "b", "topic": "food"}, {"text": "c", "topic": "art"}]
+    assert list(read_rows(path, columns=["topic"])) == rows
+    with pytest.raises(ValueError, match="has no column 'nope': it has text, topic, id"):
+        list(read_rows(path, columns=["nope"]))
+
+
 def test_standard_input_is_one_sentence_a_line(monkeypatch):
     give_stdin(monkeypatch, f"\ufeffone\r\n\n{ARABIC}".encode())
     assert read_corpus("-") == ["one", ARABIC]

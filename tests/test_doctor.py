@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,11 @@ from textvae.cli import main
 def test_a_trial_trains_in_a_process_with_the_variables():
     trial = doctor._trial("keep", doctor.KEEP, steps=1)
     assert trial.tokens_per_second > 10 and trial.peak_mb > 100
+
+
+def test_every_extra_of_the_package_is_looked_for():
+    extras = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert doctor.EXTRAS.keys() == extras["optional-dependencies"].keys() - {"benchmark", "dev"}
 
 
 def test_a_trial_that_fails_says_why(tmp_path):

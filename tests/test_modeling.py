@@ -225,6 +225,16 @@ def test_batch_norm_fixes_the_spread_of_the_means_and_so_bounds_the_kl(gamma):
     assert build("gpt2").encoder.gamma is None
 
 
+def test_a_row_alone_is_normalised_as_in_inference():
+    model = build("gpt2", batch_norm_gamma=0.6)
+    ids, mask = batch(list(range(3, 19)) * 4)
+    model.train().encode(ids, mask)
+    before = model.encoder.batch_norm.running_mean.clone()
+    alone = model.encode(ids[:1], mask[:1]).mean
+    torch.testing.assert_close(model.encoder.batch_norm.running_mean, before)
+    torch.testing.assert_close(model.eval().encode(ids[:1], mask[:1]).mean, alone)
+
+
 # The loss
 
 

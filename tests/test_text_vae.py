@@ -208,6 +208,16 @@ def test_a_text_stays_within_the_length_asked_for(small_vae):
     assert all(a.startswith(b) and len(b) < len(a) for a, b in zip(long, short, strict=True))
 
 
+def test_a_text_longer_than_the_decoder_has_positions_for_is_refused(small_vae, sentences):
+    transformer = TextVAE.from_texts(sentences, TextVAEConfig.preset("tiny", vocab_size=320, decoder="transformer"))
+    longest = transformer.model.config.longest_text
+    latents = np.zeros((1, transformer.dim))
+    assert transformer.decode(latents, max_length=longest)
+    with pytest.raises(ValueError, match=f"max_length must be at most {longest}, .*, got {longest + 1}"):
+        transformer.decode(latents, max_length=longest + 1)
+    assert small_vae.model.config.longest_text is None  # a GRU goes on for ever
+
+
 def test_the_candidate_whose_mean_is_nearest_wins(small_vae, sentences):
     latents = small_vae.encode(sentences[:2])
     options = {"temperature": 1.5, "seed": 3}

@@ -86,9 +86,16 @@ def _encoder_length(config: Any, max_length: int) -> int:
 
 
 def load_lm(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a pretrained causal LM in float32 and its tokenizer from a folder, also one with a GGUF file, or hub id."""
+    """Load a pretrained causal LM in float32 and its tokenizer from a folder, also one with a GGUF file, or hub id.
+
+    Raises:
+        OSError: Nothing could be loaded from there.
+    """
     gguf_file = _gguf_file(source)
-    return _load_pretrained(AutoModelForCausalLM, source, gguf_file=gguf_file), load_tokenizer(source, gguf_file)
+    try:
+        return _load_pretrained(AutoModelForCausalLM, source, gguf_file=gguf_file), load_tokenizer(source, gguf_file)
+    except (OSError, ValueError) as error:
+        raise OSError(f"no causal LM could be loaded from {source!r}, a folder or hub id: {error}") from error
 
 
 def _gguf_file(source: str) -> str | None:

@@ -160,6 +160,12 @@ class TextVAEConfig(PreTrainedConfig):
                 )
         super().__post_init__(**kwargs)
 
+    @property
+    def longest_text(self) -> int | None:
+        """Tokens that the decoder has positions for, BOS and EOS included; None if it has no limit."""
+        positions = getattr(self.decoder, "max_position_embeddings", None)
+        return positions and positions - self.prefix_length
+
     @classmethod
     def preset(cls, size: str, *, vocab_size: int, decoder: DecoderKind = "gru", **fields_: Any) -> "TextVAEConfig":
         """Return a from-scratch configuration.

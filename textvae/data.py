@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".parquet")
 FORMATS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
 
 LONGEST_LINE = 1 << 26  # bytes; what a file without line ends may cost in memory
+LOOKAHEAD = 1000  # records after the first that may have a column which it lacks
 HEAD = 8192  # bytes that are looked at to tell text from binary
 # Formats that begin with valid UTF-8; others give themselves away by NULs or when they are decoded.
 MAGIC = {b"PK\x03\x04": "a zip archive", b"PAR1\x15": "a Parquet file", b"%PDF-": "a PDF"}
@@ -243,20 +245,38 @@ def _read_table(
 
 
 def _read_json(lines: Iterator[str], name: str, choose: Choose) -> Iterator[Sequence[object]]:
-    wanted: list[str] = []
+    return _chosen(_json_objects(lines, name), choose)
+
+
+def _json_objects(lines: Iterator[str], name: str) -> Iterator[dict[str, object]]:
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line) if line.strip() else None
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{name} line {number} is not JSON ({error}): write one object a line") from error
-        if isinstance(record, dict):
-            wanted = wanted or choose(list(record))
-            yield [record.get(key) for key in wanted]
-        elif record is None:
-            yield [None]
-        else:
+        if not isinstance(record, dict | None):
             kind = with_article(type(record).__name__)
             raise ValueError(f"{name} line {number} is {kind}, not a JSON object: write one object a line")
+        yield record or {}
+
+
+def _chosen(records: Iterator[dict[str, object]], choose: Choose) -> Iterator[Sequence[object]]:
+    """Yield the wanted values of each record; where the first record lacks a column, those behind it may have it."""
+    head: list[dict[str, object]] = []
+    for record in records:
+        head.append(record)
+        if record:
+            break
+    else:
+        yield from ([None] for _ in head)
+        return
+    try:
+        wanted = choose(list(head[-1]))
+    except ValueError:
+        head += islice(records, LOOKAHEAD)
+        wanted = choose(list(dict.fromkeys(key for record in head for key in record)))
+    for record in chain(head, records):
+        yield [record.get(key) for key in wanted]
 
 
 def _read_parquet(path: Path, choose: Choose) -> Iterator[Sequence[object]]:
@@ -283,10 +303,7 @@ def _read_hub(source: str, split: str, streaming: bool, choose: Choose) -> Itera
         kind = FileNotFoundError if isinstance(error, OSError) else ValueError
         message = f"there is no file {source!r} and no data set of that name could be loaded ({_one_line(error)})"
         raise kind(message) from error
-    wanted: list[str] = []
-    for record in dataset:
-        wanted = wanted or choose(list(record))
-        yield [record.get(key) for key in wanted]
+    yield from _chosen(iter(dataset), choose)
 
 
 def _lines(source: str, name: str) -> Iterator[str]:

@@ -36,19 +36,19 @@ class Decoding:
     batch_size: int = 256
 
     def __post_init__(self) -> None:
-        _require(self.temperature >= 0, f"temperature must be at least 0, got {self.temperature}")
-        _require(0 < self.top_p <= 1, f"top_p must be in (0, 1], got {self.top_p}")
-        _require(self.top_k >= 0, f"top_k must be at least 0, got {self.top_k}")
+        require(self.temperature >= 0, f"temperature must be at least 0, got {self.temperature}")
+        require(0 < self.top_p <= 1, f"top_p must be in (0, 1], got {self.top_p}")
+        require(self.top_k >= 0, f"top_k must be at least 0, got {self.top_k}")
         for name in ("num_beams", "candidates", "batch_size"):
-            _require(getattr(self, name) >= 1, f"{name} must be at least 1, got {getattr(self, name)}")
-        _require(self.refinements >= 0, f"refinements must not be negative, got {self.refinements}")
-        _require(self.guidance >= 0, f"guidance must not be negative, got {self.guidance}")
-        _require(self.guidance == 1 or self.num_beams == 1, "choose guidance or beams (num_beams), not both")
+            require(getattr(self, name) >= 1, f"{name} must be at least 1, got {getattr(self, name)}")
+        require(self.refinements >= 0, f"refinements must not be negative, got {self.refinements}")
+        require(self.guidance >= 0, f"guidance must not be negative, got {self.guidance}")
+        require(self.guidance == 1 or self.num_beams == 1, "choose guidance or beams (num_beams), not both")
         short = self.max_length is not None and self.max_length < 2
-        _require(not short, f"max_length must be at least 2 tokens, got {self.max_length}")
+        require(not short, f"max_length must be at least 2 tokens, got {self.max_length}")
         both = self.temperature and self.num_beams > 1
-        _require(not both, "choose sampling (temperature) or beams (num_beams), not both")
-        _require(
+        require(not both, "choose sampling (temperature) or beams (num_beams), not both")
+        require(
             bool(self.temperature) or self.candidates <= self.num_beams,
             f"{self.candidates} candidates need sampling (temperature above 0) or num_beams={self.candidates}",
         )
@@ -62,10 +62,13 @@ def decode(
     A refinement reads what was written and aims beyond the latent by what was missed, time and again; the nearest text
     of all rounds is returned.
     """
+    longest = vae.model.config.longest_text
+    fits = longest is None or (options.max_length or 0) <= longest
+    require(fits, f"max_length must be at most {longest}, what the decoder has positions for, got {options.max_length}")
     if prefixes is not None:
-        _require(options.num_beams == 1, "choose prefixes or beams (num_beams), not both")
+        require(options.num_beams == 1, "choose prefixes or beams (num_beams), not both")
         wrong = f"{len(latents)} latents need as many prefixes, got {len(prefixes)}"
-        _require(len(prefixes) == len(latents), wrong)
+        require(len(prefixes) == len(latents), wrong)
     begun = None if prefixes is None else [row[:-1] for row in vae.decoder_rows(prefixes)]
     with _seeded(seed if options.temperature else 0):
         written = write(vae, latents, options, begun)
@@ -137,6 +140,7 @@ def _seeded(seed: int | None) -> Iterator[None]:
         yield
 
 
-def _require(condition: bool, message: str) -> None:
+def require(condition: bool, message: str) -> None:
+    """Raise ValueError unless a condition holds."""
     if not condition:
         raise ValueError(message)

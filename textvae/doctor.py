@@ -33,7 +33,10 @@ KEEP = {
 }
 HUGE = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 DECAY = {"MALLOC_CONF": "dirty_decay_ms:10000,muzzy_decay_ms:10000,thp:always"}
-EXTRAS = {"peft": "peft", "gguf": "gguf", "tensorboard": "tensorboard", "eval": "sklearn", "plot": "matplotlib"}
+EXTRAS = {  # and a module that each brings
+    "peft": "peft", "gguf": "gguf", "tensorboard": "tensorboard", "eval": "sacrebleu", "plot": "matplotlib",
+    "umap": "umap", "pacmap": "pacmap", "langchain": "langchain_core", "sentence-transformers": "sentence_transformers",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

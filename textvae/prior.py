@@ -14,8 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from .artifacts import CorruptFileError
 from .gaussian import LOG_2PI, DiagonalGaussian
-
-Array = NDArray[np.float32]
+from .geometry import Array
 
 SHAPES = {"weights": 1, "means": 2, "factors": 3}
 FLOOR = 1e-6  # of a variance

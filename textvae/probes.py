@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from .geometry import Array
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-Array = NDArray[np.float32]
 Labels = NDArray[np.bool_]
 Probe = Literal["means", "lda", "logistic"]
 

@@ -20,7 +20,7 @@ from . import geometry
 from .artifacts import CorruptFileError, atomic_folder, open_folder, read_folder, read_json, write_json
 from .configuration import TextVAEConfig
 from .cross_entropy import IGNORED
-from .decoding import Decoding, decode
+from .decoding import Decoding, decode, require
 from .gate import gate_texts
 from .gaussian import DiagonalGaussian
 from .geometry import Array, Method
@@ -127,7 +127,7 @@ class TextVAE:
             dtype: How the weights are stored; "bfloat16" takes half the space and rounds them to 8 bits of precision.
                 What is loaded from there is another model than this one: load it before you build an index on it.
         """
-        _require(dtype in ("float32", "bfloat16"), f"dtype must be 'float32' or 'bfloat16', got {dtype!r}")
+        require(dtype in ("float32", "bfloat16"), f"dtype must be 'float32' or 'bfloat16', got {dtype!r}")
         model = self.model if dtype == "float32" else copy.deepcopy(self.model).to(torch.bfloat16)  # type: ignore[arg-type]
         with atomic_folder(path, "config.json") as folder:
             model.save_pretrained(folder)
@@ -281,8 +281,8 @@ class TextVAE:
             prior: "fitted" draws from the prior that training or `fit_prior` fitted to the latents of its texts, if
                 there is one; "standard" from N(0, I).
         """
-        _require(n >= 1, f"n must be at least 1, got {n}")
-        _require(prior in ("fitted", "standard"), f"prior must be 'fitted' or 'standard', got {prior!r}")
+        require(n >= 1, f"n must be at least 1, got {n}")
+        require(prior in ("fitted", "standard"), f"prior must be 'fitted' or 'standard', got {prior!r}")
         if self.prior is not None and prior == "fitted":
             latents = self.prior.sample(n, seed)
         else:
@@ -319,8 +319,8 @@ class TextVAE:
             temperature: Sampling temperature of the decoder.
             seed: Seed of the draw.
         """
-        _require(n >= 1, f"n must be at least 1, got {n}")
-        _require(spread >= 0, f"spread must not be negative, got {spread}")
+        require(n >= 1, f"n must be at least 1, got {n}")
+        require(spread >= 0, f"spread must not be negative, got {spread}")
         posterior = self.posterior([text])
         std = np.sqrt(posterior.std.numpy() ** 2 + (VARY_SCALE * spread) ** 2) if spread else 0.0
         noise = np.random.default_rng(seed).standard_normal((n, self.dim), dtype=np.float32)
@@ -345,7 +345,7 @@ class TextVAE:
 
     def traverse(self, text: str, dim: int, values: Sequence[float]) -> list[str]:
         """Write the text with one latent dimension set to each of the values, the others kept."""
-        _require(0 <= dim < self.dim, f"dim must be in 0..{self.dim - 1}, got {dim}")
+        require(0 <= dim < self.dim, f"dim must be in 0..{self.dim - 1}, got {dim}")
         latents = np.repeat(self.encode([text]), len(values), 0)
         latents[:, dim] = np.asarray(values, np.float32)
         return self.decode(latents)
@@ -371,8 +371,9 @@ class TextVAE:
             keep: Attributes that stay as they are.
             candidates: 1 decodes the moved latent and no more. Above, whole sentences (by beam search at several
                 strengths) and, in each of up to two rounds, about so many local rewrites (likeliest and sampled) are
-                decoded and read again, and the best is returned, the text itself if it already has the attribute; of a
-                strength then only the sign decides, the rest is for `certainty`.
+                decoded and read again, and the best is returned, the text itself if it already has the attribute. Leave
+                the strength at 1 or -1 then and ask for more by `certainty`: the candidates are already written at 1.5
+                and 3 times the strength.
                 `textvae.shifting.shift` also says how far to trust each.
             certainty: Probability that a candidate shall have of its least sure attribute, above 0 and below 1: more
                 of it changes more words.
@@ -404,8 +405,8 @@ class TextVAE:
         Returns:
             Nats per sentence, shape (N,), float32, for the tokens and the end of the sentence.
         """
-        _require(num_samples >= 1, f"num_samples must be at least 1, got {num_samples}")
-        _require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
+        require(num_samples >= 1, f"num_samples must be at least 1, got {num_samples}")
+        require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
         texts = gate_texts(texts)
         posterior = self.posterior(texts)
         rows = wrap(self.tokenizer, texts, self.model.config)
@@ -440,7 +441,7 @@ class TextVAE:
         """Return -log p(x|z) of each text given a latent of its own: nats per sentence, shape (N,), for (N, D)."""
         points = torch.tensor(self._latents(latents))
         rows = self.decoder_rows(gate_texts(texts))
-        _require(len(rows) == len(points), f"{len(rows)} texts need as many latents, got {len(points)}")
+        require(len(rows) == len(points), f"{len(rows)} texts need as many latents, got {len(points)}")
         result = torch.empty(len(rows))
         with autocast(self.device):
             for chosen in _by_length(rows, batch_size):
@@ -508,8 +509,3 @@ def load_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTo
 def _few_sizes(count: int, most: int) -> int:
     """Return the next power of two, `most` at most: on a CPU, kernels are compiled and kept for every size there is."""
     return max(count, min(1 << (count - 1).bit_length(), most))
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)

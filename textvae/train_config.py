@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from numbers import Integral, Real
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from .schedules import Schedule
 
@@ -119,6 +121,10 @@ class TrainConfig:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
+        for name, kind in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            _require(_is_of(value, kind), name, f"must be {_described(kind)}", repr(value))
+            _require(not isinstance(value, float) or math.isfinite(value), name, "must be finite", value)
         if self.from_ is not None:
             for option in dataclasses.fields(self):
                 value = getattr(self, option.name)
@@ -132,7 +138,17 @@ class TrainConfig:
         for name in ("latent_dim", "vocab_size", "max_steps", "eval_steps", "save_steps"):
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "must be at least 1", value)
-        for name in ("beta", "free_bits", "bow", "mmd", "contrastive", "weight_decay", "noise_shuffle", "lr_warmup"):
+        for name in (
+            "beta",
+            "free_bits",
+            "bow",
+            "mmd",
+            "contrastive",
+            "weight_decay",
+            "noise_shuffle",
+            "lr_warmup",
+            "seed",
+        ):
             _require(getattr(self, name) >= 0, name, "must not be negative", getattr(self, name))
         _require(
             not self.keep_encoder or self.encoder is not None,
@@ -223,6 +239,24 @@ class TrainConfig:
                 near = difflib.get_close_matches(name, known, n=1)
                 raise ValueError(f"unknown training option {name!r}" + (f": did you mean {near[0]!r}?" if near else ""))
         return cls(**options)
+
+
+def _is_of(value: object, kind: Any) -> bool:
+    """Return whether a value is of an annotated kind; an integer is a float too, a truth value no number."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_args(kind):
+        return any(_is_of(value, each) for each in get_args(kind))
+    if kind in (int, float):
+        return isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def _described(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(get_args(kind))}"
+    names = {int: "an integer", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
+    return " or ".join(map(_described, get_args(kind))) or names[kind]
 
 
 def _require(condition: bool, name: str, rule: str, value: object) -> None:

@@ -20,10 +20,12 @@ from .options import (
     Output,
     Printing,
     Reading,
+    Seed,
     Source,
     Text,
     at_least,
     blocks,
+    can_write_file,
     in_place,
     sentences,
 )
@@ -57,8 +59,7 @@ def encode(
         printing: What is printed.
     """
     at_least(1, "--batch-size", batch_size)
-    if output and output.is_dir():
-        raise IsADirectoryError(f"{output} is a folder: name a file in it")
+    can_write_file(output)
     corpus = reading.texts(texts, printing)
     vae = device.load(run)
     encoded = ((block, vae.encode(block, batch_size=batch_size)) for block in blocks(corpus))
@@ -84,7 +85,7 @@ def decode(
     refinements: int = 0,
     guidance: float = 1.0,
     max_length: int | None = None,
-    seed: int | None = None,
+    seed: Seed | None = None,
     batch_size: int = 256,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
@@ -163,7 +164,7 @@ def sample(
     temperature: float = 0.0,
     top_p: float = 1.0,
     guidance: float | None = None,
-    seed: int | None = None,
+    seed: Seed | None = None,
     prior: Literal["fitted", "standard"] = "fitted",
     batch_size: int = 256,
     device: Device = DEVICE,
@@ -207,7 +208,7 @@ def vary(
     n: Count = 5,
     spread: float = 1.0,
     temperature: float = 0.0,
-    seed: int | None = None,
+    seed: Seed | None = None,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
 ) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from ..artifacts import open_folder
 
@@ -35,6 +36,7 @@ def _not_a_flag(type_: Any, text: str | None) -> None:
 Text = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_not_a_flag)]
 Source = Text
 Count = Annotated[int, Parameter(name="-n")]
+Seed = Annotated[int, Parameter(validator=Number(gte=0))]
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 
 
@@ -190,6 +192,12 @@ def at_least(smallest: int, name: str, value: int) -> None:
     """Raise ValueError if a number is too small."""
     if value < smallest:
         raise ValueError(f"{name} must be at least {smallest}, got {value}")
+
+
+def can_write_file(path: Path | None) -> None:
+    """Refuse a folder where a file is to be written, before the work is done."""
+    if path and path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file in it")
 
 
 def can_write_folder(path: Path, kind: str, mark: str) -> None:

@@ -23,8 +23,10 @@ from .options import (
     Output,
     Printing,
     Reading,
+    Seed,
     Source,
     at_least,
+    can_write_file,
     can_write_folder,
     hush_libraries,
 )
@@ -127,7 +129,7 @@ def evaluate(
     prior: Literal["fitted", "standard"] = "fitted",
     guidance: float | None = None,
     factor: Sequence[str] = (),
-    seed: int = 0,
+    seed: Seed = 0,
     output: Output | None = None,
     reading: Reading = READING,
     device: Device = DEVICE,
@@ -156,6 +158,7 @@ def evaluate(
     at_least(1, "--num-samples", num_samples)
     at_least(1, "--n-prior", n_prior)
     at_least(1, "--n-paths", n_paths)
+    can_write_file(output)
     rows = list(reading.rows(texts, printing, factor))
     corpus = [str(row["text"]) for row in rows]
     vae = device.load(run)
@@ -175,13 +178,13 @@ def evaluate(
         factors=codes([[row[name] for name in factor] for row in rows]) if factor else None,
         seed=seed,
     )
-    if output:
-        write_json(output, report.to_dict())
     if printing.json:
         printing.facts(report.to_dict())
-        return
-    for line in str(report).splitlines():
-        printing.result({}, line)
+    else:
+        for line in str(report).splitlines():
+            printing.result({}, line)
+    if output:
+        write_json(output, report.to_dict())
 
 
 def plot(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from .options import DEVICE, PRINTING, READING, Device, Printing, Reading, Source, at_least
+from .options import DEVICE, PRINTING, READING, Device, Printing, Reading, Seed, Source, at_least
 
 
 def score(
@@ -18,7 +18,7 @@ def score(
     by: Literal["likelihood", "width", "distance"] = "likelihood",
     k: Annotated[int | None, Parameter(name="-k")] = None,
     num_samples: int = 16,
-    seed: int = 0,
+    seed: Seed = 0,
     reading: Reading = READING,
     device: Device = DEVICE,
     printing: Printing = PRINTING,

@@ -157,6 +157,7 @@ def evaluate(
         raise ValueError(f"evaluation needs at least 2 texts, got {len(texts) or 'none'}")
     if min(num_samples, n_prior, n_paths) < 1:
         raise ValueError(f"num_samples, n_prior and n_paths must be at least 1, got {num_samples, n_prior, n_paths}")
+    outside = OutsideLM(lm) if lm else None  # first: a wrong name is found before the work is done
     posterior = vae.posterior(texts)
     scores = {} if factors is None else disentanglement_scores(posterior.mean.numpy(), factors, seed=seed)
     nll = -vae.log_likelihood(texts, num_samples=num_samples, seed=seed)
@@ -170,7 +171,7 @@ def evaluate(
     drawn = posterior.sample(generator=torch.Generator().manual_seed(seed))
     reconstruction = float(vae.nats(texts, drawn.numpy()).mean())
     kl = float(posterior.kl().sum(-1).mean())
-    fluency = _fluency(OutsideLM(lm), texts, samples, paths) if lm else {}
+    fluency = _fluency(outside, texts, samples, paths) if outside else {}
     if reverse:
         judge = SentenceLM(vae.tokenizer, seed=seed, max_length=vae.model.config.max_length).fit(samples)
         fluency["reverse_perplexity"] = word_perplexity(judge.nats(texts), texts)

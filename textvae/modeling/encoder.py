@@ -64,11 +64,18 @@ class LatentEncoder(nn.Module):
             mean_BD = self._kept_mean(states_BTH, attention_mask, pooled_BP) if self.kept else self.mean(pooled_BP)
             mean_BD = mean_BD.float()
             if self.gamma is not None:
-                mean_BD = self.gamma * self.batch_norm(mean_BD)  # Zhu et al. 2020, eq. 6
+                mean_BD = self.gamma * self._normalized(mean_BD)  # Zhu et al. 2020, eq. 6
             below_BD = MAX_LOG_STD - INITIAL_LOG_STD - self.log_std(pooled_BP).float()
             # a soft bound: behind a hard one there is no gradient, and what overshoots it never comes back
             log_std_BD = (MAX_LOG_STD - F.softplus(below_BD)).clamp(min=MIN_LOG_STD)
         return DiagonalGaussian(mean_BD, log_std_BD)
+
+    def _normalized(self, mean_BD: Tensor) -> Tensor:
+        """Normalise over the batch, or, for a row alone, which has no variance, over those before, as in inference."""
+        if self.training and len(mean_BD) > 1:
+            return self.batch_norm(mean_BD)
+        norm = self.batch_norm
+        return F.batch_norm(mean_BD, norm.running_mean, norm.running_var, eps=norm.eps)
 
     def _kept_mean(self, states_BTH: Tensor, attention_mask: Tensor, pooled_BP: Tensor) -> Tensor:
         """Return the embedding as long as a draw from N(0, I) is, and what may be added to it, shape (B, D)."""
