@@ -72,6 +72,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "fb": NO_REMEDY | {"free_bits": 0.25},
     "floor_low": RATE | {"free_bits": 0.22, "warmup": 0.1, "ramp": 0.2, "noise_drop": 0.2},
     "floor": RATE | {"free_bits": 0.265, "warmup": 0.1, "ramp": 0.2},
+    "floor_denoise": RATE | {"free_bits": 0.265, "warmup": 0.1, "ramp": 0.2, "noise_drop": 0.2},
     "low_beta": LOW_BETA,
     "denoise": LOW_BETA | {"noise_drop": 0.1},
     "guided": LOW_BETA | {"latent_dropout": 0.1},
