@@ -21,6 +21,8 @@ class Geometry:
     """The aggregate posterior q(z) beside N(0, I).
 
     Attributes:
+        dim_means: Mean of each dimension.
+        dim_variances: Variance of each dimension.
         largest_mean: Largest absolute mean of a dimension; the prior's is 0.
         smallest_variance: Of a dimension; the prior's is 1.
         largest_variance: Of a dimension.
@@ -28,6 +30,8 @@ class Geometry:
         effective_dims: Participation ratio of the covariance of the means: D if all directions carry as much.
     """
 
+    dim_means: list[float]
+    dim_variances: list[float]
     largest_mean: float
     smallest_variance: float
     largest_variance: float
@@ -42,10 +46,13 @@ def measure_geometry(posterior: DiagonalGaussian, *, seed: int = 0) -> Geometry:
     chosen_ND = latents_ND[torch.randperm(len(latents_ND), generator=generator)[:MMD_SAMPLES]]
     prior_ND = torch.randn(chosen_ND.shape, generator=generator)
     spectrum_D = torch.linalg.eigvalsh(posterior.mean.double().T.cov()).clamp(min=0)
+    means, variances = latents_ND.mean(0).tolist(), latents_ND.var(0).tolist()
     return Geometry(
-        largest_mean=float(latents_ND.mean(0).abs().max()),
-        smallest_variance=float(latents_ND.var(0).min()),
-        largest_variance=float(latents_ND.var(0).max()),
+        dim_means=means,
+        dim_variances=variances,
+        largest_mean=max(map(abs, means)),
+        smallest_variance=min(variances),
+        largest_variance=max(variances),
         mmd=float(squared_mmd(chosen_ND, prior_ND)),
         effective_dims=float(spectrum_D.sum() ** 2 / spectrum_D.square().sum().clamp(min=1e-30)),
     )

@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -51,8 +51,10 @@ class EvalReport:
         distinct_1: Different words of the samples over all their words.
         distinct_2: The same for pairs of words.
         self_bleu: Mean BLEU of each of the first 200 samples against the others; None without sacrebleu.
-        largest_mean: Largest absolute mean of a dimension of the aggregate posterior; the prior's is 0.
-        smallest_variance: Of a dimension of the aggregate posterior; the prior's is 1.
+        dim_means: Mean of each dimension of the aggregate posterior; the prior's is 0. Not printed in the table.
+        dim_variances: Variance of each dimension; the prior's is 1. Not printed in the table.
+        largest_mean: Largest absolute mean of a dimension.
+        smallest_variance: Of a dimension.
         largest_variance: The same, the largest.
         mmd: Squared maximum mean discrepancy between aggregate posterior and N(0, I).
         effective_dims: Participation ratio of the covariance of the means.
@@ -90,6 +92,8 @@ class EvalReport:
     distinct_1: float
     distinct_2: float
     self_bleu: float | None
+    dim_means: list[float]
+    dim_variances: list[float]
     largest_mean: float
     smallest_variance: float
     largest_variance: float
@@ -109,13 +113,13 @@ class EvalReport:
     z_diff: float | None = None
     z_min_var: float | None = None
 
-    def to_dict(self) -> dict[str, float | int | str | None]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the measurements as plain values."""
         return dataclasses.asdict(self)
 
     def __str__(self) -> str:
         width = max(len(field.name) for field in dataclasses.fields(self))
-        measured = {name: value for name, value in self.to_dict().items() if value is not None}
+        measured = {k: v for k, v in self.to_dict().items() if v is not None and not isinstance(v, list)}
         return "\n".join(f"{name:{width}}  {_show(value)}" for name, value in measured.items())
 
 
