@@ -110,16 +110,19 @@ def guidance() -> str:
 
 
 def disentanglement() -> str:
-    """Return the table of scripts/benchmark_disentanglement.py."""
+    """Return the tables of scripts/benchmark_disentanglement.py: dSentences, and what ships on our own corpus."""
     names = ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "z_diff", "z_min_var")
     columns = {name: (name.replace("dci_", "").replace("_", "-"), "{:.3f}".format) for name in names}
-    return _recipes(_rows("disentanglement"), "dsentences", columns | {"exact_match": ("exact", "{:.0%}".format)})
+    values = _rows("disentanglement")
+    exact = {"exact_match": ("exact", "{:.0%}".format)}
+    return "\n".join((_recipes(values, "dsentences", columns | exact), _recipes(values, "own", columns)))
 
 
 def _recipes(values: dict[str, float], prefix: str, columns: dict[str, tuple[str, Callable[[float], str]]]) -> str:
     """Return a table with a line for each recipe: what stands between the prefix of an id and its last part."""
     lines = [["recipe", *(title for title, _ in columns.values())], ["---"] * (len(columns) + 1)]
-    recipes = dict.fromkeys(id.removeprefix(f"{prefix}.").rpartition(".")[0] for id in values)
+    of_prefix = (id.removeprefix(f"{prefix}.") for id in values if id.startswith(f"{prefix}."))
+    recipes = dict.fromkeys(id.rpartition(".")[0] for id in of_prefix)
     for recipe in sorted(recipes, key=lambda recipe: recipe.split(".")[0], reverse=True):
         found = [values.get(f"{prefix}.{recipe}.{key}") for key in columns]
         forms = (form for _, form in columns.values())
