@@ -138,17 +138,7 @@ class TrainConfig:
         for name in ("latent_dim", "vocab_size", "max_steps", "eval_steps", "save_steps"):
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "must be at least 1", value)
-        for name in (
-            "beta",
-            "free_bits",
-            "bow",
-            "mmd",
-            "contrastive",
-            "weight_decay",
-            "noise_shuffle",
-            "lr_warmup",
-            "seed",
-        ):
+        for name in "beta free_bits bow mmd contrastive weight_decay noise_shuffle lr_warmup seed".split():
             _require(getattr(self, name) >= 0, name, "must not be negative", getattr(self, name))
         _require(
             not self.keep_encoder or self.encoder is not None,
