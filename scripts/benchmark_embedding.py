@@ -83,9 +83,9 @@ def pretrained(
     lora = corpus == "lora"
     files = (arguments.data / ("multi30k" if lora else corpus) / f"{part}.tsv" for part in ("train", "valid", "test"))
     texts, valid, test = (read_corpus(file, column="1") for file in files)
-    config = dataclasses.replace(KEPT, encoder=arguments.encoder, **CORPORA[corpus])
+    decoder = arguments.lm if lora else KEPT.decoder
+    config = dataclasses.replace(KEPT, encoder=arguments.encoder, decoder=decoder, **CORPORA[corpus])
     if lora:
-        config = dataclasses.replace(config, decoder=arguments.lm)
         valid, test = valid[: VALID // 10], test[: SENTENCES // 4]
     vae = train(texts, arguments.runs / corpus, config, valid=valid[:VALID], resume=True)
     test = readable(vae.tokenizer, test[:SENTENCES])
