@@ -37,7 +37,9 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/language"), help="folder of the runs")
     parser.add_argument("--lm", required=True, help="folder or hub id of the causal LM that judges fluency")
     parser.add_argument("--ptb", default="ptb_long.gru.floor_low", help="job that answers for PTB, all its seeds")
-    parser.add_argument("--multi30k", default="multi30k.gru.floor_denoise", help="job that answers for Multi30k, all its seeds")
+    parser.add_argument(
+        "--multi30k", default="multi30k.gru.floor_denoise", help="job that answers for Multi30k, all its seeds"
+    )
     parser.add_argument("--yelp", default="yelp.gru.rate_max.0", help="run that answers for Yelp")
     parser.add_argument("--guidance", type=float, default=0.55, help="weight of the latent in the Yelp samples")
     parser.add_argument("--dsentences", default="ae_fb", help="recipe that answers for disentanglement")
