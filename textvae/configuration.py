@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations` here: `@strict` checks the types it sees, and takes any value for a string.
 import difflib
+import math
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -81,6 +82,11 @@ class TextVAEConfig(PreTrainedConfig):
             that texts of nearly one meaning can be told apart. They read the encoder's first and last states.
         lora_rank: Rank of the low-rank adapters that a transformer decoder learns, its own weights staying as they are
             (Hu et al. 2022); 0 for none.
+        unit_mean: Whether mu is scaled to length sqrt(D), as long as a draw from N(0, I) is, so that only its direction
+            has a meaning.
+        slot_dim: W, the numbers of a wording slot; with 0 the latent is not split, and mu alone is decoded.
+        slot_tokens: Tokens of the encoder that share a slot.
+        slot_stride: Tokens of the decoder that a slot stands for; None for `slot_tokens`.
         prefix_length: Latent vectors put before the tokens of a transformer decoder.
         batch_norm_gamma: Fixed scale of a batch normalisation of mu, which bounds the KL from below (BN-VAE, Zhu et
             al. 2020); None leaves mu as it is.
@@ -111,6 +117,10 @@ class TextVAEConfig(PreTrainedConfig):
     keep_encoder: bool = False
     residual: float | int = 0.0
     lora_rank: int = 0
+    unit_mean: bool = False
+    slot_dim: int = 0
+    slot_tokens: int = 4
+    slot_stride: float | int | None = None
     prefix_length: int = 8
     batch_norm_gamma: float | int | None = None
     bag_of_words: bool = False
@@ -127,9 +137,14 @@ class TextVAEConfig(PreTrainedConfig):
         refuse_unknown(type(self), kwargs)
         self.encoder = _sub_config(self.encoder, "encoder", BertConfig)
         self.decoder = _sub_config(self.decoder, "decoder", GRUDecoderConfig)
-        for name in ("latent_dim", "pooling_queries", "pooling_width", "max_length"):
+        for name in ("latent_dim", "pooling_queries", "pooling_width", "max_length", "slot_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"TextVAEConfig.{name} must be at least 1, got {getattr(self, name)}")
+        if self.slot_dim < 0 or (self.slot_stride is not None and self.slot_stride <= 0):
+            raise ValueError(
+                "TextVAEConfig.slot_dim must not be negative and slot_stride be above 0, "
+                f"got {self.slot_dim} and {self.slot_stride}"
+            )
         if self.lora_rank < 0 or (self.lora_rank and isinstance(self.decoder, GRUDecoderConfig)):
             raise ValueError(
                 f"TextVAEConfig.lora_rank is at least 0 and goes with a transformer decoder, got {self.lora_rank}"
@@ -159,6 +174,11 @@ class TextVAEConfig(PreTrainedConfig):
                     f"the {name} has {positions} positions"
                 )
         super().__post_init__(**kwargs)
+
+    @property
+    def max_slots(self) -> int:
+        """Most slots of a text: of one of `max_length` tokens, the BOS left out."""
+        return math.ceil((self.max_length - 1) / (self.slot_stride or self.slot_tokens)) if self.slot_dim else 0
 
     @property
     def longest_text(self) -> int | None:

@@ -8,8 +8,19 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 LOG_2PI = math.log(2 * math.pi)
+MIN_LOG_STD, MAX_LOG_STD = -7.0, 1.0
+INITIAL_LOG_STD = -2.0  # starts nearly deterministic, so that the decoder sees a signal from the first step
+
+
+def bounded_log_std(raw: Tensor) -> Tensor:
+    """Return log standard deviations between the bounds for what a layer puts out, where 0 is near the initial one.
+
+    The upper bound is soft: behind a hard one there is no gradient, and what overshoots it never comes back.
+    """
+    return (MAX_LOG_STD - F.softplus(MAX_LOG_STD - INITIAL_LOG_STD - raw)).clamp(min=MIN_LOG_STD)
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,13 @@ def contrastive_nats(means_BD: Tensor, others_BD: Tensor, groups_B: Tensor | Non
     return (F.cross_entropy(logits_BB, targets_B) + F.cross_entropy(logits_BB.t(), targets_B)) / 2
 
 
+def cosine_distance(means_BD: Tensor, teacher_BD: Tensor) -> Tensor:
+    """Return 1 - cosine between each text's mean and its teacher's embedding, shape (B,); 0 in rows that are NaN."""
+    known_B1 = teacher_BD.isfinite().all(-1, keepdim=True)
+    cosines_B = F.cosine_similarity(means_BD, torch.where(known_B1, teacher_BD, 1.0).to(means_BD.dtype), dim=-1)
+    return (1 - cosines_B) * known_B1.squeeze(-1)
+
+
 def importance_weighted_bound(log_likelihood_KB: Tensor, log_prior_KB: Tensor, log_posterior_KB: Tensor) -> Tensor:
     """Return log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x) for each sentence (Burda et al. 2016, eq. 8).
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,12 @@ def sentence_embeddings(encoder: str, texts: Sequence[str], device: str) -> Arra
         ImportError: sentence-transformers is not installed.
         ValueError: It loads no such encoder.
     """
+    model = load_sentence_encoder(encoder, device)
+    return np.asarray(model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False), np.float32)
+
+
+def load_sentence_encoder(encoder: str, device: str) -> Any:
+    """Load a sentence encoder with sentence-transformers from a folder or hub id; raises as `sentence_embeddings`."""
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
@@ -28,13 +35,12 @@ def sentence_embeddings(encoder: str, texts: Sequence[str], device: str) -> Arra
             "a sentence encoder needs sentence-transformers: pip install 'textvae[sentence-transformers]'"
         ) from error
     try:
-        model = SentenceTransformer(encoder, device=device)
+        return SentenceTransformer(encoder, device=device, trust_remote_code=False)
     except (OSError, ValueError) as error:
         told = str(error).splitlines()[0]
         raise ValueError(
             f"{encoder!r} is no sentence encoder that sentence-transformers loads ({told}): give its folder or hub id"
         ) from error
-    return np.asarray(model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False), np.float32)
 
 
 def pseudo_label(embeddings_NH: NDArray, positive: Labels) -> Labels:

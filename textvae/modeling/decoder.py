@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from ..configuration import GRUDecoderConfig, TextVAEConfig
 from ..cross_entropy import linear_cross_entropy
 from ..objective import reconstruction_nats
+from .slots import ABSENT, SlotReader, SplitLatents
 
 # The 0.02 of transformers would starve a decoder trained from scratch: its words would be lost beside the latent.
 EMBEDDING_STD = 0.1
@@ -28,6 +30,8 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
     There is no attention mask: rows are padded on the right, and no decoder looks to its right.
     """
 
+    latent_dim: int  # D, of the meaning where there are slots too
+    slot_dim: int  # W; 0 without slots
     config_class = PreTrainedConfig
     main_input_name = "input_ids"
     base_model_prefix = "lm"
@@ -45,11 +49,24 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
         use_cache: bool | None = None,
         return_dict: bool | None = None,
     ) -> CausalLMOutputWithPast:
-        """Return logits (B, T, V) for input ids (B, T) given latents (B, D), and the cache for the next call."""
+        """Return logits (B, T, V) for input ids (B, T) given latents, and the cache for the next call.
+
+        Latents are (B, D), or packed with wording slots as `SplitLatents.pack` does.
+        """
 
     @abstractmethod
     def states(self, input_ids: Tensor, latents: Tensor) -> Tensor:
         """Return the last hidden states (B, T, H), of which the logits are made, for ids (B, T) and latents (B, D)."""
+
+    def blank(self, latents: Tensor) -> Tensor:
+        """Return latents that say nothing, for as many rows: what the decoder reads where it shall see none."""
+        if not self.slot_dim:
+            return torch.zeros_like(latents)
+        split = SplitLatents.unpack(latents, self.latent_dim, self.slot_dim)
+        nothing = SplitLatents(
+            torch.zeros_like(split.meaning), torch.zeros_like(split.slots), torch.full_like(split.states, ABSENT)
+        )
+        return nothing.pack()
 
     def head(self) -> Tensor | None:
         """Return the weight (V, H) that makes logits of states, or None if they take more than a product."""
@@ -107,6 +124,7 @@ class CausalLMDecoder(LatentDecoder):
         prefix_length: int,
         lm: PreTrainedModel | None = None,
         lora_rank: int = 0,
+        slots: TextVAEConfig | None = None,
     ):
         from_scratch = lm is None
         if lm is None:
@@ -121,6 +139,8 @@ class CausalLMDecoder(LatentDecoder):
         self.prefix_length = prefix_length
         self.prefix = nn.Linear(latent_dim, prefix_length * hidden) if prefix_length else None
         self.addition = nn.Linear(latent_dim, hidden)
+        self.latent_dim, self.slot_dim = latent_dim, slots.slot_dim if slots else 0
+        self.reader = SlotReader(slots, hidden, 0) if slots else None
         self.keeps_logits = "logits_to_keep" in inspect.signature(self.lm.forward).parameters
         self.post_init()
         if lora_rank:
@@ -131,6 +151,8 @@ class CausalLMDecoder(LatentDecoder):
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=self.embedding_std / module.in_features**0.5)
             nn.init.zeros_(module.bias)
+        elif isinstance(module, SlotReader):
+            module.reset_parameters(self.embedding_std)
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the token embeddings."""
@@ -144,22 +166,28 @@ class CausalLMDecoder(LatentDecoder):
         return super().head() if self.lm.config.model_type in PLAIN_HEADS else None
 
     def states(self, input_ids: Tensor, latents: Tensor) -> Tensor:  # noqa: D102
-        output = self.lm.base_model(inputs_embeds=self._embed(input_ids, latents, prefix=True), use_cache=False)
+        output = self.lm.base_model(inputs_embeds=self._embed(input_ids, latents, 0), use_cache=False)
         return output.last_hidden_state[:, self.prefix_length :]
 
-    def _embed(self, input_ids: Tensor, latents: Tensor, prefix: bool) -> Tensor:
+    def _embed(self, input_ids: Tensor, latents: Tensor, first: int) -> Tensor:
+        """Return what the LM reads: before the first of the tokens the prefix, and z in each of them."""
         embeddings_BTH = self.lm.get_input_embeddings()(input_ids)
+        if self.reader is not None:
+            split = SplitLatents.unpack(latents, self.latent_dim, self.slot_dim)
+            latents = split.meaning
+            by_place_BTH = self.reader.places(split, input_ids.shape[1], first).by_place
+            embeddings_BTH = embeddings_BTH + by_place_BTH.to(embeddings_BTH.dtype)
         embeddings_BTH = embeddings_BTH + self.addition(latents).unsqueeze(1)
-        if self.prefix is None or not prefix:
+        if self.prefix is None or first:
             return embeddings_BTH
         prefix_BKH = self.prefix(latents).unflatten(-1, (self.prefix_length, -1))
         return torch.cat([prefix_BKH.to(embeddings_BTH.dtype), embeddings_BTH], 1)
 
     def forward(self, input_ids, latents, past_key_values=None, use_cache=None, return_dict=None):  # noqa: D102
-        first = past_key_values is None or past_key_values.get_seq_length() == 0
+        read = 0 if past_key_values is None else past_key_values.get_seq_length()
         tokens = input_ids.shape[1]
         output = self.lm(
-            inputs_embeds=self._embed(input_ids, latents, prefix=first),
+            inputs_embeds=self._embed(input_ids, latents, max(0, read - self.prefix_length)),
             past_key_values=past_key_values,
             use_cache=bool(use_cache),
             **({"logits_to_keep": tokens} if self.keeps_logits else {}),
@@ -194,16 +222,20 @@ class GRUDecoder(LatentDecoder):
 
     def __init__(self, config: GRUDecoderConfig, latent_dim: int):
         super().__init__(config)
+        self.latent_dim, self.slot_dim = latent_dim, 0
         self.embedding = nn.Embedding(config.vocab_size, config.hidden_size)
         self.initial = nn.Linear(latent_dim, config.num_hidden_layers * config.gru_hidden_size)
         self.gru = nn.GRU(
-            config.hidden_size + latent_dim, config.gru_hidden_size, config.num_hidden_layers, batch_first=True
+            self._input_size(latent_dim), config.gru_hidden_size, config.num_hidden_layers, batch_first=True
         )
         self.dropout = nn.Dropout(config.dropout)
         self.projection = nn.Linear(config.gru_hidden_size, config.hidden_size)
         self.skip = nn.Linear(latent_dim, config.hidden_size, bias=False)
         self.output = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
+
+    def _input_size(self, latent_dim: int) -> int:
+        return self.config.hidden_size + latent_dim
 
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Embedding):
@@ -235,21 +267,59 @@ class GRUDecoder(LatentDecoder):
     def states(self, input_ids: Tensor, latents: Tensor) -> Tensor:  # noqa: D102
         return self._read(input_ids, latents, None)[0]
 
-    def _read(self, input_ids: Tensor, latents: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _read(self, input_ids: Tensor, latents: Tensor, state: GRUState | None) -> tuple[Tensor, Tensor]:
+        """Return the last hidden states (B, T, H) and the recurrent state (layers, B, G)."""
         latents_BTD = latents.unsqueeze(1).expand(-1, input_ids.shape[1], -1)
         inputs_BTI = torch.cat([self.dropout(self.embedding(input_ids)), latents_BTD], -1)
+        states_BTG, hidden = self._recur(inputs_BTI, latents, state)
+        return self.projection(self.dropout(states_BTG)) + self.skip(latents).unsqueeze(1), hidden
+
+    def _recur(self, inputs_BTI: Tensor, latents_BD: Tensor, state: GRUState | None) -> tuple[Tensor, Tensor]:
         if state is None:
-            start = torch.tanh(self.initial(latents)).float()
-            state = start.unflatten(-1, (self.config.num_hidden_layers, -1)).transpose(0, 1).contiguous()
-        states_BTG, state = self.gru(inputs_BTI, state)
-        states_BTG = states_BTG.contiguous()  # a product with the GRU's own strides would copy the weight per sentence
-        return self.projection(self.dropout(states_BTG)) + self.skip(latents).unsqueeze(1), state
+            start = torch.tanh(self.initial(latents_BD)).float()
+            hidden = start.unflatten(-1, (self.config.num_hidden_layers, -1)).transpose(0, 1).contiguous()
+        else:
+            hidden = state.hidden
+        states_BTG, hidden = self.gru(inputs_BTI, hidden)
+        return states_BTG.contiguous(), hidden  # with the GRU's own strides a product would copy its weight per sentence
 
     def forward(self, input_ids, latents, past_key_values=None, use_cache=None, return_dict=None):  # noqa: D102
-        state, length = (None, 0) if past_key_values is None else (past_key_values.hidden, past_key_values.length)
-        states_BTH, state = self._read(input_ids, latents, state)
-        cache: Any = GRUState(state, length + input_ids.shape[1]) if use_cache else None
+        states_BTH, hidden = self._read(input_ids, latents, past_key_values)
+        length = 0 if past_key_values is None else past_key_values.length
+        cache: Any = GRUState(hidden, length + input_ids.shape[1]) if use_cache else None
         return CausalLMOutputWithPast(logits=self.output(states_BTH), past_key_values=cache)
+
+
+class SlotGRUDecoder(GRUDecoder):
+    """A GRU that reads wording slots twice: by its place before the recurrence, and by its state after it.
+
+    The meaning sets the initial state and is added to every input and to what the words are read from.
+    """
+
+    def __init__(self, config: GRUDecoderConfig, slots: TextVAEConfig):
+        super().__init__(config, slots.latent_dim)
+        self.slot_dim = slots.slot_dim
+        self.condition = nn.Linear(slots.latent_dim, config.hidden_size, bias=False)
+        self.reader = SlotReader(slots, config.hidden_size, config.gru_hidden_size)
+        self.projection = nn.Linear(config.gru_hidden_size + config.hidden_size, config.hidden_size)
+        self.post_init()
+
+    def _input_size(self, latent_dim: int) -> int:
+        return self.config.hidden_size
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, SlotReader):
+            module.reset_parameters(EMBEDDING_STD)
+        super()._init_weights(module)
+
+    def _read(self, input_ids: Tensor, latents: Tensor, state: GRUState | None) -> tuple[Tensor, Tensor]:
+        split = SplitLatents.unpack(latents, self.latent_dim, self.slot_dim)
+        places = self.reader.places(split, input_ids.shape[1], 0 if state is None else state.length)
+        inputs_BTH = self.dropout(self.embedding(input_ids)) + self.condition(split.meaning).unsqueeze(1)
+        states_BTG, hidden = self._recur(inputs_BTH + places.by_place, split.meaning, state)
+        states_BTG = self.dropout(states_BTG)
+        mixed_BTH = self.projection(torch.cat([states_BTG, self.reader.by_state(states_BTG, places)], -1))
+        return F.gelu(mixed_BTH) + self.skip(split.meaning).unsqueeze(1), hidden
 
 
 def _adapt(lm: PreTrainedModel, rank: int) -> None:
@@ -265,6 +335,7 @@ def _adapt(lm: PreTrainedModel, rank: int) -> None:
 
 def build_decoder(config: TextVAEConfig, lm: PreTrainedModel | None = None) -> LatentDecoder:
     """Return the decoder that a config describes; `lm` are pretrained weights for it."""
+    slots = config if config.slot_dim else None
     if isinstance(config.decoder, GRUDecoderConfig):
-        return GRUDecoder(config.decoder, config.latent_dim)
-    return CausalLMDecoder(config.decoder, config.latent_dim, config.prefix_length, lm, config.lora_rank)
+        return SlotGRUDecoder(config.decoder, slots) if slots else GRUDecoder(config.decoder, config.latent_dim)
+    return CausalLMDecoder(config.decoder, config.latent_dim, config.prefix_length, lm, config.lora_rank, slots)

@@ -3,16 +3,30 @@
 # B sentences, T tokens, H hidden, Q pooling queries, W pooling width, D latent dimensions
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModel, PreTrainedModel
 
 from ..configuration import TextVAEConfig
-from ..gaussian import DiagonalGaussian
+from ..gaussian import DiagonalGaussian, bounded_log_std
+from .slots import SlotEncoder
 
-MIN_LOG_STD, MAX_LOG_STD = -7.0, 1.0
-INITIAL_LOG_STD = -2.0  # starts nearly deterministic, so that the decoder sees a signal from the first step
+
+class Posterior(NamedTuple):
+    """q(z|x) of a batch.
+
+    Attributes:
+        meaning: Of m, which is all of z in a model without slots: mean and log_std of shape (B, D).
+        slots: Of the wording slots, shape (B, S, W); None in a model without.
+        states: Of the slots, GIVEN or ABSENT, shape (B, S); None in a model without.
+    """
+
+    meaning: DiagonalGaussian
+    slots: DiagonalGaussian | None = None
+    states: Tensor | None = None
 
 
 class LatentEncoder(nn.Module):
@@ -22,10 +36,13 @@ class LatentEncoder(nn.Module):
         super().__init__()
         self.backbone = backbone if backbone is not None else build_backbone(config)
         hidden = config.encoder.hidden_size
-        self.kept = config.keep_encoder
+        self.kept, self.on_sphere = config.keep_encoder, config.unit_mean
         self.residual = config.residual
+        self.slots = SlotEncoder(config) if config.slot_dim else None
+        # the last states have the meaning; which words had it, and where, the first ones say
+        self.reads_first = self.residual > 0 or (config.slot_dim > 0 and not self.kept)
         if config.pooling == "attention" or self.residual:
-            read = 2 * hidden if self.residual else hidden
+            read = 2 * hidden if self.reads_first else hidden
             self.pooling: nn.Module = AttentionPooling(read, config.pooling_queries, config.pooling_width)
             hidden = config.pooling_queries * config.pooling_width
         else:
@@ -46,15 +63,20 @@ class LatentEncoder(nn.Module):
         return self
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> DiagonalGaussian:
-        """Return the posterior of each row: mean and log_std of shape (B, D), float32.
+        """Return the posterior of the meaning of each row: mean and log_std of shape (B, D), float32.
 
         Without a mask nothing is padded.
         """
+        return self.read(input_ids, attention_mask, slots=False).meaning
+
+    def read(self, input_ids: Tensor, attention_mask: Tensor | None = None, slots: bool = True) -> Posterior:
+        """Return the whole posterior of each row, float32; without the slots if they are not asked for."""
+        with_slots = slots and self.slots is not None
         output = self.backbone(
-            input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=self.residual > 0
+            input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=self.reads_first or with_slots
         )
         states_BTH = read_BTH = output.last_hidden_state
-        if self.residual:  # the last states have the meaning; which words had it, and where, the first ones say
+        if self.reads_first:
             read_BTH = torch.cat([output.hidden_states[0], states_BTH], -1)
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
@@ -63,12 +85,15 @@ class LatentEncoder(nn.Module):
             pooled_BP = self.norm(pooled_BP.to(self.norm.weight.dtype))
             mean_BD = self._kept_mean(states_BTH, attention_mask, pooled_BP) if self.kept else self.mean(pooled_BP)
             mean_BD = mean_BD.float()
+            if self.on_sphere:
+                mean_BD = mean_BD.shape[-1] ** 0.5 * F.normalize(mean_BD, dim=-1)
             if self.gamma is not None:
                 mean_BD = self.gamma * self._normalized(mean_BD)  # Zhu et al. 2020, eq. 6
-            below_BD = MAX_LOG_STD - INITIAL_LOG_STD - self.log_std(pooled_BP).float()
-            # a soft bound: behind a hard one there is no gradient, and what overshoots it never comes back
-            log_std_BD = (MAX_LOG_STD - F.softplus(below_BD)).clamp(min=MIN_LOG_STD)
-        return DiagonalGaussian(mean_BD, log_std_BD)
+            meaning = DiagonalGaussian(mean_BD, bounded_log_std(self.log_std(pooled_BP).float()))
+        if not with_slots:
+            return Posterior(meaning)
+        assert self.slots is not None
+        return Posterior(meaning, *self.slots(output.hidden_states[0], states_BTH, attention_mask))
 
     def _normalized(self, mean_BD: Tensor) -> Tensor:
         """Normalise over the batch, or, for a row alone, which has no variance, over those before, as in inference."""

@@ -31,7 +31,7 @@ def write(
 
     Args:
         decoder: Any decoder.
-        latents_BD: Shape (B, D).
+        latents_BD: Shape (B, D), or packed with wording slots.
         config: Gives the special tokens.
         max_length: Longest text in tokens, BOS and EOS included.
         temperature: Of the sampling, which draws from torch's global generator.
@@ -47,8 +47,8 @@ def write(
     written_BU = latents_BD.new_full((len(latents_BD), max_length), config.pad_token_id, dtype=torch.long)
     written_BU[:, 0] = config.bos_token_id
     rows = torch.arange(len(latents_BD), device=latents_BD.device)
-    # With guidance every row is read twice, the second time with no latent, which is a latent of zeros.
-    seen_BD = latents_BD if guidance == 1 else torch.cat([latents_BD, torch.zeros_like(latents_BD)])
+    # With guidance every row is read twice, the second time with no latent.
+    seen_BD = latents_BD if guidance == 1 else torch.cat([latents_BD, decoder.blank(latents_BD)])
     cache = None
     for position in range(1, max_length):
         newest_B1 = written_BU[rows, position - 1 : position]

@@ -14,10 +14,11 @@ from transformers.utils import ModelOutput
 from ..configuration import TextVAEConfig
 from ..cross_entropy import IGNORED
 from ..gaussian import DiagonalGaussian
-from ..objective import bag_of_words_nats, contrastive_nats, negative_elbo, squared_mmd
+from ..objective import bag_of_words_nats, contrastive_nats, cosine_distance, negative_elbo, squared_mmd
 from .decoder import GRUDecoder, build_decoder
-from .encoder import LatentEncoder
+from .encoder import LatentEncoder, Posterior
 from .generation import write
+from .slots import GIVEN, SplitLatents, open_at_random
 
 
 @dataclass
@@ -27,8 +28,8 @@ class TextVAEOutput(ModelOutput):
     Attributes:
         loss: reconstruction + beta * KL, nats per sentence, and the weighted auxiliary terms; a scalar.
         reconstruction: -log p(x|z) in nats, shape (B,), without a gradient.
-        kl: KL(q(z|x) || N(0, I)) in nats, shape (B,).
-        posterior: q(z|x).
+        kl: KL(q(z|x) || N(0, I)) in nats, shape (B,), wording slots included.
+        posterior: q(m|x), which is q(z|x) in a model without wording slots.
     """
 
     loss: Tensor | None = None
@@ -86,7 +87,7 @@ class TextVAEModel(PreTrainedModel):
                 nn.init.zeros_(module.bias)
 
     def encode(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> DiagonalGaussian:
-        """Return the posterior of each row.
+        """Return the posterior of the meaning of each row, which is all of z in a model without wording slots.
 
         Args:
             input_ids: The encoder's token ids, shape (B, T).
@@ -97,15 +98,22 @@ class TextVAEModel(PreTrainedModel):
         """
         return self.encoder(input_ids, attention_mask)
 
+    def read(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Posterior:
+        """Return the posterior of all of z, for the same arguments as `encode`."""
+        return self.encoder.read(input_ids, attention_mask)
+
     def decode(self, latents: Tensor, input_ids: Tensor) -> Tensor:
-        """Return logits (B, T, V) for the decoder's token ids (B, T) given latents (B, D).
+        """Return logits (B, T, V) for the decoder's token ids (B, T) given latents (B, D), or packed with slots.
 
         A row of ids is BOS ... EOS, and position t predicts token t + 1.
         """
         return self.decoder(input_ids=input_ids, latents=latents).logits
 
     def nats(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Return -log p(x|z) of each row, shape (B,), for labels (B, U), -100 where padded, and latents (B, D)."""
+        """Return -log p(x|z) of each row, shape (B,), for labels (B, U), -100 where padded.
+
+        Latents are (B, D), or packed with wording slots as `SplitLatents.pack` does.
+        """
         return self.decoder.nats(labels.masked_fill(labels == IGNORED, self.config.pad_token_id), latents, labels)[1]
 
     def forward(
@@ -117,12 +125,16 @@ class TextVAEModel(PreTrainedModel):
         partner_ids: Tensor | None = None,
         partner_mask: Tensor | None = None,
         groups: Tensor | None = None,
+        teacher: Tensor | None = None,
         *,
         beta: float = 1.0,
         free_bits: float = 0.0,
         mmd: float = 0.0,
         bow: float = 0.0,
         contrastive: float = 0.0,
+        distillation: float = 0.0,
+        open_all: float = 0.0,
+        open_some: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> TextVAEOutput:
         """Return the loss of a batch in nats per sentence, with its parts.
@@ -136,28 +148,45 @@ class TextVAEModel(PreTrainedModel):
             partner_ids: The encoder's ids of another view of each text, shape (B, S).
             partner_mask: 1 for their tokens, 0 for padding, shape (B, S).
             groups: Group of each text, shape (B,): its fellows are no wrong views.
+            teacher: Embeddings of the texts by another encoder, shape (B, D), NaN in rows where unknown.
             beta: Weight of the KL.
-            free_bits: Floor of the KL of each dimension, in nats.
+            free_bits: Floor of the KL of each dimension, in nats; of the slots it is one of each slot's dimension.
             mmd: Weight of the squared MMD between the latents and as many draws from N(0, I) (Zhao et al. 2019, eq. 6).
             bow: Weight of the nats of the words predicted from z alone, for a model with `bag_of_words`.
             contrastive: Weight of the nats it takes to tell each text's other view from those of the batch.
-            generator: Source of the noise of z; default: torch's global one.
+            distillation: Weight of 1 - cosine between mu and the teacher's embedding, in nats.
+            open_all: Share of the texts whose wording slots are all taken away in training, so that the decoder learns
+                to write from the meaning alone.
+            open_some: In the others each slot is opened with a probability drawn from [0, open_some] for the text.
+            generator: Source of the noise of z and of what is opened; default: torch's global one.
         """
         config: Any = self.config
-        posterior = self.encode(input_ids, attention_mask)
-        latents_BD = posterior.sample(generator=generator)
+        posterior, slots, states_BS = self.read(input_ids, attention_mask)
+        latents_BD = seen = posterior.sample(generator=generator)
         if labels is None:
             labels = input_ids if attention_mask is None else input_ids.masked_fill(attention_mask == 0, IGNORED)
         if decoder_input_ids is None:
             decoder_input_ids = labels.masked_fill(labels == IGNORED, self.config.pad_token_id)
-        seen_BD = latents_BD
+        if slots is not None and states_BS is not None:
+            shown_BS = open_at_random(states_BS, open_all, open_some, generator) if self.training else states_BS
+            seen = SplitLatents(latents_BD, slots.sample(generator=generator), shown_BS).pack()
         if self.training and config.latent_dropout > 0:
             draws_B1 = torch.rand(len(latents_BD), 1, device=latents_BD.device, generator=generator)
-            hidden_B1 = draws_B1 < config.latent_dropout
-            seen_BD = latents_BD.masked_fill(hidden_B1, 0)
-        total, reconstruction_B = self.decoder.nats(decoder_input_ids, seen_BD, labels)
+            seen = torch.where(draws_B1 < config.latent_dropout, self.decoder.blank(seen), seen)
+        total, reconstruction_B = self.decoder.nats(decoder_input_ids, seen, labels)
         kl_BD = posterior.kl()
+        kl_B = kl_BD.sum(-1)
         loss = negative_elbo(total / len(labels), kl_BD, beta=beta, floor=free_bits)
+        if slots is not None and states_BS is not None:
+            there_BS1 = (states_BS == GIVEN).unsqueeze(-1)  # the others cost nothing, but count in no mean either
+            kl_BSW = slots.kl()
+            kl_B = kl_B + kl_BSW.sum((1, 2))
+            mean_W = kl_BSW.sum((0, 1)) / there_BS1.sum()
+            loss = loss + beta * mean_W.clamp(min=free_bits).sum() * there_BS1.sum() / len(labels)
+        if distillation > 0:
+            if teacher is None:
+                raise ValueError("distillation needs the embeddings of the texts by a teacher: give teacher")
+            loss = loss + distillation * cosine_distance(posterior.mean, teacher).mean()
         if mmd > 0 and len(labels) > 1:
             prior_BD = torch.empty_like(latents_BD).normal_(generator=generator)
             loss = loss + mmd * squared_mmd(latents_BD, prior_BD)
@@ -171,7 +200,7 @@ class TextVAEModel(PreTrainedModel):
                 raise ValueError("contrastive needs another view of each text: give partner_ids")
             others_BD = self.encode(partner_ids, partner_mask).mean
             loss = loss + contrastive * contrastive_nats(posterior.mean, others_BD, groups)
-        return TextVAEOutput(loss=loss, reconstruction=reconstruction_B, kl=kl_BD.sum(-1), posterior=posterior)
+        return TextVAEOutput(loss=loss, reconstruction=reconstruction_B, kl=kl_B, posterior=posterior)
 
     @torch.no_grad()
     def generate(self, latents: Tensor, **generation: Any) -> Tensor:
