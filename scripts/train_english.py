@@ -1,0 +1,174 @@
+"""Train the English model: meaning and wording apart, on a general corpus; resumable at any moment.
+
+    python scripts/train_english.py --corpus runs/english/pack --teacher FOLDER -o runs/english/RUN --minutes 60
+
+--corpus is a pack of scripts/english_corpus.py or a folder with its sources. What is there already, the tokenizer, the
+token ids, the teacher's embeddings and the newest checkpoint, is taken from there. Options of the recipe are given as
+NAME=VALUE; the folder then holds the weights averaged over the last steps, which load as any run does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from english_corpus import Corpus, read_corpus
+from english_loop import Budget, Loop, Recipe, Tokens
+from english_measure import means, sts, write_back
+from textvae.artifacts import atomic_folder
+from textvae.distillation import TeacherCache, leading_directions
+from textvae.modeling import TextVAEModel
+from textvae.token_rows import cached_token_rows
+from textvae.tokenization import load_tokenizer, to_texts, train_tokenizer, wrap
+
+DEV_OF_EACH = 40  # sentences of each source that are written back at a report
+TOKENIZER_TEXTS = 400_000
+
+
+def main() -> None:
+    """Prepare, train, report, save."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recipe", nargs="*", metavar="NAME=VALUE", help="options of the recipe")
+    parser.add_argument("--corpus", type=Path, required=True, help="pack, or folder with the sources")
+    parser.add_argument("--teacher", help="folder or hub id of a sentence encoder")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--minutes", type=float, help="minutes of processor time (on a GPU of the clock) in all")
+    parser.add_argument("--steps", type=int, help="steps in all, instead")
+    parser.add_argument("--sentences", type=int, help="train on so many sentences only")
+    parser.add_argument("--report", type=float, default=900, help="seconds of training between two reports")
+    parser.add_argument("--save", type=float, default=300, help="seconds of training between two checkpoints")
+    parser.add_argument("--stsb", type=Path, help="STS-B dev file")
+    parser.add_argument("--threads", type=int, default=1, help="threads on a CPU")
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    torch.set_num_threads(arguments.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    recipe = read_recipe(arguments.recipe)
+    corpus = read_corpus(arguments.corpus)
+    train = corpus.train[: arguments.sentences]
+    shared = arguments.output.parent
+    tokenizer = corpus_tokenizer(corpus, recipe.vocab_size, shared)
+    config = recipe.config(len(tokenizer))
+    digest = hashlib.sha256("\n".join([tokenizer.backend_tokenizer.to_str(), *train]).encode()).hexdigest()[:16]
+    rows = cached_token_rows(shared / f"tokens-{digest}", train, lambda block: wrap(tokenizer, block, config))
+    teacher = embeddings = None
+    if arguments.teacher:
+        teacher = TeacherCache(shared / "teacher", arguments.teacher, str(device))
+        embeddings = teacher.known(corpus.train)[: len(train)]
+        say(f"{len(embeddings):,} of {len(train):,} sentences have an embedding of the teacher")
+    if recipe.distillation == 0 or recipe.slot_dim == 0:
+        embeddings = None
+    if embeddings is not None and embeddings.shape[1] > recipe.latent_dim:
+        embeddings = (embeddings @ leading_directions(embeddings, recipe.latent_dim)).astype(np.float16)
+    torch.manual_seed(recipe.seed)
+    model = TextVAEModel(config).to(device)
+    if device.type == "cpu":
+        model.set_attn_implementation("eager")
+    if recipe.warm_start and teacher is not None:
+        warm_start(model, tokenizer, teacher)
+    tokens = Tokens(rows, device, config.pad_token_id, embeddings)
+    loop = Loop(
+        recipe, model.train(), tokens, arguments.output, Budget(steps=arguments.steps, minutes=arguments.minutes)
+    )
+    say(f"{sum(p.numel() for p in model.parameters()):,} parameters, {tokens.lengths.sum():,} tokens, step {loop.step}")
+    dev = [text for texts in corpus.dev.values() for text in texts[:DEV_OF_EACH]]
+    reporter = Reporter(tokenizer, wrap(tokenizer, dev, config), teacher, arguments.stsb, arguments.output)
+    loop.run(reporter, arguments.report, arguments.save)
+
+
+class Reporter:
+    """Measure the averaged weights, write one line to metrics.jsonl and some texts to stderr, save the run."""
+
+    def __init__(self, tokenizer: Any, dev: list[list[int]], teacher: TeacherCache | None, stsb: Path | None, run: Path):
+        self.tokenizer, self.dev, self.teacher, self.stsb, self.run = tokenizer, dev, teacher, stsb, run
+        self.at, self.tokens = 0.0, 0
+
+    def __call__(self, loop: Loop) -> None:
+        """Report on a loop."""
+        model = loop.averaged_model()
+        if loop.tokens.flat.device.type == "cpu":
+            model.set_attn_implementation("eager")
+        line = {"step": loop.step, "minutes": loop.seconds / 60, "tokens": loop.tokens_seen}
+        line["tokens_per_second"] = (loop.tokens_seen - self.tokens) / max(loop.seconds - self.at, 1e-9)
+        line |= loop.take_recent()
+        written = write_back(model, self.tokenizer, self.dev)
+        line |= written.scores(None if self.teacher is None else self._embed)
+        config: Any = model.config
+        if self.stsb is not None:
+            line["sts_dev"] = sts(lambda texts: means(model, wrap(self.tokenizer, texts, config)), self.stsb)
+        self.run.mkdir(parents=True, exist_ok=True)
+        with open(self.run / "metrics.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        say("  ".join(f"{k} {v:,.4g}" for k, v in line.items()))
+        for i in range(0, len(self.dev), max(1, len(self.dev) // 5)):
+            say(f"  {written.sources[i]!r}\n    all of z: {written.back[i]!r}\n    m alone:  {written.alone[i]!r}")
+        save_run(model, self.tokenizer, self.run / "model")
+        self.at, self.tokens = loop.seconds, loop.tokens_seen
+
+    def _embed(self, texts: Sequence[str]) -> np.ndarray:
+        assert self.teacher is not None
+        return self.teacher.encoder.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+
+
+def read_recipe(given: Sequence[str]) -> Recipe:
+    """Return the recipe with the options given as NAME=VALUE."""
+    known = {field.name: field.default for field in dataclasses.fields(Recipe)}
+    changed: dict[str, Any] = {}
+    for option in given:
+        name, _, value = option.partition("=")
+        if name not in known:
+            raise SystemExit(f"unknown option of the recipe {name!r}: it has {', '.join(known)}")
+        default = known[name]
+        changed[name] = value == "true" if isinstance(default, bool) else type(default)(value)
+    return Recipe(**changed)
+
+
+def corpus_tokenizer(corpus: Corpus, vocab_size: int, folder: Path) -> Any:
+    """Return the tokenizer of the corpus, trained at the first call."""
+    path = folder / f"tokenizer-{vocab_size}"
+    if not path.exists():
+        tokenizer = train_tokenizer(corpus.train[:TOKENIZER_TEXTS], vocab_size)
+        with atomic_folder(path, "tokenizer.json") as staged:
+            tokenizer.save_pretrained(staged)
+    return load_tokenizer(path)
+
+
+def warm_start(model: TextVAEModel, tokenizer: Any, teacher: TeacherCache) -> None:
+    """Let the token embeddings of both halves start from the teacher's embeddings of each token's text."""
+    texts = to_texts(tokenizer, [[i] for i in range(len(tokenizer))])
+    vectors = teacher.encoder.encode([text or "." for text in texts], normalize_embeddings=True, batch_size=256)
+    decoder: Any = model.decoder
+    backbone: Any = model.encoder.backbone
+    for weight in (decoder.get_input_embeddings().weight, backbone.get_input_embeddings().weight):
+        chosen = np.asarray(vectors - vectors.mean(0), np.float32)
+        chosen = chosen @ leading_directions(chosen, weight.shape[1])
+        with torch.no_grad():
+            weight.copy_(torch.from_numpy(chosen * (weight.std().item() / chosen.std())))
+
+
+def save_run(model: TextVAEModel, tokenizer: Any, folder: Path) -> None:
+    """Write the model as a run folder that TextVAE loads."""
+    with atomic_folder(folder, "config.json") as staged:
+        model.save_pretrained(staged, max_shard_size="15MB")
+        tokenizer.save_pretrained(staged)
+
+
+def say(message: str) -> None:
+    """Write a line to stderr, with the time."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {message}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    main()
