@@ -66,6 +66,7 @@ class Recipe:
         mask: Share of the encoder's input tokens that are masked.
         drop: Share of them that are deleted.
         latent_dropout: Share of sentences written without any latent.
+        tie: Whether both halves share their token embeddings.
         warm_start: Whether token embeddings start from the teacher's.
         seed: Seed of everything random.
     """
@@ -97,6 +98,7 @@ class Recipe:
     mask: float = 0.1
     drop: float = 0.0
     latent_dropout: float = 0.0
+    tie: bool = False
     warm_start: bool = False
     seed: int = 0
 
@@ -110,6 +112,7 @@ class Recipe:
             decoder=decoder_config(preset, vocab_size, self.decoder),
             latent_dim=self.latent_dim,
             unit_mean=self.unit_mean,
+            tie_word_embeddings=self.tie,
             slot_dim=self.slot_dim,
             slot_tokens=self.slot_tokens,
             prefix_length=4,

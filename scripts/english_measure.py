@@ -1,4 +1,4 @@
-"""What the English model is judged by while it trains: held-out loss, reconstructions, and texts from the meaning alone."""
+"""What the English model is judged by in training: held-out loss, reconstructions, texts from the meaning alone."""
 
 # B sentences, E dimensions of the teacher
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import sacrebleu
 import torch
+from english_loop import Tokens
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from english_loop import Tokens
 from textvae.modeling import TextVAEModel
 from textvae.modeling.slots import SplitLatents
 from textvae.precision import has_bf16

@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 import torch
-
 from english_corpus import Corpus, read_corpus
 from english_loop import Budget, Loop, Recipe, Tokens
 from english_measure import means, sts, write_back
+
 from textvae.artifacts import atomic_folder
 from textvae.distillation import TeacherCache, leading_directions
 from textvae.modeling import TextVAEModel
@@ -90,7 +90,9 @@ def main() -> None:
 class Reporter:
     """Measure the averaged weights, write one line to metrics.jsonl and some texts to stderr, save the run."""
 
-    def __init__(self, tokenizer: Any, dev: list[list[int]], teacher: TeacherCache | None, stsb: Path | None, run: Path):
+    def __init__(
+        self, tokenizer: Any, dev: list[list[int]], teacher: TeacherCache | None, stsb: Path | None, run: Path
+    ):
         self.tokenizer, self.dev, self.teacher, self.stsb, self.run = tokenizer, dev, teacher, stsb, run
         self.at, self.tokens = 0.0, 0
 

@@ -84,6 +84,7 @@ class TextVAEConfig(PreTrainedConfig):
             (Hu et al. 2022); 0 for none.
         unit_mean: Whether mu is scaled to length sqrt(D), as long as a draw from N(0, I) is, so that only its direction
             has a meaning.
+        tie_word_embeddings: Whether the encoder reads with the token embeddings that the decoder reads and writes with.
         slot_dim: W, the numbers of a wording slot; with 0 the latent is not split, and mu alone is decoded.
         slot_tokens: Tokens of the encoder that share a slot.
         slot_stride: Tokens of the decoder that a slot stands for; None for `slot_tokens`.
@@ -118,6 +119,7 @@ class TextVAEConfig(PreTrainedConfig):
     residual: float | int = 0.0
     lora_rank: int = 0
     unit_mean: bool = False
+    tie_word_embeddings: bool = False
     slot_dim: int = 0
     slot_tokens: int = 4
     slot_stride: float | int | None = None
@@ -155,6 +157,13 @@ class TextVAEConfig(PreTrainedConfig):
             raise ValueError(
                 f"TextVAEConfig.residual is a length of at least 0 and goes with keep_encoder, got {self.residual}"
             )
+        if self.tie_word_embeddings:
+            shapes = [(half.vocab_size, half.hidden_size) for half in (self.encoder, self.decoder)]
+            if self.keep_encoder or shapes[0] != shapes[1]:
+                raise ValueError(
+                    "TextVAEConfig.tie_word_embeddings needs one vocabulary and one width in both halves, from scratch, "
+                    f"got {shapes[0]} and {shapes[1]}"
+                )
         if self.keep_encoder and self.latent_dim != self.encoder.hidden_size:
             raise ValueError(
                 f"TextVAEConfig.latent_dim must be {self.encoder.hidden_size}, the width of the encoder that is kept, "

@@ -57,7 +57,9 @@ class Decoding:
 def decode(
     vae: TextVAE, latents: Array, options: Decoding, prefixes: Sequence[str] | None = None, seed: int | None = None
 ) -> list[str]:
-    """Write a text for each of N latents, shape (N, D), the candidate whose own mean lies nearest where there are more.
+    """Write a text for each of N latents, the candidate whose own mean lies nearest where there are more.
+
+    Latents are rows of D numbers, followed by those of wording slots where there are any, which no refinement moves.
 
     A refinement reads what was written and aims beyond the latent by what was missed, time and again; the nearest text
     of all rounds is returned.
@@ -75,11 +77,11 @@ def decode(
         if options.candidates == 1 and not options.refinements:
             return written
         texts, means, misses = _nearest(vae, written, latents, options.candidates)
-        aims = latents.copy()
+        aims, meanings = latents.copy(), latents[:, : vae.dim]
         latest = means.copy()
         for _ in range(options.refinements):
             going = np.flatnonzero(misses > ARRIVED * vae.dim)
-            aims[going] += FEEDBACK * (latents[going] - latest[going])
+            aims[going, : vae.dim] += FEEDBACK * (meanings[going] - latest[going])
             beginnings = None if begun is None else [begun[i] for i in going]
             written = write(vae, aims[going], options, beginnings)
             tried, latest[going], missed = _nearest(vae, written, latents[going], options.candidates)
@@ -90,7 +92,7 @@ def decode(
 
 
 def write(vae: TextVAE, latents: Array, options: Decoding, begun: Sequence[Sequence[int]] | None = None) -> list[str]:
-    """Return the candidates of each of N latents (N, D), all C of one before those of the next.
+    """Return the candidates of each of N latents, all C of one before those of the next.
 
     `begun` are the ids that each latent's text begins with.
     """
@@ -124,7 +126,7 @@ def write(vae: TextVAE, latents: Array, options: Decoding, begun: Sequence[Seque
 def _nearest(vae: TextVAE, written: list[str], latents: Array, candidates: int) -> tuple[list[str], Array, Array]:
     """Return each latent's nearest candidate, the means (N, D) of these, and their squared distances (N,)."""
     means_NCD = vae.encode(written).reshape(len(latents), candidates, vae.dim)
-    squared_NC = np.square(means_NCD - latents[:, None]).sum(-1)
+    squared_NC = np.square(means_NCD - latents[:, None, : vae.dim]).sum(-1)
     every, best = np.arange(len(latents)), squared_NC.argmin(1)
     return [written[i * candidates + j] for i, j in enumerate(best)], means_NCD[every, best], squared_NC[every, best]
 

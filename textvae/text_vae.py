@@ -24,7 +24,10 @@ from .decoding import Decoding, decode, require
 from .gate import gate_texts
 from .gaussian import DiagonalGaussian
 from .geometry import Array, Method
+from .latents import Latents, Reading
 from .modeling import TextVAEModel
+from .modeling.encoder import Posterior
+from .modeling.slots import ABSENT, GIVEN
 from .objective import importance_weighted_bound
 from .precision import autocast, prefer_attention
 from .prior import LatentPrior
@@ -37,6 +40,8 @@ ENCODER_TOKENIZER, PRIOR = "encoder_tokenizer", "prior.safetensors"
 ORDINARY_LENGTH = 16  # tokens of a sentence, for which batch_size counts
 SAMPLE_GUIDANCE = 0.8  # what each weight gains and costs: results/prior.json
 MOST_COMPONENTS, TEXTS_PER_DIMENSION = 20, 8  # of the fitted prior; what more Gaussians gain: results/prior.json
+VARY_WORDING = 0.5
+TINY = 1e-6
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
 
 
@@ -167,7 +172,7 @@ class TextVAE:
     # Text to latents
 
     def encode(self, texts: str | Sequence[str], /, *, batch_size: int = 64) -> Array:
-        """Return posterior means, float32. Deterministic.
+        """Return posterior means, float32. Deterministic. Of a model with wording slots they are those of the meaning.
 
         Args:
             texts: A string gives shape (D,); a list of N gives (N, D), and an empty list (0, D).
@@ -177,29 +182,59 @@ class TextVAE:
             return self.posterior([texts], batch_size=batch_size).mean[0].numpy()
         return self.posterior(texts, batch_size=batch_size).mean.numpy()
 
-    @torch.inference_mode()
     def posterior(self, texts: Sequence[str], /, *, batch_size: int = 64) -> DiagonalGaussian:
-        """Return q(z|x) of each text: mean and log_std of shape (N, D), float32, on the CPU."""
-        texts = gate_texts(texts)
-        means, log_stds = torch.empty(len(texts), self.dim), torch.empty(len(texts), self.dim)
+        """Return q(m|x) of each text, which is q(z|x) in a model without wording slots.
+
+        Mean and log_std have shape (N, D), float32, on the CPU.
+        """
+        return self._read_gated(gate_texts(texts), batch_size, slots=False).meaning
+
+    def read(self, texts: Sequence[str], /, *, batch_size: int = 64) -> Reading:
+        """Return all that the model reads of each text: token ids, and the posterior with its wording slots.
+
+        Example:
+            >>> vae.decode(vae.read(["a dog barks"]).mean)  # doctest: +SKIP
+            ['a dog barks']
+        """
+        return self._read_gated(gate_texts(texts), batch_size, slots=True)
+
+    @torch.inference_mode()
+    def _read_gated(self, texts: list[str], batch_size: int, slots: bool) -> Reading:
+        config, N = self.model.config, len(texts)
+        S = config.max_slots if slots else 0
         rows = self.encoder_rows(texts)
+        means, log_stds = torch.empty(N, self.dim), torch.empty(N, self.dim)
+        of_slots = torch.zeros(2, N, S, config.slot_dim)  # mean and log_std
+        states = torch.full((N, S), ABSENT)
         with autocast(self.device):  # around all batches: it rounds the weights once
             for chosen in _by_length(rows, batch_size):
                 longest = len(rows[chosen[-1]])
                 filled = _few_sizes(len(chosen), batch_size * ORDINARY_LENGTH // longest)
                 ids, mask = pad([rows[i] for i in chosen + chosen[-1:] * (filled - len(chosen))], self.encoder_pad_id)
                 whole = len(rows[chosen[0]]) == longest
-                posterior = self.model.encode(ids.to(self.device), None if whole else mask.to(self.device))
-                posterior = posterior[: len(chosen)]
-                means[chosen], log_stds[chosen] = posterior.mean.float().cpu(), posterior.log_std.float().cpu()
-        return DiagonalGaussian(means, log_stds)
+                batch = ids.to(self.device), None if whole else mask.to(self.device)
+                posterior = self.model.read(*batch) if S else Posterior(self.model.encode(*batch))
+                meaning = posterior.meaning[: len(chosen)]
+                means[chosen], log_stds[chosen] = meaning.mean.float().cpu(), meaning.log_std.float().cpu()
+                if posterior.slots is not None and posterior.states is not None:
+                    found = posterior.states.shape[1]
+                    of_slots[0, chosen, :found] = posterior.slots.mean[: len(chosen)].float().cpu()
+                    of_slots[1, chosen, :found] = posterior.slots.log_std[: len(chosen)].float().cpu()
+                    states[chosen, :found] = posterior.states[: len(chosen)].cpu()
+        used = int((states == GIVEN).sum(1).max()) if N and S else 0
+        return Reading(
+            self.decoder_rows(texts) if slots else [[]] * N,
+            DiagonalGaussian(means, log_stds),
+            DiagonalGaussian(*of_slots[:, :, :used]),
+            states[:, :used],
+        )
 
     # Latents to text
 
     @torch.inference_mode()
     def decode(
         self,
-        latents: ArrayLike,
+        latents: ArrayLike | Latents,
         /,
         *,
         temperature: float = 0,
@@ -217,7 +252,8 @@ class TextVAE:
         """Write a text for each latent.
 
         Args:
-            latents: Shape (N, D).
+            latents: Shape (N, D), or `Latents`. In a model with wording slots an array of meanings leaves the wording
+                to the decoder.
             temperature: 0 takes the likeliest token each time; above 0 samples.
             top_k: Sample among this many likeliest tokens; 0 for all.
             top_p: Sample among the likeliest tokens whose probabilities sum to this.
@@ -248,11 +284,11 @@ class TextVAE:
             batch_size=batch_size,
         )
         begun = None if prefixes is None else gate_texts(prefixes)
-        return decode(self, self._latents(latents), options, begun, seed)
+        return decode(self, self._on_sphere(self._latents(latents)), options, begun, seed)
 
     def reconstruct(self, texts: Sequence[str], /, *, refinements: int = 0, batch_size: int = 256) -> list[str]:
         """Write each text back from its posterior mean, refined as in `decode`."""
-        latents = self.encode(gate_texts(texts), batch_size=batch_size)
+        latents = self.read(texts, batch_size=batch_size).mean
         return self.decode(latents, refinements=refinements, batch_size=batch_size)
 
     def sample(
@@ -307,7 +343,14 @@ class TextVAE:
         return self.prior
 
     def vary(
-        self, text: str, n: int, *, spread: float = 1.0, temperature: float = 0, seed: int | None = None
+        self,
+        text: str,
+        n: int,
+        *,
+        spread: float = 1.0,
+        wording: float | None = None,
+        temperature: float = 0,
+        seed: int | None = None,
     ) -> list[str]:
         """Write n texts from latents drawn around one sentence.
 
@@ -316,23 +359,40 @@ class TextVAE:
             n: Number of texts.
             spread: Width of the draw: 0 stays at the mean, 1 adds half the prior's standard deviation to the
                 posterior's own.
+            wording: Share of the wording slots that stay as they are, others in each text; the rest is open. 1 is near
+                a copy, 0 keeps the meaning alone. By default 0.5; not for a model without slots.
             temperature: Sampling temperature of the decoder.
             seed: Seed of the draw.
         """
         require(n >= 1, f"n must be at least 1, got {n}")
         require(spread >= 0, f"spread must not be negative, got {spread}")
-        posterior = self.posterior([text])
-        std = np.sqrt(posterior.std.numpy() ** 2 + (VARY_SCALE * spread) ** 2) if spread else 0.0
-        noise = np.random.default_rng(seed).standard_normal((n, self.dim), dtype=np.float32)
-        latents = posterior.mean.numpy() + std * noise
-        return self.decode(latents.astype(np.float32), temperature=temperature, seed=seed)
+        has_slots = self.model.config.slot_dim > 0
+        require(wording is None or has_slots, f"wording needs a model with wording slots, got {wording}")
+        kept = VARY_WORDING if wording is None else wording
+        require(0 <= kept <= 1, f"wording must be a share in [0, 1], got {wording}")
+        reading = self.read([text])
+        std = np.sqrt(reading.meaning.std.numpy() ** 2 + (VARY_SCALE * spread) ** 2) if spread else 0.0
+        generator = np.random.default_rng(seed)
+        noise = generator.standard_normal((n, self.dim), dtype=np.float32)
+        meanings = (reading.meaning.mean.numpy() + std * noise).astype(np.float32)
+        if not has_slots or not kept:  # with all slots open their number would still be known
+            return self.decode(meanings, temperature=temperature, seed=seed)
+        latents = reading.mean[[0] * n].moved(meanings)
+        slots = latents.states.shape[1]
+        ranks = generator.permuted(np.tile(np.arange(slots), (n, 1)), axis=1)
+        return self.decode(latents.opened(ranks >= round(kept * slots)), temperature=temperature, seed=seed)
 
     # Moving
 
     def interpolate(self, a: str, b: str, n: int = 7, *, method: Method = "slerp") -> list[str]:
-        """Write n texts along the path from one sentence to another, the reconstructions of both included."""
-        start, end = self.encode([a, b])
-        return self.decode(geometry.path(start, end, n, method))
+        """Write n texts along the path from one sentence to another, the reconstructions of both included.
+
+        A model with wording slots writes the ends from all of z and what is between them from the meanings.
+        """
+        ends = self.read([a, b]).mean
+        points = geometry.path(*ends.meaning, n, method)
+        first, last = self.decode(ends)
+        return [first, *self.decode(points[1:-1]), last]
 
     def analogy(self, a: str, b: str, c: str, *, scale: float = 1.0) -> str:
         """Write what is to c as b is to a: z = c + scale * (b - a)."""
@@ -407,25 +467,25 @@ class TextVAE:
         """
         require(num_samples >= 1, f"num_samples must be at least 1, got {num_samples}")
         require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
-        texts = gate_texts(texts)
-        posterior = self.posterior(texts)
-        rows = wrap(self.tokenizer, texts, self.model.config)
-        prior = DiagonalGaussian.standard(self.dim)
-        seeds = torch.randint(2**62, (len(texts),), generator=torch.Generator().manual_seed(seed)).tolist()
-        result = torch.empty(len(texts))
+        reading = self.read(texts)
+        posterior, rows = reading.flat(), reading.ids
+        prior = DiagonalGaussian.standard(posterior.dim)
+        seeds = torch.randint(2**62, (len(rows),), generator=torch.Generator().manual_seed(seed)).tolist()
+        result = torch.empty(len(rows))
         with autocast(self.device):
             for chosen in _by_length(rows, max(1, batch_size // num_samples)):
                 likely = posterior[chosen]
                 # A text's samples are its own, whatever texts are beside it in the batch.
                 sources = [torch.Generator().manual_seed(seeds[i]) for i in chosen]
-                noise = [torch.randn(num_samples, self.dim, generator=source) for source in sources]
+                noise = [torch.randn(num_samples, posterior.dim, generator=source) for source in sources]
                 latents_KBD = likely.mean + likely.std * torch.stack(noise, 1)
+                packed_KBP = torch.cat([latents_KBD, reading.states[chosen].expand(num_samples, -1, -1)], -1)
                 ids, mask = pad([rows[i] for i in chosen], self.model.config.pad_token_id)
                 labels_KBT = ids.masked_fill(mask == 0, IGNORED).expand(num_samples, -1, -1)
                 nats = [
                     self.model.nats(latents.to(self.device), labels.to(self.device)).cpu()
                     for latents, labels in zip(
-                        latents_KBD.flatten(0, 1).split(batch_size),
+                        packed_KBP.flatten(0, 1).split(batch_size),
                         labels_KBT.flatten(0, 1).split(batch_size),
                         strict=True,
                     )
@@ -437,8 +497,8 @@ class TextVAE:
         return result.numpy()
 
     @torch.inference_mode()
-    def nats(self, texts: Sequence[str], latents: ArrayLike, /, *, batch_size: int = 64) -> Array:
-        """Return -log p(x|z) of each text given a latent of its own: nats per sentence, shape (N,), for (N, D)."""
+    def nats(self, texts: Sequence[str], latents: ArrayLike | Latents, /, *, batch_size: int = 64) -> Array:
+        """Return -log p(x|z) of each text given a latent of its own, as for `decode`: nats per sentence, shape (N,)."""
         points = torch.tensor(self._latents(latents))
         rows = self.decoder_rows(gate_texts(texts))
         require(len(rows) == len(points), f"{len(rows)} texts need as many latents, got {len(points)}")
@@ -469,7 +529,17 @@ class TextVAE:
         """Return the decoder's token ids of each text, BOS ... EOS."""
         return wrap(self.tokenizer, texts, self.model.config)
 
-    def _latents(self, latents: ArrayLike) -> Array:
+    def _latents(self, latents: ArrayLike | Latents) -> Array:
+        """Return checked latents as the network reads them: (N, D), or packed with wording slots."""
+        config = self.model.config
+        if isinstance(latents, Latents):
+            numbers = latents.slots.shape[2]
+            if latents.meaning.shape[1] != self.dim or (latents.slots.shape[1] and numbers != config.slot_dim):
+                raise ValueError(
+                    f"latents have meanings of {latents.meaning.shape[1]} and slots of {numbers} numbers, "
+                    f"the model needs {self.dim} and {config.slot_dim}"
+                )
+            return latents.pack()
         points = np.asarray(latents, np.float32)
         if points.shape == (0,):
             points = points.reshape(0, self.dim)
@@ -477,6 +547,15 @@ class TextVAE:
             raise ValueError(f"latents have shape {points.shape}, the model needs (N, {self.dim})")
         if not np.isfinite(points).all():
             raise ValueError("latents hold a NaN or an infinity: nothing can be decoded from it")
+        return points
+
+    def _on_sphere(self, points: Array) -> Array:
+        """Give meanings the length of a mean again, which sums and centroids lose, where only directions matter."""
+        if not self.model.config.unit_mean:
+            return points
+        points = points.copy()
+        lengths = np.linalg.norm(points[:, : self.dim], axis=1, keepdims=True)
+        points[:, : self.dim] *= self.dim**0.5 / np.maximum(lengths, TINY)
         return points
 
 

@@ -207,6 +207,7 @@ def vary(
     *,
     n: Count = 5,
     spread: float = 1.0,
+    wording: float | None = None,
     temperature: float = 0.0,
     seed: Seed | None = None,
     device: Device = DEVICE,
@@ -219,6 +220,8 @@ def vary(
         text: The sentence, or - for those of standard input.
         n: Variations of each sentence.
         spread: How far they go: 0 stays at the sentence's own latent, 1 is a good start.
+        wording: Share of the wording that stays, for a model with wording slots: 1 is near a copy, 0 keeps the
+            meaning alone; by default 0.5.
         temperature: Temperature of the tokens; at 0 all variety comes from the latents.
         seed: Seed of the draw; by default drawn fresh.
         device: Where the model runs.
@@ -228,7 +231,7 @@ def vary(
     sources = sentences(text)
     vae = device.load(run)
     for source in sources:
-        for varied in vae.vary(source, n, spread=spread, temperature=temperature, seed=seed):
+        for varied in vae.vary(source, n, spread=spread, wording=wording, temperature=temperature, seed=seed):
             printing.result({"source": source, "text": varied}, varied)
 
 

@@ -162,19 +162,19 @@ def evaluate(
     if min(num_samples, n_prior, n_paths) < 1:
         raise ValueError(f"num_samples, n_prior and n_paths must be at least 1, got {num_samples, n_prior, n_paths}")
     outside = OutsideLM(lm) if lm else None  # first: a wrong name is found before the work is done
-    posterior = vae.posterior(texts)
+    reading = vae.read(texts)
+    posterior = reading.meaning
     scores = {} if factors is None else disentanglement_scores(posterior.mean.numpy(), factors, seed=seed)
     nll = -vae.log_likelihood(texts, num_samples=num_samples, seed=seed)
-    written = vae.decode(posterior.mean.numpy())
+    written = vae.decode(reading.mean)
     samples = vae.sample(n_prior, seed=seed, prior=prior, guidance=guidance)
     means = posterior.mean.numpy()
     pairs = neighbours(len(texts), n_paths, seed)
     points = np.concatenate([geometry.path(means[a], means[b], PATH_LENGTH) for a, b in pairs])
     along = vae.decode(points)
     paths = [along[i : i + PATH_LENGTH] for i in range(0, len(along), PATH_LENGTH)]
-    drawn = posterior.sample(generator=torch.Generator().manual_seed(seed))
-    reconstruction = float(vae.nats(texts, drawn.numpy()).mean())
-    kl = float(posterior.kl().sum(-1).mean())
+    reconstruction = float(vae.nats(texts, reading.sample(seed)).mean())
+    kl = float(reading.flat().kl().sum(-1).mean())
     fluency = _fluency(outside, texts, samples, paths) if outside else {}
     if reverse:
         judge = SentenceLM(vae.tokenizer, seed=seed, max_length=vae.model.config.max_length).fit(samples)

@@ -281,7 +281,8 @@ class GRUDecoder(LatentDecoder):
         else:
             hidden = state.hidden
         states_BTG, hidden = self.gru(inputs_BTI, hidden)
-        return states_BTG.contiguous(), hidden  # with the GRU's own strides a product would copy its weight per sentence
+        # with the GRU's own strides a product would copy its weight per sentence
+        return states_BTG.contiguous(), hidden
 
     def forward(self, input_ids, latents, past_key_values=None, use_cache=None, return_dict=None):  # noqa: D102
         states_BTH, hidden = self._read(input_ids, latents, past_key_values)

@@ -144,9 +144,7 @@ class SlotReader(nn.Module):
         by_place_BTH = score_BTX.softmax(-1) @ unpacked(self.before, self.open_before, self.nothing_before).float()
         if not self.has_after:
             return SlotPlaces(by_place_BTH, None, None)
-        bias_BNTX = (-self.slope_after.abs()[:, None, None] * distance_TX).masked_fill(
-            missing_BX[:, None, None], NEVER
-        )
+        bias_BNTX = (-self.slope_after.abs()[:, None, None] * distance_TX).masked_fill(missing_BX[:, None, None], NEVER)
         bias_BNTX = F.pad(bias_BNTX.expand(len(slots), -1, -1, -1), (0, 1))
         keys = self.key_value(unpacked(self.unpack, self.open_after, self.nothing_after))
         return SlotPlaces(by_place_BTH, keys, bias_BNTX)

@@ -61,6 +61,12 @@ class TextVAEModel(PreTrainedModel):
         self.decoder = build_decoder(config, lm)
         if config.bag_of_words:
             self.words = nn.Linear(config.latent_dim, self._output_weight().shape[1])
+        if config.tie_word_embeddings:
+            names = {id(module): name for name, module in self.named_modules()}
+            reads, writes = (
+                f"{names[id(half.get_input_embeddings())]}.weight" for half in (self.encoder.backbone, self.decoder)
+            )
+            self._tied_weights_keys = {reads: writes}
         self.post_init()
         self.freeze()
         self.generation_config = self.decoder.generation_config = GenerationConfig(
