@@ -161,7 +161,7 @@ class TextVAEConfig(PreTrainedConfig):
             shapes = [(half.vocab_size, half.hidden_size) for half in (self.encoder, self.decoder)]
             if self.keep_encoder or shapes[0] != shapes[1]:
                 raise ValueError(
-                    "TextVAEConfig.tie_word_embeddings needs one vocabulary and one width in both halves, from scratch, "
+                    "TextVAEConfig.tie_word_embeddings needs one vocabulary and one width in both halves, "
                     f"got {shapes[0]} and {shapes[1]}"
                 )
         if self.keep_encoder and self.latent_dim != self.encoder.hidden_size:
