@@ -1,8 +1,10 @@
 """The general English corpus that the shipped model is trained on: its sources, cleaned, deduplicated and split.
 
-    python scripts/english_corpus.py pack --data DATA -o runs/english/pack     # two files small enough to carry
+    python scripts/english_corpus.py --data DATA [--teacher FOLDER] -o runs/english/pack
 
 DATA holds corpus/*.txt and, where they are there, yelp/, multi30k/ and wordnet/. No sentence of it is ever shipped.
+The pack is small enough to carry to a machine without a network: the sentences, and the teacher with its weights in 8
+bits.
 """
 
 from __future__ import annotations
@@ -12,15 +14,20 @@ import json
 import lzma
 import random
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
 SEED = 0
 DEV, TEST = 200, 200  # sentences of each source that choose a recipe, and that measure the result
 UNSEEN = ("abc_news", "counsel_chat")  # sources of which nothing is trained on
 WORDS = range(3, 25)
+PACKED_TEACHER = "model.int8.safetensors"
 TOKENISED = re.compile(r" (?=[.,!?;:%)'’]|n't\b)|(?<=[($]) ")
 
 
@@ -64,6 +71,33 @@ def write_pack(corpus: Corpus, folder: Path) -> None:
         file.writelines(sentence + "\n" for sentence in sorted(corpus.train))
     with lzma.open(folder / "held_out.json.xz", "wt", encoding="utf-8") as file:
         json.dump({"dev": corpus.dev, "test": corpus.test}, file)
+
+
+def pack_teacher(teacher: Path, folder: Path) -> None:
+    """Copy a sentence encoder with its matrices in 8 bits, one scale a row; `unpack_teacher` makes it whole again."""
+    shutil.copytree(teacher, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.safetensors", "*.md"))
+    packed = {}
+    for name, weight in load_file(teacher / "model.safetensors").items():
+        if weight.ndim != 2:
+            packed[name] = weight
+            continue
+        scale = np.abs(weight).max(1, keepdims=True) / 127 + np.float32(1e-12)
+        packed[name] = np.rint(weight / scale).astype(np.int8)
+        packed[f"{name}.scale"] = scale.astype(np.float32)
+    save_file(packed, folder / PACKED_TEACHER)
+
+
+def unpack_teacher(folder: Path, output: Path) -> Path:
+    """Write a packed sentence encoder as the folder that sentence-transformers loads, and return it."""
+    shutil.copytree(folder, output, dirs_exist_ok=True, ignore=shutil.ignore_patterns(PACKED_TEACHER))
+    packed = load_file(folder / PACKED_TEACHER)
+    weights = {
+        name: value * packed[f"{name}.scale"] if f"{name}.scale" in packed else value
+        for name, value in packed.items()
+        if not name.endswith(".scale")
+    }
+    save_file(weights, output / "model.safetensors", metadata={"format": "pt"})
+    return output
 
 
 def read_pack(folder: Path) -> Corpus:
@@ -117,13 +151,15 @@ def _key(sentence: str) -> str:
 def main() -> None:
     """Write the pack."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("verb", choices=["pack"])
     parser.add_argument("--data", type=Path, required=True, help="folder with the sources")
+    parser.add_argument("--teacher", type=Path, help="folder of a sentence encoder")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the pack")
     arguments = parser.parse_args()
     corpus = read_mixture(arguments.data)
     write_pack(corpus, arguments.output)
-    size = sum(file.stat().st_size for file in arguments.output.iterdir()) / 2**20
+    if arguments.teacher:
+        pack_teacher(arguments.teacher, arguments.output / "teacher")
+    size = sum(file.stat().st_size for file in arguments.output.rglob("*")) / 2**20
     sources = ", ".join(corpus.dev)
     sys.stdout.write(f"{len(corpus.train):,} sentences to train on, {size:.1f} MiB; held out of: {sources}\n")
 

@@ -4,7 +4,14 @@
 
 --corpus is a pack of scripts/english_corpus.py or a folder with its sources. What is there already, the tokenizer, the
 token ids, the teacher's embeddings and the newest checkpoint, is taken from there. Options of the recipe are given as
-NAME=VALUE; the folder then holds the weights averaged over the last steps, which load as any run does.
+NAME=VALUE; OUTPUT/model then holds the weights averaged over the last steps, which load as any run does.
+
+On a machine with a GPU and no network, from the root of the checkout and with a pack that has its teacher:
+
+    python scripts/train_english.py --large --corpus PACK -o runs/english/gpu --minutes 8 --embed-seconds 60 \
+        --report 120 --save 240 --pieces OUT
+
+OUT gets the model in bfloat16 as pieces of at most 15 MB at every report: cat OUT/model.tar.* | tar x.
 """
 
 from __future__ import annotations
@@ -12,9 +19,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
+import io
 import json
 import logging
+import shutil
 import sys
+import tarfile
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,18 +33,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from english_corpus import Corpus, read_corpus
+from english_corpus import Corpus, read_corpus, unpack_teacher
 from english_loop import Budget, Loop, Recipe, Tokens
 from english_measure import means, sts, write_back
 
 from textvae.artifacts import atomic_folder
 from textvae.distillation import TeacherCache, leading_directions
 from textvae.modeling import TextVAEModel
+from textvae.text_vae import TextVAE
 from textvae.token_rows import cached_token_rows
 from textvae.tokenization import load_tokenizer, to_texts, train_tokenizer, wrap
 
 DEV_OF_EACH = 40  # sentences of each source that are written back at a report
 TOKENIZER_TEXTS = 400_000
+PRIOR_TEXTS = 10_000
+PIECE = 15_000_000  # bytes
+LARGE = Recipe(
+    hidden_size=384, num_layers=4, num_heads=6, gru_hidden_size=1024, batch_tokens=32768, learning_rate=2e-3,
+    warmup_steps=300, average=200, tie=True,
+)  # fmt: skip
 
 
 def main() -> None:
@@ -50,22 +68,32 @@ def main() -> None:
     parser.add_argument("--save", type=float, default=300, help="seconds of training between two checkpoints")
     parser.add_argument("--stsb", type=Path, help="STS-B dev file")
     parser.add_argument("--threads", type=int, default=1, help="threads on a CPU")
+    parser.add_argument("--large", action="store_true", help="start from the recipe for a GPU")
+    parser.add_argument("--embed-seconds", type=float, default=0, help="first let the teacher embed for so long")
+    parser.add_argument("--pieces", type=Path, help="folder for the model in pieces, at every report")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     torch.set_num_threads(arguments.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    recipe = read_recipe(arguments.recipe)
+    recipe = read_recipe(arguments.recipe, LARGE if arguments.large else Recipe())
     corpus = read_corpus(arguments.corpus)
     train = corpus.train[: arguments.sentences]
     shared = arguments.output.parent
+    say(f"{len(train):,} sentences, {device}")
     tokenizer = corpus_tokenizer(corpus, recipe.vocab_size, shared)
     config = recipe.config(len(tokenizer))
     digest = hashlib.sha256("\n".join([tokenizer.backend_tokenizer.to_str(), *train]).encode()).hexdigest()[:16]
     rows = cached_token_rows(shared / f"tokens-{digest}", train, lambda block: wrap(tokenizer, block, config))
     teacher = embeddings = None
+    if arguments.teacher is None and (arguments.corpus / "teacher").exists():
+        arguments.teacher = str(unpack_teacher(arguments.corpus / "teacher", shared / "unpacked-teacher"))
     if arguments.teacher:
-        teacher = TeacherCache(shared / "teacher", arguments.teacher, str(device))
-        embeddings = teacher.known(corpus.train)[: len(train)]
+        teacher = TeacherCache(shared / "teacher", arguments.teacher, str(device), 64 if device.type == "cpu" else 1024)
+        start = time.monotonic()
+        for _ in teacher.blocks(train):
+            if time.monotonic() - start > arguments.embed_seconds:
+                break
+        embeddings = teacher.known(train)
         say(f"{len(embeddings):,} of {len(train):,} sentences have an embedding of the teacher")
     if recipe.distillation == 0 or recipe.slot_dim == 0:
         embeddings = None
@@ -83,17 +111,20 @@ def main() -> None:
     )
     say(f"{sum(p.numel() for p in model.parameters()):,} parameters, {tokens.lengths.sum():,} tokens, step {loop.step}")
     dev = [text for texts in corpus.dev.values() for text in texts[:DEV_OF_EACH]]
-    reporter = Reporter(tokenizer, wrap(tokenizer, dev, config), teacher, arguments.stsb, arguments.output)
+    reporter = Reporter(tokenizer, wrap(tokenizer, dev, config), teacher, arguments)
     loop.run(reporter, arguments.report, arguments.save)
+    if arguments.pieces:
+        finish(arguments.output / "model", train[:PRIOR_TEXTS], arguments.pieces)
 
 
 class Reporter:
     """Measure the averaged weights, write one line to metrics.jsonl and some texts to stderr, save the run."""
 
     def __init__(
-        self, tokenizer: Any, dev: list[list[int]], teacher: TeacherCache | None, stsb: Path | None, run: Path
+        self, tokenizer: Any, dev: list[list[int]], teacher: TeacherCache | None, arguments: argparse.Namespace
     ):
-        self.tokenizer, self.dev, self.teacher, self.stsb, self.run = tokenizer, dev, teacher, stsb, run
+        self.tokenizer, self.dev, self.teacher = tokenizer, dev, teacher
+        self.stsb, self.run, self.pieces = arguments.stsb, arguments.output, arguments.pieces
         self.at, self.tokens = 0.0, 0
 
     def __call__(self, loop: Loop) -> None:
@@ -116,6 +147,9 @@ class Reporter:
         for i in range(0, len(self.dev), max(1, len(self.dev) // 5)):
             say(f"  {written.sources[i]!r}\n    all of z: {written.back[i]!r}\n    m alone:  {written.alone[i]!r}")
         save_run(model, self.tokenizer, self.run / "model")
+        if self.pieces:
+            write_pieces(self.run / "model", self.pieces)
+            shutil.copy(self.run / "metrics.jsonl", self.pieces)
         self.at, self.tokens = loop.seconds, loop.tokens_seen
 
     def _embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -123,8 +157,8 @@ class Reporter:
         return self.teacher.encoder.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
 
 
-def read_recipe(given: Sequence[str]) -> Recipe:
-    """Return the recipe with the options given as NAME=VALUE."""
+def read_recipe(given: Sequence[str], base: Recipe) -> Recipe:
+    """Return a recipe with the options given as NAME=VALUE in place of its own."""
     known = {field.name: field.default for field in dataclasses.fields(Recipe)}
     changed: dict[str, Any] = {}
     for option in given:
@@ -133,7 +167,7 @@ def read_recipe(given: Sequence[str]) -> Recipe:
             raise SystemExit(f"unknown option of the recipe {name!r}: it has {', '.join(known)}")
         default = known[name]
         changed[name] = value == "true" if isinstance(default, bool) else type(default)(value)
-    return Recipe(**changed)
+    return dataclasses.replace(base, **changed)
 
 
 def corpus_tokenizer(corpus: Corpus, vocab_size: int, folder: Path) -> Any:
@@ -157,6 +191,30 @@ def warm_start(model: TextVAEModel, tokenizer: Any, teacher: TeacherCache) -> No
         chosen = chosen @ leading_directions(chosen, weight.shape[1])
         with torch.no_grad():
             weight.copy_(torch.from_numpy(chosen * (weight.std().item() / chosen.std())))
+
+
+def finish(folder: Path, texts: Sequence[str], pieces: Path) -> None:
+    """Fit the prior to the latents of texts, write the run with it in bfloat16, and some samples."""
+    vae = TextVAE.from_pretrained(folder)
+    vae.fit_prior(texts)
+    vae.save_pretrained(folder, dtype="bfloat16")
+    write_pieces(folder, pieces)
+    samples = vae.sample(20, seed=0)
+    (pieces / "samples.txt").write_text("".join(sample + "\n" for sample in samples), encoding="utf-8")
+    say("samples:\n  " + "\n  ".join(samples))
+
+
+def write_pieces(folder: Path, output: Path) -> None:
+    """Write a run in bfloat16 as a tar in pieces of at most 15 MB: cat model.tar.* | tar x."""
+    buffer = io.BytesIO()
+    with tempfile.TemporaryDirectory() as temporary, tarfile.open(fileobj=buffer, mode="w") as archive:
+        copy = Path(temporary) / "model"
+        TextVAE.from_pretrained(folder, "cpu").save_pretrained(copy, dtype="bfloat16")
+        archive.add(copy, "model")
+    content = buffer.getvalue()
+    output.mkdir(parents=True, exist_ok=True)
+    for i, start in enumerate(range(0, len(content), PIECE)):
+        (output / f"model.tar.{i:02d}").write_bytes(content[start : start + PIECE])
 
 
 def save_run(model: TextVAEModel, tokenizer: Any, folder: Path) -> None:

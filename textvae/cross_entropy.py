@@ -10,6 +10,7 @@ from torch import Tensor
 
 IGNORED = -100
 CHUNK_ELEMENTS = 2**20  # C * V: what fits a core's cache
+CHUNK_ELEMENTS_ACCELERATOR = 2**28  # what fits its memory many times, in few launches
 
 
 def linear_cross_entropy(states_NH: Tensor, weight_VH: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,7 +46,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             nats_N = states.new_empty(tokens, dtype=torch.float32)
             scored_N1 = (targets_N != IGNORED).unsqueeze(1)
             targets_N1 = targets_N.clamp(min=0).unsqueeze(1)
-            rows = max(64, CHUNK_ELEMENTS // vocabulary)
+            rows = max(64, (CHUNK_ELEMENTS if device == "cpu" else CHUNK_ELEMENTS_ACCELERATOR) // vocabulary)
             for start in range(0, tokens, rows):
                 chunk = slice(start, start + rows)
                 logits_CV = (states[chunk] @ weight.t()).float()
