@@ -61,6 +61,7 @@ class Recipe:
         beta: Weight of the KL.
         free_bits: Floor of the KL of each dimension, in nats.
         distillation: Weight of 1 - cosine to the teacher.
+        from_teacher: Share of sentences written from the teacher's embedding in place of the encoder's meaning.
         open_all: Share of sentences written from the meaning alone.
         open_some: Largest probability with which a slot of the others is opened.
         mask: Share of the encoder's input tokens that are masked.
@@ -93,6 +94,7 @@ class Recipe:
     beta: float = 0.001
     free_bits: float = 0.5
     distillation: float = 20.0
+    from_teacher: float = 0.0
     open_all: float = 0.25
     open_some: float = 0.5
     mask: float = 0.1
@@ -251,6 +253,7 @@ class Loop:
                 beta=recipe.beta,
                 free_bits=recipe.free_bits,
                 distillation=recipe.distillation if "teacher" in batch else 0.0,
+                from_teacher=recipe.from_teacher,
                 open_all=recipe.open_all,
                 open_some=recipe.open_some,
             )

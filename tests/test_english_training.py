@@ -120,8 +120,10 @@ def test_a_batch_is_the_sentences_with_the_teacher_where_it_is_known(scripts, te
     assert batch["teacher"].isfinite().all(1).tolist() == [True, False, True]
 
 
-def test_what_is_written_back_is_scored_against_the_sentences(scripts, texts, tmp_path):
+def test_what_is_written_back_is_scored_against_the_sentences(scripts, texts, tmp_path, monkeypatch):
     measure = scripts["english_measure"]
+    for module in ("textvae.precision", "english_measure"):  # in bf16 the ties of an untrained model fall either way
+        monkeypatch.setattr(sys.modules[module], "has_bf16", lambda device: False)
     assert measure.bleu(texts, texts) == pytest.approx(100)
     assert measure.exact(["a", "b"], ["a", "c"]) == 0.5
     loop, tokenizer = loop_in(scripts, tmp_path, texts)
@@ -131,9 +133,8 @@ def test_what_is_written_back_is_scored_against_the_sentences(scripts, texts, tm
     written = measure.write_back(model, tokenizer, rows)
     assert written.sources == texts
     vae = TextVAE(model, tokenizer)
-    again = vae.reconstruct(texts), vae.decode(vae.encode(texts))  # in other batches, with other rounding in bf16
-    for one, other in zip((written.back, written.alone), again, strict=True):
-        assert measure.exact(one, other) >= 0.7
+    assert written.back == vae.reconstruct(texts)
+    assert written.alone == vae.decode(vae.encode(texts))
     assert 0 < written.loss[0] < 20
 
 

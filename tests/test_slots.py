@@ -154,6 +154,20 @@ def test_distillation_is_the_cosine_to_the_teacher_where_it_is_known(split_vae, 
         model(ids, distillation=1.0)
 
 
+def test_the_decoder_may_read_the_teacher_s_embedding_in_place_of_the_meaning(sentences):
+    vae = TextVAE.from_texts(sentences, config())
+    ids = torch.tensor([row[:8] for row in vae.read(sentences[:3]).ids])
+    teacher = torch.randn(3, 24)
+    teacher[1] = torch.nan
+    seen = []
+    vae.model.decoder.condition.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
+    vae.model.train()
+    vae.model(ids, teacher=teacher, from_teacher=1.0)
+    expected = math.sqrt(24) * torch.nn.functional.normalize(teacher, dim=-1)
+    torch.testing.assert_close(seen[0][[0, 2]], expected[[0, 2]])
+    assert seen[0][1].isfinite().all()
+
+
 def test_slots_are_opened_as_often_as_asked():
     states = torch.full((4000, 6), GIVEN)
     states[:, 4:] = ABSENT

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import AutoModel, GenerationConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
@@ -139,6 +140,7 @@ class TextVAEModel(PreTrainedModel):
         bow: float = 0.0,
         contrastive: float = 0.0,
         distillation: float = 0.0,
+        from_teacher: float = 0.0,
         open_all: float = 0.0,
         open_some: float = 0.0,
         generator: torch.Generator | None = None,
@@ -161,6 +163,8 @@ class TextVAEModel(PreTrainedModel):
             bow: Weight of the nats of the words predicted from z alone, for a model with `bag_of_words`.
             contrastive: Weight of the nats it takes to tell each text's other view from those of the batch.
             distillation: Weight of 1 - cosine between mu and the teacher's embedding, in nats.
+            from_teacher: Share of the texts whose decoder reads the teacher's embedding, sqrt(D) long, in place of a
+                draw of m in training, so that it writes from any embedding of the teacher too.
             open_all: Share of the texts whose wording slots are all taken away in training, so that the decoder learns
                 to write from the meaning alone.
             open_some: In the others each slot is opened with a probability drawn from [0, open_some] for the text.
@@ -175,7 +179,11 @@ class TextVAEModel(PreTrainedModel):
             decoder_input_ids = labels.masked_fill(labels == IGNORED, self.config.pad_token_id)
         if slots is not None and states_BS is not None:
             shown_BS = open_at_random(states_BS, open_all, open_some, generator) if self.training else states_BS
-            seen = SplitLatents(latents_BD, slots.sample(generator=generator), shown_BS).pack()
+            if self.training and from_teacher > 0 and teacher is not None:
+                taken_B1 = torch.rand(len(labels), 1, device=labels.device, generator=generator) < from_teacher
+                taken_B1 &= teacher.isfinite().all(-1, keepdim=True)
+                seen = torch.where(taken_B1, config.latent_dim**0.5 * F.normalize(teacher, dim=-1), seen)
+            seen = SplitLatents(seen, slots.sample(generator=generator), shown_BS).pack()
         if self.training and config.latent_dropout > 0:
             draws_B1 = torch.rand(len(latents_BD), 1, device=latents_BD.device, generator=generator)
             seen = torch.where(draws_B1 < config.latent_dropout, self.decoder.blank(seen), seen)
