@@ -314,7 +314,7 @@ class Loop:
             return
         check_manifest(folder)
         counts = json.loads((folder / "state.json").read_text())
-        if counts["recipe"] != dataclasses.asdict(self.recipe):
+        if Recipe(**counts["recipe"]) != self.recipe:
             raise ValueError(f"{folder} is of another recipe: give that one, or another folder")
         tensors = load_file(folder / "state.safetensors", device=str(self.tokens.flat.device))
         with torch.no_grad():

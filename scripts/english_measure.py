@@ -15,6 +15,7 @@ from english_loop import Tokens
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from textvae.evaluation.language_model import OutsideLM
 from textvae.modeling import TextVAEModel
 from textvae.modeling.slots import SplitLatents
 from textvae.precision import has_bf16
@@ -110,6 +111,44 @@ def sts(embed: Embed, path: Path) -> float:
     a, b = (np.asarray(embed(list(texts)), np.float32) for texts in (first, second))
     cosines = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
     return 100 * float(spearmanr(cosines, scores).statistic)
+
+
+class Naturalness:
+    """How natural texts read beside real ones: SLOR under a causal LM (Kann et al. 2018), whose own scale is no use.
+
+    SLOR is (log p_LM - log p_unigram) / tokens, in float32, the end of the text counted as a token.
+
+    Args:
+        lm: Folder or hub id of the LM.
+        real: Real texts, to whose scores others are compared; at least 20.
+        counted: Texts whose tokens, with those of `real`, give the unigram distribution.
+    """
+
+    def __init__(self, lm: str, real: Sequence[str], counted: Sequence[str]):
+        self.lm = OutsideLM(lm, exact=True)
+        counts = np.ones(len(self.lm.tokenizer))
+        for row in self._ids([*counted, *real]):
+            np.add.at(counts, row, 1)
+        self.log_unigram = np.log(counts / counts.sum())
+        self.real = self.slor(real)
+
+    def slor(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the score of each text, shape (N,)."""
+        rows = self._ids(texts)
+        unigram = np.array([self.log_unigram[row].sum() for row in rows])
+        return (-self.lm.nats(texts) - unigram) / np.array(list(map(len, rows)))
+
+    def __call__(self, texts: Sequence[str]) -> dict[str, float]:
+        """Return the shares above the 5th percentile of real texts (valid), and above their median (natural)."""
+        scores = self.slor(texts)
+        return {
+            "valid": float((scores > np.quantile(self.real, 0.05)).mean()),
+            "natural": float((scores > np.median(self.real)).mean()),
+        }
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        ids = self.lm.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        return [[*row, self.lm.end] for row in ids]
 
 
 def bleu(written: Sequence[str], sources: Sequence[str]) -> float:

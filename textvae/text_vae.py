@@ -390,7 +390,7 @@ class TextVAE:
         A model with wording slots writes the ends from all of z and what is between them from the meanings.
         """
         ends = self.read([a, b]).mean
-        points = geometry.path(*ends.meaning, n, method)
+        points = geometry.path(ends.meaning[0], ends.meaning[1], n, method)
         first, last = self.decode(ends)
         return [first, *self.decode(points[1:-1]), last]
 

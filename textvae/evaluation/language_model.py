@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -35,9 +36,11 @@ class OutsideLM:
 
     Args:
         source: Its folder, also one with a GGUF file, or hub id.
+        exact: Whether it computes in float32 where the processor is faster in bf16.
     """
 
-    def __init__(self, source: str):
+    def __init__(self, source: str, exact: bool = False):
+        self.exact = exact
         self.model, self.tokenizer = load_lm(source)
         self.model.eval().to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
         prefer_attention(self.model, self.model.device)
@@ -54,7 +57,7 @@ class OutsideLM:
         for chosen in _batches(rows, seed=0):
             labels_BT = _labels([rows[i] for i in chosen]).to(self.model.device)
             inputs_BT = labels_BT.masked_fill(labels_BT == IGNORED, self.end)
-            with autocast(self.model.device):
+            with nullcontext() if self.exact else autocast(self.model.device):
                 logits_BTV = self.model(inputs_BT, attention_mask=(labels_BT != IGNORED).long()).logits
             result[chosen] = reconstruction_nats(logits_BTV.float(), labels_BT).cpu().numpy()
         return result
