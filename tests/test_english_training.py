@@ -16,7 +16,6 @@ import torch
 from textvae import TextVAE
 from textvae.artifacts import sha256
 from textvae.data import read_corpus
-from textvae.distillation import TeacherCache, leading_directions
 from textvae.tokenization import train_tokenizer, wrap
 
 ROOT = Path(__file__).parent.parent
@@ -169,64 +168,6 @@ def test_tokenised_sources_get_the_punctuation_and_capitals_that_people_write(sc
 # The teacher
 
 
-class Teacher:
-    """Stands for a sentence encoder: an embedding is decided by the text."""
-
-    def __init__(self):
-        self.asked = []
-
-    def encode(self, texts, **options):
-        self.asked += texts
-        vectors = np.array([[len(text), text.count("e"), 1.0] for text in texts], np.float32)
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-    def state_dict(self):
-        return {"weight": torch.ones(2)}
-
-    def get_embedding_dimension(self):
-        return 3
-
-
-@pytest.fixture
-def teacher(monkeypatch):
-    encoder = Teacher()
-    monkeypatch.setattr("textvae.distillation.load_sentence_encoder", lambda *_: encoder)
-    monkeypatch.setattr("textvae.distillation.BLOCK", 4)
-    return encoder
-
-
-def test_embeddings_of_the_teacher_are_computed_once(teacher, tmp_path):
-    texts = [f"sentence {'e' * i}" for i in range(10)]
-    first = TeacherCache(tmp_path, "any").embed(texts)
-    assert first.dtype == np.float16 and first.shape == (10, 3)
-    np.testing.assert_allclose(first.astype(np.float32), teacher.encode(texts), atol=1e-3)
-    teacher.asked.clear()
-    np.testing.assert_array_equal(TeacherCache(tmp_path, "any").embed(texts), first)
-    assert not teacher.asked
-    longer = TeacherCache(tmp_path, "any").embed([*texts[:8], "new"])
-    assert teacher.asked == ["new"] and len(longer) == 9
-
-
-def test_what_is_known_ends_at_the_first_block_that_is_missing(teacher, tmp_path):
-    texts = [f"sentence {'e' * i}" for i in range(12)]
-    cache = TeacherCache(tmp_path, "any")
-    assert cache.known(texts).shape == (0, 3)
-    next(cache.blocks(texts))
-    assert len(cache.known(texts)) == 4
-    cache.embed(texts[8:])
-    assert len(cache.known(texts)) == 4
-    assert cache.embed([]).shape == (0, 3)
-
-
-def test_leading_directions_keep_the_most_of_the_inner_products():
-    generator = np.random.default_rng(0)
-    vectors = generator.standard_normal((500, 3)) @ generator.standard_normal((3, 8))
-    directions = leading_directions(vectors, 3)
-    np.testing.assert_allclose(directions.T @ directions, np.eye(3), atol=1e-5)
-    projected = vectors @ directions
-    np.testing.assert_allclose(projected @ projected.T, vectors @ vectors.T, rtol=1e-3, atol=1e-2)
-
-
 def test_a_packed_teacher_has_nearly_its_weights(scripts, tmp_path):
     from safetensors.numpy import load_file, save_file
 
@@ -267,19 +208,23 @@ def _kill_and_resume(folder: Path) -> None:
     kills, resumed_from = 0, 0
     state = folder / "broken" / "checkpoint" / "state.json"
     generator = random.Random(0)
+
+    def saved_step() -> int:
+        while True:
+            try:
+                return json.loads(state.read_text())["step"] if state.exists() else 0
+            except FileNotFoundError:  # the writer is between its two renames
+                continue
+
     while kills < KILLS:
-        step = json.loads(state.read_text())["step"] if state.exists() else 0
-        resumed_from = max(resumed_from, step)
+        resumed_from = max(resumed_from, saved_step())
         pid = child("broken")
-        goal = min(STEPS - 2, (kills + 1) * (STEPS // (KILLS + 1)))
-        while (json.loads(state.read_text())["step"] if state.exists() else 0) < goal:
-            time.sleep(0.002)
+        goal = (kills + 1) * (STEPS // (KILLS + 2))
+        in_save = kills % 2 == 1  # each second kill waits until a save is under way
+        while saved_step() < goal or (in_save and not any((folder / "broken").glob(".staged-*"))):
             if os.waitpid(pid, os.WNOHANG)[0]:
                 sys.exit("a resumed run ended before it could be killed")
-        if kills % 2:
-            while not any((folder / "broken").glob(".staged-*")):  # kill in the middle of a save
-                time.sleep(0.0005)
-        else:
+        if not in_save:
             time.sleep(generator.random() * 0.02)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

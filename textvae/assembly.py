@@ -12,17 +12,23 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrained
 from .configuration import PRESETS, TextVAEConfig, decoder_config, transformer_encoder
 from .modeling import TextVAEModel
 from .text_vae import TextVAE, load_tokenizers
-from .tokenization import load_tokenizer, train_tokenizer
+from .tokenization import encoder_ids, load_tokenizer, train_tokenizer
 from .train_config import TrainConfig
 
+STRIDE_TEXTS = 2000  # that tell how many tokens of one tokenizer stand for one of another
 ENCODER_LENGTH = 256  # tokens that a pretrained encoder reads, as sentence encoders are used to
 
 
-def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrainedTokenizerBase | None = None) -> TextVAE:
+def build_model(
+    config: TrainConfig,
+    texts: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    teacher_dim: int | None = None,
+) -> TextVAE:
     """Return the model that training with these options starts from, with its tokenizers.
 
     A half given as "gru", "transformer" or nothing starts from scratch; a folder or hub id brings pretrained weights
-    and its own tokenizer. With `from_` it is that run's model.
+    and its own tokenizer. With `from_` it is that run's model. `teacher_dim` is the width of the teacher's embeddings.
     """
     if config.from_ is not None:
         source = TextVAE.from_pretrained(config.from_, "cpu")
@@ -53,7 +59,12 @@ def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrained
     model_config = TextVAEConfig(
         encoder=encoder,
         decoder=decoder,
-        latent_dim=config.latent_dim or (encoder.hidden_size if config.keep_encoder else preset.latent_dim),
+        latent_dim=config.latent_dim
+        or (encoder.hidden_size if config.keep_encoder else teacher_dim or preset.latent_dim),
+        unit_mean=config.teacher is not None,
+        slot_dim=config.slot_dim,
+        slot_tokens=config.slot_tokens,
+        slot_stride=_slot_stride(config, texts, tokenizer, encoder_tokenizer),
         keep_encoder=config.keep_encoder,
         residual=config.residual,
         lora_rank=config.lora_rank,
@@ -71,6 +82,21 @@ def build_model(config: TrainConfig, texts: Sequence[str], tokenizer: PreTrained
         mask_token_id=tokenizer.mask_token_id if tokenizer.mask_token_id is not None else tokenizer.unk_token_id,
     )
     return TextVAE(TextVAEModel(model_config, backbone, lm), tokenizer, encoder_tokenizer)
+
+
+def _slot_stride(
+    config: TrainConfig,
+    texts: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    encoder_tokenizer: PreTrainedTokenizerBase | None,
+) -> float | None:
+    """Return how many tokens of the decoder a slot stands for, where the encoder has another tokenizer, or None."""
+    if not config.slot_dim or encoder_tokenizer is None:
+        return None
+    some = texts[:STRIDE_TEXTS]
+    read = sum(map(len, encoder_ids(encoder_tokenizer, some, config.max_length)))
+    written = sum(map(len, encoder_ids(tokenizer, some, config.max_length)))
+    return round(config.slot_tokens * written / read, 2)
 
 
 def rebuild_model(folder: Path) -> TextVAE:

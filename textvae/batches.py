@@ -22,12 +22,14 @@ class Example(NamedTuple):
         decoder: For the decoder.
         partner: Of another text of its group, for the encoder; None where nothing is contrasted.
         group: Number of its group.
+        teacher: Embedding by the teacher, shape (D,); None without one.
     """
 
     encoder: list[int]
     decoder: list[int]
     partner: list[int] | None = None
     group: int = 0
+    teacher: np.ndarray | None = None
 
 
 class Sentences(Dataset):
@@ -38,24 +40,33 @@ class Sentences(Dataset):
         texts: The sentences.
         files: Folder and beginning of the names of the files; those that are there are taken as they are.
         partners: Says which text is the other view of each.
+        teacher: Embeddings of the texts by the teacher, shape (N, D).
     """
 
-    def __init__(self, vae: TextVAE, texts: Sequence[str], files: Path, partners: Partners | None = None):
+    def __init__(
+        self,
+        vae: TextVAE,
+        texts: Sequence[str],
+        files: Path,
+        partners: Partners | None = None,
+        teacher: np.ndarray | None = None,
+    ):
         self.decoder = cached_token_rows(files.with_name(f"{files.name}-decoder"), texts, vae.decoder_rows)
         self.encoder = self.decoder
         if vae.encoder_tokenizer is not vae.tokenizer:
             self.encoder = cached_token_rows(files.with_name(f"{files.name}-encoder"), texts, vae.encoder_rows)
         self.lengths = np.maximum(self.encoder.lengths, self.decoder.lengths)
-        self.partners = partners
+        self.partners, self.teacher = partners, teacher
 
     def __len__(self) -> int:
         return len(self.decoder)
 
     def __getitem__(self, i: int) -> Example:
+        embedding = None if self.teacher is None else self.teacher[i]
         if self.partners is None:
-            return Example(self.encoder[i], self.decoder[i])
+            return Example(self.encoder[i], self.decoder[i], teacher=embedding)
         partner, group = self.partners[i]
-        return Example(self.encoder[i], self.decoder[i], self.encoder[partner], group)
+        return Example(self.encoder[i], self.decoder[i], self.encoder[partner], group, embedding)
 
 
 class Partners:

@@ -45,7 +45,6 @@ class TeacherCache:
             digest.update(name.encode())
             digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         self.fingerprint = digest.hexdigest()
-        self.folder.mkdir(parents=True, exist_ok=True)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float16]:
         """Return unit embeddings of the texts, shape (N, E), float16, from files where they are there."""

@@ -20,7 +20,7 @@ FINE_TUNING_LEARNING_RATE = 5e-4
 WARMUP = 0.3
 OF_THE_MODEL = (
     "size", "decoder", "encoder", "latent_dim", "vocab_size", "lowercase", "max_length", "bn_gamma", "dropout",
-    "keep_encoder", "residual", "lora_rank",
+    "keep_encoder", "residual", "lora_rank", "slot_dim", "slot_tokens",
 )  # fmt: skip
 
 
@@ -38,7 +38,13 @@ class TrainConfig:
             texts of nearly one meaning can be told apart. Such a model decodes best with --beta 0.001 --free-bits 0.
         lora_rank: Rank of the low-rank adapters (LoRA) that a pretrained --decoder learns while its own weights stay as
             they are; 0 trains all of them (pip install 'textvae[peft]').
-        latent_dim: Latent dimensions; by default the size's, with --keep-encoder the encoder's width.
+        latent_dim: Latent dimensions; by default the size's, with --keep-encoder or --teacher the width of their
+            embeddings.
+        slot_dim: Numbers of a wording slot: a small latent for each stretch of --slot-tokens, beside the latent that
+            similarity compares; 0 for none. Such a model learns best with --beta 0.001 --free-bits 0.5.
+        slot_tokens: Tokens that share a slot.
+        teacher: Folder or hub id of a sentence encoder whose similarities mu learns
+            (pip install 'textvae[sentence-transformers]').
         vocab_size: Largest vocabulary of a tokenizer trained on the corpus; by default the size's.
         lowercase: Lower-case every text before the tokenizer that is trained on the corpus.
         max_length: Longest text in tokens; longer texts are cut.
@@ -61,6 +67,10 @@ class TrainConfig:
         mmd: Weight of the squared MMD between the latents of a batch and N(0, I) (InfoVAE), in nats.
         contrastive: Weight of the nats it takes to find another view of a sentence in a batch by the cosine of mu, so
             that similar sentences lie near each other: the sentence with other noise, or one of its --group.
+        distillation: Weight of 1 - the cosine between mu and the embedding of --teacher, in nats.
+        from_teacher: Share of the sentences that the decoder writes from the embedding of --teacher in place of mu.
+        open_all: Share of the sentences that lose all their slots, so that the decoder learns to write from mu alone.
+        open_some: In the others each slot is opened with a probability drawn from 0 to this for the sentence.
         bn_gamma: Scale of a batch normalisation of mu (BN-VAE); by default none.
         dropout: Dropout of a decoder trained from scratch.
         word_dropout: Share of the decoder's input words that are hidden.
@@ -86,6 +96,9 @@ class TrainConfig:
     residual: float = 0.0
     lora_rank: int = 0
     latent_dim: int | None = None
+    slot_dim: int = 0
+    slot_tokens: int = 4
+    teacher: str | None = None
     vocab_size: int | None = None
     lowercase: bool = False
     max_length: int = 64
@@ -105,6 +118,10 @@ class TrainConfig:
     bow: float = 0.0
     mmd: float = 0.0
     contrastive: float = 0.0
+    distillation: float = 20.0
+    from_teacher: float = 0.0
+    open_all: float = 0.25
+    open_some: float = 0.5
     bn_gamma: float | None = None
     dropout: float = 0.0
     word_dropout: float = 0.0
@@ -138,7 +155,9 @@ class TrainConfig:
         for name in ("latent_dim", "vocab_size", "max_steps", "eval_steps", "save_steps"):
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "must be at least 1", value)
-        for name in "beta free_bits bow mmd contrastive weight_decay noise_shuffle lr_warmup seed".split():
+        for name in (
+            "slot_dim beta free_bits bow mmd contrastive distillation weight_decay noise_shuffle lr_warmup seed".split()
+        ):
             _require(getattr(self, name) >= 0, name, "must not be negative", getattr(self, name))
         _require(
             not self.keep_encoder or self.encoder is not None,
@@ -154,6 +173,16 @@ class TrainConfig:
             "can change nothing in --keep-encoder without --residual",
             self.contrastive,
         )
+        _require(
+            self.teacher is None or not self.keep_encoder,
+            "teacher",
+            "would teach nothing to --keep-encoder, whose embeddings stay",
+            self.teacher,
+        )
+        _require(
+            not self.from_teacher or self.teacher is not None, "from_teacher", "needs a --teacher", self.from_teacher
+        )
+        _require(self.slot_tokens >= 1, "slot_tokens", "must be at least 1", self.slot_tokens)
         _require(self.lora_rank >= 0, "lora_rank", "must not be negative", self.lora_rank)
         _require(
             not self.lora_rank or self.decoder not in ("gru", "transformer"),
@@ -191,6 +220,8 @@ class TrainConfig:
         )
         for name in ("dropout", "word_dropout", "latent_dropout", "noise_drop", "noise_mask"):
             _require(0 <= getattr(self, name) < 1, name, "must be a share in [0, 1)", getattr(self, name))
+        for name in ("from_teacher", "open_all", "open_some"):
+            _require(0 <= getattr(self, name) <= 1, name, "must be a share in [0, 1]", getattr(self, name))
         _require(self.max_length >= 3, "max_length", "must be at least 3", self.max_length)
 
     @property

@@ -42,6 +42,7 @@ from .batches import Example, Partners, Sentences, TokenBudgetSampler
 from .callbacks import DecoderReset, EpochSeed, FinalValidation, MetricsLog, Progress, say, tensorboard
 from .cross_entropy import IGNORED
 from .data import split_validation
+from .distillation import TeacherCache, leading_directions
 from .gate import gate_texts
 from .modeling import TextVAEModel
 from .objective import active_units, diagnose_collapse
@@ -54,6 +55,8 @@ from .train_config import TrainConfig
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS, METRICS, TRAINING = "checkpoints", "metrics.jsonl", "training.json"
+TEACHER = "teacher"  # folder of its embeddings, beside the checkpoints
+OBJECTIVE = ("free_bits", "mmd", "bow", "contrastive", "from_teacher", "open_all", "open_some")
 SOURCE = "from_fingerprint"  # in training.json, of the model that training started from
 VALIDATIONS_PER_RUN = 10
 MIN_LEARNING_RATE = 0.05
@@ -113,8 +116,10 @@ def train(
     made_from["groups_sha256"] = None if groups is None else _digest([str(group) for group in groups])
     partners = Partners(texts if groups is None else groups, config.seed) if config.contrastive else None
     checkpoint = newest_checkpoint(output / CHECKPOINTS) if resume else None
-    vae = _prepare_run(output, config, texts, made_from, resume, checkpoint)
-    trainer = TextVAETrainer(vae, config, texts, held_out, output, partners)
+    teacher = _teacher(config, output)
+    vae = _prepare_run(output, config, texts, made_from, resume, checkpoint, teacher.dim if teacher else None)
+    embeddings = None if teacher is None else _projected(teacher.embed(texts), vae.dim)
+    trainer = TextVAETrainer(vae, config, texts, held_out, output, partners, embeddings)
     _keep_metrics_until(output / METRICS, _step_of(checkpoint))
     if checkpoint is None or _step_of(checkpoint) < trainer.args.max_steps:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -126,6 +131,7 @@ def train(
         staged.write_text(json.dumps(made_from, indent=2) + "\n")
     for tokens in (output / CHECKPOINTS).glob("*.arrow"):  # a run is shared without the texts it was made from
         tokens.unlink()
+    shutil.rmtree(output / CHECKPOINTS / TEACHER, ignore_errors=True)
     best = TextVAE.from_pretrained(output)
     chosen = np.random.default_rng(config.seed).permutation(len(texts))[:PRIOR_TEXTS]
     if len(texts) > 1:
@@ -159,9 +165,10 @@ class TextVAETrainer(Trainer):
         valid: Sequence[str],
         output: Path,
         partners: Partners | None = None,
+        teacher: np.ndarray | None = None,
     ):
         self.vae, self.config, self.output = vae, config, output
-        self.sentences = Sentences(vae, texts, output / CHECKPOINTS / "train", partners)
+        self.sentences = Sentences(vae, texts, output / CHECKPOINTS / "train", partners, teacher)
         self.valid_dataset = Sentences(vae, valid, output / CHECKPOINTS / "valid")
         self.sampler = TokenBudgetSampler(self.sentences.lengths, config.batch_tokens, config.seed)
         steps = config.max_steps or math.ceil(config.epochs * len(self.sampler))
@@ -232,6 +239,9 @@ class TextVAETrainer(Trainer):
         if partners:
             batch["partner_ids"], batch["partner_mask"] = pad(partners, self.vae.encoder_pad_id)
             batch["groups"] = torch.tensor([example.group for example in examples])
+        embeddings = [example.teacher for example in examples if example.teacher is not None]
+        if embeddings:
+            batch["teacher"] = torch.from_numpy(np.stack(embeddings)).float()
         return batch
 
     def corrupt(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -271,7 +281,8 @@ class TextVAETrainer(Trainer):
         """Return the annealed objective of one corrupted batch; a loss that is not finite stops the run."""
         beta = self.config.beta * self.kl_weight
         config = self.config
-        options = {name: getattr(config, name) for name in ("free_bits", "mmd", "bow", "contrastive")}
+        options = {name: getattr(config, name) for name in OBJECTIVE}
+        options["distillation"] = config.distillation if "teacher" in inputs else 0.0
         output = model(**self.corrupt(inputs), beta=beta, **options)
         self.unchecked.append(("loss", output.loss.detach()))
         self._check_finite(at_once=self.args.device.type == "cpu")
@@ -393,8 +404,29 @@ class TextVAETrainer(Trainer):
             shutil.rmtree(old)
 
 
+def _teacher(config: TrainConfig, output: Path) -> TeacherCache | None:
+    """Return the teacher's embeddings of a run, if it has a teacher."""
+    if config.teacher is None or not config.distillation:
+        return None
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return TeacherCache(output / CHECKPOINTS / TEACHER, config.teacher, device)
+
+
+def _projected(embeddings: np.ndarray, dim: int) -> np.ndarray:
+    """Return embeddings of `dim` numbers that keep the most of the teacher's similarities."""
+    if embeddings.shape[1] < dim:
+        raise ValueError(f"--latent-dim must be at most {embeddings.shape[1]}, the width of the teacher, got {dim}")
+    return embeddings if embeddings.shape[1] == dim else embeddings @ leading_directions(embeddings, dim)
+
+
 def _prepare_run(
-    output: Path, config: TrainConfig, texts: Sequence[str], made_from: dict, resume: bool, checkpoint: Path | None
+    output: Path,
+    config: TrainConfig,
+    texts: Sequence[str],
+    made_from: dict,
+    resume: bool,
+    checkpoint: Path | None,
+    teacher_dim: int | None,
 ) -> TextVAE:
     if (output / TRAINING).exists():
         if not resume:
@@ -411,7 +443,7 @@ def _prepare_run(
                 raise ValueError(f"cannot resume {output}: another version of textvae made it; train in another folder")
             made_from |= {SOURCE: before[SOURCE]} if SOURCE in before else {}
             return rebuild_model(output)
-        vae = build_model(config, texts, tokenizer=load_tokenizer(output))
+        vae = build_model(config, texts, load_tokenizer(output), teacher_dim)
         if config.from_ is not None:
             made_from[SOURCE] = vae.fingerprint
             if before.get(SOURCE) != vae.fingerprint:
@@ -419,7 +451,7 @@ def _prepare_run(
         return vae
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise FileExistsError(f"{output} exists and is not a run: choose another folder")
-    vae = build_model(config, texts)
+    vae = build_model(config, texts, teacher_dim=teacher_dim)
     if config.from_ is not None:
         made_from[SOURCE] = vae.fingerprint
     with atomic_folder(output, TRAINING) as folder:

@@ -177,12 +177,12 @@ class TextVAEModel(PreTrainedModel):
             labels = input_ids if attention_mask is None else input_ids.masked_fill(attention_mask == 0, IGNORED)
         if decoder_input_ids is None:
             decoder_input_ids = labels.masked_fill(labels == IGNORED, self.config.pad_token_id)
+        if self.training and from_teacher > 0 and teacher is not None:
+            taken_B1 = torch.rand(len(labels), 1, device=labels.device, generator=generator) < from_teacher
+            taken_B1 &= teacher.isfinite().all(-1, keepdim=True)
+            seen = torch.where(taken_B1, config.latent_dim**0.5 * F.normalize(teacher, dim=-1), seen)
         if slots is not None and states_BS is not None:
             shown_BS = open_at_random(states_BS, open_all, open_some, generator) if self.training else states_BS
-            if self.training and from_teacher > 0 and teacher is not None:
-                taken_B1 = torch.rand(len(labels), 1, device=labels.device, generator=generator) < from_teacher
-                taken_B1 &= teacher.isfinite().all(-1, keepdim=True)
-                seen = torch.where(taken_B1, config.latent_dim**0.5 * F.normalize(teacher, dim=-1), seen)
             seen = SplitLatents(seen, slots.sample(generator=generator), shown_BS).pack()
         if self.training and config.latent_dropout > 0:
             draws_B1 = torch.rand(len(latents_BD), 1, device=latents_BD.device, generator=generator)
