@@ -25,11 +25,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from english_corpus import Corpus, read_corpus
+from english_corpus import Corpus, corpus_tokenizer, read_corpus
 from english_loop import Budget, Loop, Recipe, Tokens
 from english_measure import LENGTHS, Naturalness, means, sts, write_back
 from torch.utils.flop_counter import FlopCounterMode
-from train_english import DEV_OF_EACH, corpus_tokenizer, read_recipe
+from train_english import DEV_OF_EACH, read_recipe
 
 from results import ROOT, row, write_results
 from textvae.doctor import HUGE, KEEP
@@ -178,7 +178,7 @@ def start(
 def speed(corpus: Corpus, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Time training steps of the chosen recipe on one core, and count what they compute."""
     recipe = read_recipe(CHOSEN, Recipe())
-    tokenizer = corpus_tokenizer(corpus, recipe.vocab_size, arguments.runs)
+    tokenizer = corpus_tokenizer(corpus, recipe.vocab_size, arguments.corpus, arguments.runs)
     config = recipe.config(len(tokenizer))
     model = TextVAEModel(config)
     model.set_attn_implementation("eager")

@@ -3,8 +3,8 @@
     python scripts/english_corpus.py --data DATA [--teacher FOLDER] -o runs/english/pack
 
 DATA holds corpus/*.txt and, where they are there, yelp/, multi30k/ and wordnet/. No sentence of it is ever shipped.
-The pack is small enough to carry to a machine without a network: the sentences, and the teacher with its weights in 8
-bits.
+The pack is small enough to carry to a machine without a network: the sentences, their tokenizer, and the teacher with
+its weights in 8 bits.
 """
 
 from __future__ import annotations
@@ -19,14 +19,19 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
+
+from textvae.artifacts import atomic_folder
+from textvae.tokenization import load_tokenizer, train_tokenizer
 
 SEED = 0
 DEV, TEST = 200, 200  # sentences of each source that choose a recipe, and that measure the result
 UNSEEN = ("abc_news", "counsel_chat")  # sources of which nothing is trained on
 WORDS = range(3, 25)
+TOKENIZER_TEXTS = 400_000
 PACKED_TEACHER = "model.int8.safetensors"
 TOKENISED = re.compile(r" (?=[.,!?;:%)'’]|n't\b)|(?<=[($]) ")
 
@@ -71,6 +76,17 @@ def write_pack(corpus: Corpus, folder: Path) -> None:
         file.writelines(sentence + "\n" for sentence in sorted(corpus.train))
     with lzma.open(folder / "held_out.json.xz", "wt", encoding="utf-8") as file:
         json.dump({"dev": corpus.dev, "test": corpus.test}, file)
+
+
+def corpus_tokenizer(corpus: Corpus, vocab_size: int, *folders: Path) -> Any:
+    """Return the tokenizer of a corpus from the first folder that has it; else train it and keep it in the last."""
+    paths = [folder / f"tokenizer-{vocab_size}" for folder in folders]
+    for path in paths:
+        if path.exists():
+            return load_tokenizer(path)
+    with atomic_folder(paths[-1], "tokenizer.json") as staged:
+        train_tokenizer(corpus.train[:TOKENIZER_TEXTS], vocab_size).save_pretrained(staged)
+    return load_tokenizer(paths[-1])
 
 
 def pack_teacher(teacher: Path, folder: Path) -> None:
@@ -153,10 +169,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with the sources")
     parser.add_argument("--teacher", type=Path, help="folder of a sentence encoder")
+    parser.add_argument("--vocab-size", type=int, default=8192, help="of the tokenizer")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the pack")
     arguments = parser.parse_args()
     corpus = read_mixture(arguments.data)
     write_pack(corpus, arguments.output)
+    corpus_tokenizer(read_pack(arguments.output), arguments.vocab_size, arguments.output)
     if arguments.teacher:
         pack_teacher(arguments.teacher, arguments.output / "teacher")
     size = sum(file.stat().st_size for file in arguments.output.rglob("*")) / 2**20

@@ -8,10 +8,11 @@ seed and the step's number, so that a checkpoint needs no random state.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,16 +140,22 @@ class Tokens:
     """A corpus on a device: the ids of all sentences in one row, and the teacher's embeddings of the first of them.
 
     Args:
-        rows: Token ids of each sentence, BOS ... EOS.
+        rows: Token ids of each sentence, BOS ... EOS; or what `flatten` makes of them.
         device: Where they shall lie.
         pad_id: Padding.
         teacher: Unit embeddings of the first sentences, shape (n, E), float16; the others' are unknown.
     """
 
-    def __init__(self, rows: Any, device: torch.device, pad_id: int, teacher: np.ndarray | None = None):
-        self.lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-        flat = np.concatenate([np.asarray(row, np.int32) for row in rows])
-        self.flat = torch.from_numpy(flat).to(device)
+    def __init__(
+        self,
+        rows: Sequence[Sequence[int]] | dict[str, np.ndarray],
+        device: torch.device,
+        pad_id: int,
+        teacher: np.ndarray | None = None,
+    ):
+        flat = rows if isinstance(rows, dict) else flatten(rows)
+        self.lengths = flat["lengths"]
+        self.flat = torch.from_numpy(flat["ids"]).to(device)
         self.starts = torch.from_numpy(np.concatenate([[0], self.lengths.cumsum()[:-1]])).to(device)
         self.counts = torch.from_numpy(self.lengths).to(device)
         self.pad_id = pad_id
@@ -168,6 +175,12 @@ class Tokens:
             embeddings_BE = self.teacher[rows_B.clamp(max=len(self.teacher) - 1)].float()
             batch["teacher"] = torch.where(known_B1, embeddings_BE, torch.nan)
         return batch
+
+
+def flatten(rows: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
+    """Return rows of token ids as one row of ids, int32, and the lengths of its parts, int64."""
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    return {"ids": np.fromiter(itertools.chain.from_iterable(rows), np.int32, lengths.sum()), "lengths": lengths}
 
 
 class Loop:

@@ -33,24 +33,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from english_corpus import Corpus, read_corpus, unpack_teacher
-from english_loop import Budget, Loop, Recipe, Tokens
+from english_corpus import corpus_tokenizer, read_corpus, unpack_teacher
+from english_loop import Budget, Loop, Recipe, Tokens, flatten
 from english_measure import means, sts, write_back
+from safetensors.numpy import load_file, save_file
 
-from textvae.artifacts import atomic_folder
+from textvae import TextVAEConfig
+from textvae.artifacts import atomic_folder, atomic_path
 from textvae.distillation import TeacherCache, leading_directions
 from textvae.modeling import TextVAEModel
 from textvae.text_vae import TextVAE
-from textvae.token_rows import cached_token_rows
-from textvae.tokenization import load_tokenizer, to_texts, train_tokenizer, wrap
+from textvae.tokenization import to_texts, wrap
 
-DEV_OF_EACH = 40  # sentences of each source that are written back at a report
-TOKENIZER_TEXTS = 400_000
+DEV_OF_EACH = 40  # sentences of each source that are written back
 PRIOR_TEXTS = 10_000
 PIECE = 15_000_000  # bytes
 LARGE = Recipe(
-    hidden_size=384, num_layers=4, num_heads=6, gru_hidden_size=1024, batch_tokens=32768, learning_rate=2e-3,
-    warmup_steps=300, average=200, tie=True,
+    hidden_size=384, num_layers=4, num_heads=6, gru_hidden_size=960, slot_dim=32, batch_tokens=32768,
+    learning_rate=2e-3, warmup_steps=300, average=200, open_all=0.5, open_some=0.8, tie=True, warm_start=True,
 )  # fmt: skip
 
 
@@ -66,6 +66,7 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, help="train on so many sentences only")
     parser.add_argument("--report", type=float, default=900, help="seconds of training between two reports")
     parser.add_argument("--save", type=float, default=300, help="seconds of training between two checkpoints")
+    parser.add_argument("--dev", type=int, default=DEV_OF_EACH, help="sentences of each source in a report")
     parser.add_argument("--stsb", type=Path, help="STS-B dev file")
     parser.add_argument("--threads", type=int, default=1, help="threads on a CPU")
     parser.add_argument("--large", action="store_true", help="start from the recipe for a GPU")
@@ -80,10 +81,9 @@ def main() -> None:
     train = corpus.train[: arguments.sentences]
     shared = arguments.output.parent
     say(f"{len(train):,} sentences, {device}")
-    tokenizer = corpus_tokenizer(corpus, recipe.vocab_size, shared)
+    tokenizer = corpus_tokenizer(corpus, recipe.vocab_size, arguments.corpus, shared)
     config = recipe.config(len(tokenizer))
-    digest = hashlib.sha256("\n".join([tokenizer.backend_tokenizer.to_str(), *train]).encode()).hexdigest()[:16]
-    rows = cached_token_rows(shared / f"tokens-{digest}", train, lambda block: wrap(tokenizer, block, config))
+    rows = token_rows(tokenizer, train, config, shared)
     teacher = embeddings = None
     if arguments.teacher is None and (arguments.corpus / "teacher").exists():
         arguments.teacher = str(unpack_teacher(arguments.corpus / "teacher", shared / "unpacked-teacher"))
@@ -110,7 +110,7 @@ def main() -> None:
         recipe, model.train(), tokens, arguments.output, Budget(steps=arguments.steps, minutes=arguments.minutes)
     )
     say(f"{sum(p.numel() for p in model.parameters()):,} parameters, {tokens.lengths.sum():,} tokens, step {loop.step}")
-    dev = [text for texts in corpus.dev.values() for text in texts[:DEV_OF_EACH]]
+    dev = [text for texts in corpus.dev.values() for text in texts[: arguments.dev]]
     reporter = Reporter(tokenizer, wrap(tokenizer, dev, config), teacher, arguments)
     loop.run(reporter, arguments.report, arguments.save)
     if arguments.pieces:
@@ -170,14 +170,16 @@ def read_recipe(given: Sequence[str], base: Recipe) -> Recipe:
     return dataclasses.replace(base, **changed)
 
 
-def corpus_tokenizer(corpus: Corpus, vocab_size: int, folder: Path) -> Any:
-    """Return the tokenizer of the corpus, trained at the first call."""
-    path = folder / f"tokenizer-{vocab_size}"
+def token_rows(tokenizer: Any, texts: list[str], config: TextVAEConfig, folder: Path) -> dict[str, np.ndarray]:
+    """Return the flattened token ids of the texts, computed at the first call."""
+    digest = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode())
+    for text in texts:
+        digest.update(text.encode() + b"\n")
+    path = folder / f"tokens-{digest.hexdigest()[:16]}.safetensors"
     if not path.exists():
-        tokenizer = train_tokenizer(corpus.train[:TOKENIZER_TEXTS], vocab_size)
-        with atomic_folder(path, "tokenizer.json") as staged:
-            tokenizer.save_pretrained(staged)
-    return load_tokenizer(path)
+        with atomic_path(path) as staged:
+            save_file(flatten(wrap(tokenizer, texts, config)), staged)
+    return load_file(path)
 
 
 def warm_start(model: TextVAEModel, tokenizer: Any, teacher: TeacherCache) -> None:

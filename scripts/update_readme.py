@@ -33,6 +33,7 @@ def fill(match: re.Match[str]) -> str:
         crash,
         speed,
         growth,
+        recipe,
         language,
         guidance,
         disentanglement,
@@ -76,6 +77,37 @@ def growth() -> str:
         cells = [[values.get(f"growth.{job}.{size}.{part}") for part in ("seconds", "peak_mb")] for job in jobs]
         lines.append([f"{size:,}", *(f"{cell[0]:,.2f} s, {cell[1]:,.0f} MB" if all(cell) else "" for cell in cells)])
     return _table(lines)
+
+
+def recipe() -> str:
+    """Return the tables of scripts/benchmark_recipe.py: split and flat in equal minutes, the search, the speed."""
+    columns = {
+        "loss": ("loss", "{:.2f}"), "bleu": ("BLEU", "{:.1f}"), "bleu_drawn": ("BLEU of draws", "{:.1f}"),
+        "exact": ("exact", "{:.1%}"), "loss_alone": ("loss from m", "{:.2f}"),
+        "cosine_alone": ("cosine from m", "{:.2f}"), "valid": ("valid", "{:.0%}"), "natural": ("natural", "{:.0%}"),
+        "sts_dev": ("STS-B dev", "{:.1f}"),
+    }  # fmt: skip
+    values = _rows("recipe")
+    lengths = {key: id for id in values for key in [id.rpartition(".")[2]] if re.match(r"exact_\d", key)}
+    columns |= {key: (f"exact, {key[6:].replace('_', ' to ')} words", "{:.0%}") for key in lengths}
+    tables = []
+    for prefix in ("recipe.", "recipe.search."):
+        names = dict.fromkeys(id.removeprefix(prefix).split(".")[0] for id in values if id.startswith(prefix))
+        names = [name for name in names if f"{prefix}{name}.loss" in values]
+        used = [key for key in columns if any(f"{prefix}{name}.{key}" in values for name in names)]
+        lines = [["", *(columns[key][0] for key in used)], ["---"] * (len(used) + 1)]
+        for name in names:
+            cells = [values.get(f"{prefix}{name}.{key}") for key in used]
+            texts = ["" if c is None else columns[key][1].format(c) for key, c in zip(used, cells, strict=True)]
+            lines.append([f"`{name}`", *texts])
+        if names:
+            tables.append(_table(lines))
+    if "recipe.tokens_per_second" in values:
+        rate, share = values["recipe.tokens_per_second"], values["recipe.peak_fraction"]
+        tables.append(
+            f"A core trains {rate:,} tokens/s, {share:.2f} times what its fp32 matrix products would allow.\n"
+        )
+    return "\n".join(tables)
 
 
 def language() -> str:

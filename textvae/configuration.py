@@ -10,10 +10,10 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, BertConfig, GPT2Config, PreTrainedConfig
 
 DecoderKind = Literal["gru", "transformer"]
-# What transformers itself passes beside the declared fields; everything else unknown is a typo.
+# What transformers itself passes beside the declared fields and names with an underscore; all else unknown is a typo.
 PASSED_BY_TRANSFORMERS = {
     "model_type", "name_or_path", "num_labels", "attn_implementation", "experts_implementation", "torch_dtype",
-    "_commit_hash", "output_attentions", "_name_or_path",
+    "output_attentions",
 }  # fmt: skip
 
 
@@ -259,7 +259,7 @@ def refuse_unknown(config_class: type, extra: dict[str, Any]) -> None:
     """Raise ValueError for fields that the class does not declare, with the nearest declared name."""
     known = {f.name for f in fields(config_class)}
     for name in extra:
-        if name in known or name in PASSED_BY_TRANSFORMERS:
+        if name in known or name in PASSED_BY_TRANSFORMERS or name.startswith("_"):
             continue
         near = difflib.get_close_matches(name, known, n=1)
         hint = f": did you mean {near[0]!r}?" if near else ""
