@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from textvae import TextVAE, TextVAEConfig, TextVAEModel
+from textvae import TextVAE, TextVAEConfig, TextVAEModel, TrainConfig, train
 from textvae.artifacts import CorruptFileError
 from textvae.cross_entropy import IGNORED
 from textvae.latents import Latents
 from textvae.modeling.slots import ABSENT, GIVEN, OPEN, SplitLatents, open_at_random
+from textvae.tokenization import train_tokenizer
 
 EPS = 1e-5
 
@@ -337,3 +338,42 @@ def test_padded_labels_are_scored_as_unpadded_ones(split_vae, sentences):
     padded = torch.nn.functional.pad(labels, (0, 5), value=IGNORED)
     packed = torch.tensor(reading.mean.pack())
     torch.testing.assert_close(split_vae.model.nats(packed, labels), split_vae.model.nats(packed, padded))
+
+
+# Pretrained halves
+
+
+def test_a_kept_encoder_and_a_language_model_take_slots_whatever_their_tokenizers(sentences, tmp_path):
+    from transformers import AutoModelForCausalLM, BertConfig, BertModel, LlamaConfig
+
+    encoder, lm = tmp_path / "encoder", tmp_path / "lm"
+    train_tokenizer(sentences, 400).save_pretrained(encoder)
+    tokenizer = train_tokenizer(sentences[:2], 280)  # of more and smaller tokens
+    tokenizer.save_pretrained(lm)
+    shape = {"num_hidden_layers": 1, "num_attention_heads": 2}
+    BertModel(
+        BertConfig(vocab_size=400, pad_token_id=2, hidden_size=16, intermediate_size=32, **shape)
+    ).save_pretrained(encoder)
+    llama = LlamaConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48, **shape)
+    AutoModelForCausalLM.from_config(llama).save_pretrained(lm)
+    config = TrainConfig(
+        size="tiny", encoder=str(encoder), keep_encoder=True, decoder=str(lm), slot_dim=8, max_length=32,
+        batch_tokens=256, max_steps=40, eval_steps=40, learning_rate=5e-3, beta=0.001, precision="fp32",
+    )  # fmt: skip
+    vae = train(sentences * 8, tmp_path / "run", config, valid=sentences)
+    stride = vae.model.config.slot_stride
+    assert (
+        4
+        < stride
+        == pytest.approx(
+            4 * sum(map(len, vae.decoder_rows(sentences))) / sum(map(len, vae.encoder_rows(sentences))), rel=0.1
+        )
+    )
+    assert vae.model.config.max_slots == math.ceil(31 / stride)
+    kept = BertModel.from_pretrained(encoder, add_pooling_layer=False).state_dict()
+    assert all(torch.equal(vae.model.encoder.backbone.state_dict()[name], value) for name, value in kept.items())
+    reading = vae.read(sentences)
+    assert reading.slots.mean[reading.states == GIVEN].std() > 0
+    with_slots = vae.nats(sentences, reading.mean).mean()
+    assert with_slots < vae.nats(sentences, reading.mean.meaning).mean() - 1  # they are read
+    assert len(vae.reconstruct(sentences)) == len(vae.decode(vae.encode(sentences))) == 8
