@@ -16,7 +16,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from ..configuration import GRUDecoderConfig, TextVAEConfig
 from ..cross_entropy import linear_cross_entropy
 from ..objective import reconstruction_nats
-from .slots import ABSENT, SlotReader, SplitLatents
+from .slots import ABSENT, SlotReader, SplitLatents, UnpackedSlots
 
 # The 0.02 of transformers would starve a decoder trained from scratch: its words would be lost beside the latent.
 EMBEDDING_STD = 0.1
@@ -175,7 +175,7 @@ class CausalLMDecoder(LatentDecoder):
         if self.reader is not None:
             split = SplitLatents.unpack(latents, self.latent_dim, self.slot_dim)
             latents = split.meaning
-            by_place_BTH = self.reader.places(split, input_ids.shape[1], first).by_place
+            by_place_BTH = self.reader.by_place(self.reader.unpacked(split), input_ids.shape[1], first)
             embeddings_BTH = embeddings_BTH + by_place_BTH.to(embeddings_BTH.dtype)
         embeddings_BTH = embeddings_BTH + self.addition(latents).unsqueeze(1)
         if self.prefix is None or first:
@@ -196,11 +196,12 @@ class CausalLMDecoder(LatentDecoder):
 
 
 class GRUState:
-    """The recurrent state between two calls, in the shape of a transformers cache."""
+    """What is kept between two calls, in the shape of a transformers cache: the recurrent state, and unpacked slots."""
 
-    def __init__(self, hidden: Tensor, length: int):
+    def __init__(self, hidden: Tensor, length: int, slots: UnpackedSlots | None = None):
         self.hidden = hidden  # (layers, B, H)
         self.length = length
+        self.slots = slots
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Return the number of tokens read so far."""
@@ -209,6 +210,7 @@ class GRUState:
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Keep the states of the chosen beams."""
         self.hidden = self.hidden.index_select(1, beam_idx)
+        self.slots = None if self.slots is None else self.slots[beam_idx]
 
 
 class GRUDecoder(LatentDecoder):
@@ -267,27 +269,27 @@ class GRUDecoder(LatentDecoder):
     def states(self, input_ids: Tensor, latents: Tensor) -> Tensor:  # noqa: D102
         return self._read(input_ids, latents, None)[0]
 
-    def _read(self, input_ids: Tensor, latents: Tensor, state: GRUState | None) -> tuple[Tensor, Tensor]:
-        """Return the last hidden states (B, T, H) and the recurrent state (layers, B, G)."""
+    def _read(self, input_ids: Tensor, latents: Tensor, state: GRUState | None) -> tuple[Tensor, GRUState]:
+        """Return the last hidden states (B, T, H) and the state after them."""
         latents_BTD = latents.unsqueeze(1).expand(-1, input_ids.shape[1], -1)
         inputs_BTI = torch.cat([self.dropout(self.embedding(input_ids)), latents_BTD], -1)
-        states_BTG, hidden = self._recur(inputs_BTI, latents, state)
-        return self.projection(self.dropout(states_BTG)) + self.skip(latents).unsqueeze(1), hidden
+        states_BTG, state = self._recur(inputs_BTI, latents, state)
+        return self.projection(self.dropout(states_BTG)) + self.skip(latents).unsqueeze(1), state
 
-    def _recur(self, inputs_BTI: Tensor, latents_BD: Tensor, state: GRUState | None) -> tuple[Tensor, Tensor]:
+    def _recur(self, inputs_BTI: Tensor, latents_BD: Tensor, state: GRUState | None) -> tuple[Tensor, GRUState]:
         if state is None:
             start = torch.tanh(self.initial(latents_BD)).float()
             hidden = start.unflatten(-1, (self.config.num_hidden_layers, -1)).transpose(0, 1).contiguous()
         else:
             hidden = state.hidden
         states_BTG, hidden = self.gru(inputs_BTI, hidden)
+        length = inputs_BTI.shape[1] + (state.length if state else 0)
         # with the GRU's own strides a product would copy its weight per sentence
-        return states_BTG.contiguous(), hidden
+        return states_BTG.contiguous(), GRUState(hidden, length)
 
     def forward(self, input_ids, latents, past_key_values=None, use_cache=None, return_dict=None):  # noqa: D102
-        states_BTH, hidden = self._read(input_ids, latents, past_key_values)
-        length = 0 if past_key_values is None else past_key_values.length
-        cache: Any = GRUState(hidden, length + input_ids.shape[1]) if use_cache else None
+        states_BTH, state = self._read(input_ids, latents, past_key_values)
+        cache: Any = state if use_cache else None
         return CausalLMOutputWithPast(logits=self.output(states_BTH), past_key_values=cache)
 
 
@@ -313,14 +315,17 @@ class SlotGRUDecoder(GRUDecoder):
             module.reset_parameters(EMBEDDING_STD)
         super()._init_weights(module)
 
-    def _read(self, input_ids: Tensor, latents: Tensor, state: GRUState | None) -> tuple[Tensor, Tensor]:
+    def _read(self, input_ids: Tensor, latents: Tensor, state: GRUState | None) -> tuple[Tensor, GRUState]:
         split = SplitLatents.unpack(latents, self.latent_dim, self.slot_dim)
-        places = self.reader.places(split, input_ids.shape[1], 0 if state is None else state.length)
+        first, slots = (state.length, state.slots) if state else (0, None)
+        slots = slots or self.reader.unpacked(split)
         inputs_BTH = self.dropout(self.embedding(input_ids)) + self.condition(split.meaning).unsqueeze(1)
-        states_BTG, hidden = self._recur(inputs_BTH + places.by_place, split.meaning, state)
+        inputs_BTH = inputs_BTH + self.reader.by_place(slots, input_ids.shape[1], first)
+        states_BTG, state = self._recur(inputs_BTH, split.meaning, state)
+        state.slots = slots
         states_BTG = self.dropout(states_BTG)
-        mixed_BTH = self.projection(torch.cat([states_BTG, self.reader.by_state(states_BTG, places)], -1))
-        return F.gelu(mixed_BTH) + self.skip(split.meaning).unsqueeze(1), hidden
+        mixed_BTH = self.projection(torch.cat([states_BTG, self.reader.by_state(states_BTG, slots, first)], -1))
+        return F.gelu(mixed_BTH) + self.skip(split.meaning).unsqueeze(1), state
 
 
 def _adapt(lm: PreTrainedModel, rank: int) -> None:

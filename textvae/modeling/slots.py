@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -123,53 +124,67 @@ class SlotReader(nn.Module):
         for parameter in parameters:
             nn.init.normal_(parameter, std=std)
 
-    def places(self, latents: SplitLatents, tokens: int, first: int) -> SlotPlaces:
-        """Return the unpacked slots of a batch for the decoder positions first .. first + tokens - 1."""
-        slots, states = latents.slots, latents.states
-        given_BS1, absent_BS = (states == GIVEN).unsqueeze(-1), states == ABSENT
-        slots = slots.masked_fill(~given_BS1, 0)
+    def unpacked(self, latents: SplitLatents) -> UnpackedSlots:
+        """Return the places of a batch's slots: what is read of them at any decoder position."""
+        given_BS1 = (latents.states == GIVEN).unsqueeze(-1)
+        slots_BSW = latents.slots.masked_fill(~given_BS1, 0)
 
-        def unpacked(layer: nn.Linear, open_: Tensor, nothing: Tensor) -> Tensor:
-            written_BSX = torch.where(given_BS1, layer(slots), open_.to(slots.dtype))
+        def places(layer: nn.Linear, open_: Tensor, nothing: Tensor) -> Tensor:
+            written_BSX = torch.where(given_BS1, layer(slots_BSW), open_.to(slots_BSW.dtype))
             places_BXH = written_BSX.unflatten(-1, (self.stretch, -1)).flatten(1, 2)
-            return torch.cat([places_BXH, nothing.to(places_BXH.dtype).expand(len(slots), 1, -1)], 1)
+            return torch.cat([places_BXH, nothing.to(places_BXH.dtype).expand(len(slots_BSW), 1, -1)], 1)
 
-        here_T = torch.arange(first, first + tokens, device=slots.device, dtype=torch.float32)
-        there_X = torch.arange(slots.shape[1] * self.stretch, device=slots.device, dtype=torch.float32)
-        there_X = (there_X + 0.5) * (self.stride / self.stretch) - 0.5  # in tokens of the decoder
-        distance_TX = (here_T[:, None] - there_X).abs()
-        missing_BX = absent_BS.repeat_interleave(self.stretch, 1)
-        score_BTX = (-self.slope_before.abs() * distance_TX).masked_fill(missing_BX.unsqueeze(1), NEVER)
-        score_BTX = torch.cat([score_BTX, self.nothing_score.expand(*score_BTX.shape[:2], 1)], 2)
-        by_place_BTH = score_BTX.softmax(-1) @ unpacked(self.before, self.open_before, self.nothing_before).float()
+        missing_BX = F.pad((latents.states == ABSENT).repeat_interleave(self.stretch, 1), (0, 1))
+        before_BXH = places(self.before, self.open_before, self.nothing_before)
         if not self.has_after:
-            return SlotPlaces(by_place_BTH, None, None)
-        bias_BNTX = (-self.slope_after.abs()[:, None, None] * distance_TX).masked_fill(missing_BX[:, None, None], NEVER)
-        bias_BNTX = F.pad(bias_BNTX.expand(len(slots), -1, -1, -1), (0, 1))
-        keys = self.key_value(unpacked(self.unpack, self.open_after, self.nothing_after))
-        return SlotPlaces(by_place_BTH, keys, bias_BNTX)
+            return UnpackedSlots(before_BXH, None, missing_BX)
+        return UnpackedSlots(
+            before_BXH, self.key_value(places(self.unpack, self.open_after, self.nothing_after)), missing_BX
+        )
 
-    def by_state(self, states_BTG: Tensor, places: SlotPlaces) -> Tensor:
-        """Return what the decoder's states (B, T, G) ask the places for, shape (B, T, H)."""
-        assert places.keys_values is not None and places.bias is not None
+    def by_place(self, slots: UnpackedSlots, tokens: int, first: int) -> Tensor:
+        """Return what the decoder positions first .. first + tokens - 1 read there, float32, shape (B, T, H)."""
+        score_TX = -self.slope_before.abs() * self._distance(slots, tokens, first)
+        score_TX = torch.cat([score_TX, self.nothing_score.expand(tokens, 1)], 1)
+        weights_BTX = score_TX.masked_fill(slots.missing.unsqueeze(1), NEVER).softmax(-1)
+        return weights_BTX @ slots.before.float()
+
+    def by_state(self, states_BTG: Tensor, slots: UnpackedSlots, first: int) -> Tensor:
+        """Return what the decoder's states (B, T, G) at first .. first + T - 1 ask the slots for, shape (B, T, H)."""
+        assert slots.keys_values is not None
         query_BNTA = self.ask(states_BTG).unflatten(-1, (HEADS, -1)).transpose(1, 2)
         key_BNXA, value_BNXA = (
-            half.unflatten(-1, (HEADS, -1)).transpose(1, 2) for half in places.keys_values.chunk(2, -1)
+            half.unflatten(-1, (HEADS, -1)).transpose(1, 2) for half in slots.keys_values.chunk(2, -1)
         )
-        scores_BNTX = query_BNTA @ key_BNXA.transpose(2, 3) / math.sqrt(query_BNTA.shape[-1])
-        weights_BNTX = (scores_BNTX.float() + places.bias).softmax(-1).to(value_BNXA.dtype)
-        return (weights_BNTX @ value_BNXA).transpose(1, 2).flatten(2)
+        distance_TX = F.pad(self._distance(slots, states_BTG.shape[1], first), (0, 1))
+        scores_BNTX = (query_BNTA @ key_BNXA.transpose(2, 3)).float() / math.sqrt(query_BNTA.shape[-1])
+        scores_BNTX = scores_BNTX - self.slope_after.abs()[:, None, None] * distance_TX
+        weights_BNTX = scores_BNTX.masked_fill(slots.missing[:, None, None], NEVER).softmax(-1)
+        return (weights_BNTX.to(value_BNXA.dtype) @ value_BNXA).transpose(1, 2).flatten(2)
+
+    def _distance(self, slots: UnpackedSlots, tokens: int, first: int) -> Tensor:
+        """Return how many tokens lie between decoder positions and places of slots, shape (T, X)."""
+        device = slots.before.device
+        here_T = torch.arange(first, first + tokens, device=device, dtype=torch.float32)
+        there_X = torch.arange(slots.before.shape[1] - 1, device=device, dtype=torch.float32)
+        return (here_T[:, None] - (there_X + 0.5) * (self.stride / self.stretch) + 0.5).abs()
 
 
-class SlotPlaces(NamedTuple):
-    """The slots of a batch, unpacked.
+@dataclass(frozen=True)
+class UnpackedSlots:
+    """The places of a batch's slots, X of them, and behind them one that is always there and says nothing.
 
     Attributes:
-        by_place: What each decoder position reads before it knows its state, shape (B, T, H).
-        keys_values: Keys and values for its state, shape (B, X + 1, 2H); the last place is always there. Or None.
-        bias: Of their scores, shape (B, N, T, X + 1), or None.
+        before: What is read by place, shape (B, X + 1, H).
+        keys_values: What is read by state, shape (B, X + 1, 2H), or None.
+        missing: Whether a place is of an absent slot, shape (B, X + 1).
     """
 
-    by_place: Tensor
+    before: Tensor
     keys_values: Tensor | None
-    bias: Tensor | None
+    missing: Tensor
+
+    def __getitem__(self, rows: Tensor) -> UnpackedSlots:
+        """Select rows of the batch."""
+        keys_values = None if self.keys_values is None else self.keys_values[rows]
+        return UnpackedSlots(self.before[rows], keys_values, self.missing[rows])
