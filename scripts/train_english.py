@@ -76,6 +76,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     torch.set_num_threads(arguments.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_float32_matmul_precision("high")
     recipe = read_recipe(arguments.recipe, LARGE if arguments.large else Recipe())
     corpus = read_corpus(arguments.corpus)
     train = corpus.train[: arguments.sentences]

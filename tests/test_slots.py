@@ -95,6 +95,17 @@ def test_cached_steps_and_generate_give_what_the_whole_text_gives(decoder, sente
     assert len(vae.decode(reading.mean, num_beams=3)) == 3
 
 
+def test_the_encoder_s_fused_attention_sees_no_padding(sentences):
+    model = TextVAEModel(config()).eval()
+    ids = torch.randint(4, 300, (2, 9))
+    padded = torch.nn.functional.pad(ids, (0, 4), value=2)
+    plain = model.read(ids)
+    model.set_attn_implementation("sdpa")
+    fused = model.read(padded, (padded != 2).long())
+    torch.testing.assert_close(fused.meaning.mean, plain.meaning.mean, atol=EPS, rtol=1e-4)
+    torch.testing.assert_close(fused.slots.mean[:, :2], plain.slots.mean, atol=EPS, rtol=1e-4)
+
+
 def test_a_slot_reads_its_own_stretch_of_four_tokens():
     model = TextVAEModel(config()).eval()
     ids = torch.randint(4, 300, (1, 13))

@@ -282,7 +282,11 @@ class GRUDecoder(LatentDecoder):
             hidden = start.unflatten(-1, (self.config.num_hidden_layers, -1)).transpose(0, 1).contiguous()
         else:
             hidden = state.hidden
-        states_BTG, hidden = self.gru(inputs_BTI, hidden)
+        if inputs_BTI.is_cuda:  # autocast would run cuDNN's GRU in float16, whose small gradients are 0
+            with torch.autocast("cuda", enabled=False):
+                states_BTG, hidden = self.gru(inputs_BTI.float(), hidden)
+        else:
+            states_BTG, hidden = self.gru(inputs_BTI, hidden)
         length = inputs_BTI.shape[1] + (state.length if state else 0)
         # with the GRU's own strides a product would copy its weight per sentence
         return states_BTG.contiguous(), GRUState(hidden, length)

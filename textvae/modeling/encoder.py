@@ -3,7 +3,7 @@
 # B sentences, T tokens, H hidden, Q pooling queries, W pooling width, D latent dimensions
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +73,9 @@ class LatentEncoder(nn.Module):
         """Return the whole posterior of each row, float32; without the slots if they are not asked for."""
         with_slots = slots and self.slots is not None
         output = self.backbone(
-            input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=self.reads_first or with_slots
+            input_ids=input_ids,
+            attention_mask=_backbone_mask(self.backbone, attention_mask),
+            output_hidden_states=self.reads_first or with_slots,
         )
         states_BTH = read_BTH = output.last_hidden_state
         if self.reads_first:
@@ -111,6 +113,14 @@ class LatentEncoder(nn.Module):
                 embedding_BD + self.residual * added_BD / (1 + added_BD.square().sum(-1, keepdim=True)).sqrt()
             )
         return embedding_BD.shape[-1] ** 0.5 * embedding_BD
+
+
+def _backbone_mask(backbone: PreTrainedModel, attention_mask: Tensor | None) -> Tensor | None:
+    """Return the mask as the backbone takes it without looking at its content, for which a GPU would wait."""
+    config: Any = backbone.config
+    if attention_mask is None or config.model_type != "bert" or config._attn_implementation != "sdpa":
+        return attention_mask
+    return attention_mask[:, None, None, :].bool()
 
 
 class MeanPooling(nn.Module):
