@@ -29,9 +29,10 @@ from english_corpus import Corpus, corpus_tokenizer, read_corpus
 from english_loop import Budget, Loop, Recipe, Tokens
 from english_measure import LENGTHS, Naturalness, means, sts, write_back
 from torch.utils.flop_counter import FlopCounterMode
-from train_english import DEV_OF_EACH, read_recipe
+from train_english import DEV_OF_EACH, read_recipe, token_rows
 
 from results import ROOT, row, write_results
+from textvae.distillation import TeacherCache
 from textvae.doctor import HUGE, KEEP
 from textvae.modeling import TextVAEModel
 from textvae.pseudo_labels import load_sentence_encoder
@@ -86,7 +87,7 @@ def main() -> None:
 def search(corpus: Corpus, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Train the recipes of the search, two at a time, and measure them on dev sentences."""
     names = arguments.only.split(",") if arguments.only else list(SEARCH)
-    train_pairs({name: SEARCH[name] for name in names}, MINUTES, arguments, ["--sentences", str(SENTENCES)])
+    train_pairs(corpus, {name: SEARCH[name] for name in names}, MINUTES, arguments)
     dev = [text for texts in corpus.dev.values() for text in texts[:DEV_OF_EACH]]
     judge = Judge(corpus, dev, arguments)
     rows = []
@@ -101,7 +102,7 @@ def search(corpus: Corpus, arguments: argparse.Namespace) -> list[dict[str, Any]
 
 def compare(corpus: Corpus, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Train the split and the flat latent side by side and measure them on test sentences."""
-    train_pairs(COMPARED, arguments.minutes, arguments, ["--sentences", str(SENTENCES)])
+    train_pairs(corpus, COMPARED, arguments.minutes, arguments)
     test = [text for texts in corpus.test.values() for text in texts]
     judge = Judge(corpus, test, arguments)
     bars = {"split.bleu": ">= 80, and 40 ahead of flat"}
@@ -144,14 +145,17 @@ class Judge:
 
 
 def train_pairs(
-    recipes: dict[str, tuple[str, ...]], minutes: float, arguments: argparse.Namespace, options: list[str]
+    corpus: Corpus, recipes: dict[str, tuple[str, ...]], minutes: float, arguments: argparse.Namespace
 ) -> None:
-    """Train each recipe in a process of its own, on one core, two at a time; runs that are done stay."""
-    waiting, running = list(recipes), {}
+    """Train each recipe in a process of its own, on one core, two at a time, but for runs that are done."""
+    waiting = [name for name in recipes if minutes_of(arguments.runs / name) < minutes]
+    running: dict[str, subprocess.Popen] = {}
+    if waiting:
+        prepare(corpus, recipes[waiting[0]], arguments)
     while waiting or running:
         while waiting and len(running) < min(2, os.cpu_count() or 1):
             name = waiting.pop(0)
-            running[name] = start(recipes[name], arguments.runs / name, minutes, arguments, options)
+            running[name] = start(recipes[name], arguments.runs / name, minutes, arguments)
         for name, process in list(running.items()):
             if process.poll() is not None:
                 if process.returncode:
@@ -160,14 +164,29 @@ def train_pairs(
         time.sleep(1)
 
 
-def start(
-    recipe: tuple[str, ...], output: Path, minutes: float, arguments: argparse.Namespace, options: list[str]
-) -> subprocess.Popen:
+def minutes_of(run: Path) -> float:
+    """Return how long a run has been trained."""
+    metrics = run / "metrics.jsonl"
+    return json.loads(metrics.read_text(encoding="utf-8").splitlines()[-1])["minutes"] if metrics.exists() else 0.0
+
+
+def prepare(corpus: Corpus, options: tuple[str, ...], arguments: argparse.Namespace) -> None:
+    """Make what all runs share before they start: tokenizer, token ids, the teacher's embeddings."""
+    recipe = read_recipe(options, Recipe())
+    tokenizer = corpus_tokenizer(corpus, recipe.vocab_size, arguments.corpus, arguments.runs)
+    texts = corpus.train[:SENTENCES]
+    token_rows(tokenizer, texts, recipe.config(len(tokenizer)), arguments.runs)
+    for _ in TeacherCache(arguments.runs / "teacher", arguments.teacher).blocks(texts):
+        pass
+
+
+def start(recipe: tuple[str, ...], output: Path, minutes: float, arguments: argparse.Namespace) -> subprocess.Popen:
     """Start a training process of one thread, whose output goes to a log beside the run."""
     output.parent.mkdir(parents=True, exist_ok=True)
     command = [
         sys.executable, str(ROOT / "scripts" / "train_english.py"), *recipe, "--corpus", str(arguments.corpus),
-        "--teacher", arguments.teacher, "-o", str(output), "--minutes", str(minutes), "--report", "600", *options,
+        "--teacher", arguments.teacher, "-o", str(output), "--minutes", str(minutes), "--report", "600",
+        "--sentences", str(SENTENCES),
     ]  # fmt: skip
     with open(f"{output}.log", "a", encoding="utf-8") as log:
         return subprocess.Popen(

@@ -3,6 +3,7 @@
     python scripts/english_corpus.py --data DATA [--teacher FOLDER] -o runs/english/pack
 
 DATA holds corpus/*.txt and, where they are there, yelp/, multi30k/ and wordnet/. No sentence of it is ever shipped.
+Captions are held out by picture, all other sentences one by one.
 The pack is small enough to carry to a machine without a network: the sentences, their tokenizer, and the teacher with
 its weights in 8 bits.
 """
@@ -62,6 +63,9 @@ def read_mixture(data: Path) -> Corpus:
         corpus.dev[name], corpus.test[name] = found[:DEV], found[DEV : DEV + TEST]
         if name not in UNSEEN:
             corpus.train.extend(found[DEV + TEST :])
+    for part, file in ((corpus.dev, "valid.tsv"), (corpus.test, "test.tsv")):
+        if "multi30k" in part:  # five captions describe a picture: those of other pictures
+            part["multi30k"] = _captions(data, file, seen)[:DEV]
     if not corpus.train:
         raise FileNotFoundError(f"{data} holds no corpus: unpack it there, so that {data / 'corpus'} has .txt files")
     generator.shuffle(corpus.train)
@@ -145,6 +149,15 @@ def _sources(data: Path) -> Iterator[tuple[str, Iterable[str]]]:
             rows = [line.split("\t") for line in _lines(folder / "wordnet" / "glosses.tsv")[1:]]
             yield "wordnet_definitions", (row[5].strip() for row in rows)
             yield "wordnet_examples", (_joined(s.strip()) for row in rows for s in row[6].split("|||"))
+
+
+def _captions(data: Path, file: str, seen: set[str]) -> list[str]:
+    """Return a sentence of each picture of a held-out part, none of which has been seen."""
+    folder = next(f for f in (data / "multi30k", data / "bench" / "multi30k") if f.exists())
+    of_picture = {line.split("\t")[0]: line.split("\t")[1].strip() for line in _lines(folder / file)}
+    sentences = [s for s in of_picture.values() if len(s.split()) in WORDS and _key(s) not in seen]
+    random.Random(SEED).shuffle(sentences)
+    return sentences
 
 
 def _lines(path: Path) -> list[str]:

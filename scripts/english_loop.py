@@ -1,13 +1,16 @@
-"""The training loop of the English model: one for CPUs and GPUs, resumable to the bit, with nothing on the host.
+"""The training loop of the English model, one for CPUs and GPUs.
 
-The corpus lies on the device as one row of token ids, so that a batch is a gather. All noise of a step comes from the
-seed and the step's number, so that a checkpoint needs no random state.
+The token ids of the corpus lie on the device as one row, so that a batch is a gather. All noise of a step comes from
+the seed and the step's number, so that a checkpoint needs no random state: on a CPU and with a budget of steps, a run
+that was killed and resumed has the weights of an uninterrupted one, bit for bit. With a budget of minutes the learning
+rate follows the time spent.
 """
 
 # B sentences, T tokens, E dimensions of the teacher
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import json
 import math
@@ -33,6 +36,7 @@ from textvae.precision import has_bf16
 
 CHECK_EVERY = 200  # steps between two looks at whether the loss is finite, each of which makes a GPU wait
 LAST_LEARNING_RATE = 0.02  # share of the peak
+MUON_WIDTH = 32  # least width of a matrix that Muon trains
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +159,7 @@ class Tokens:
     ):
         flat = rows if isinstance(rows, dict) else flatten(rows)
         self.lengths = flat["lengths"]
+        self.digest = hashlib.sha256(flat["ids"].tobytes() + self.lengths.tobytes()).hexdigest()
         self.flat = torch.from_numpy(flat["ids"]).to(device)
         self.starts = torch.from_numpy(np.concatenate([[0], self.lengths.cumsum()[:-1]])).to(device)
         self.counts = torch.from_numpy(self.lengths).to(device)
@@ -225,9 +230,11 @@ class Loop:
             if self.step % CHECK_EVERY == 0:
                 self.check_finite()
             if self.seconds - saved > save_every:
+                self.check_finite()
                 self.save()
                 saved = self.seconds
             if self.seconds - reported > every:
+                self.check_finite()
                 paused = self._clock()
                 report(self)
                 began -= self._clock() - paused  # what is measured on the way is no training time
@@ -315,7 +322,7 @@ class Loop:
         for i, optimizer in enumerate(self.optimizers):
             for number, state in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{i}.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
-        counts = {"step": self.step, "tokens": self.tokens_seen, "seconds": self.seconds}
+        counts = {"step": self.step, "tokens": self.tokens_seen, "seconds": self.seconds, "corpus": self.tokens.digest}
         with atomic_folder(self.folder / "checkpoint", "state.json") as staged:
             save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, staged / "state.safetensors")
             (staged / "state.json").write_text(json.dumps(counts | {"recipe": dataclasses.asdict(self.recipe)}))
@@ -329,6 +336,8 @@ class Loop:
         counts = json.loads((folder / "state.json").read_text())
         if Recipe(**counts["recipe"]) != self.recipe:
             raise ValueError(f"{folder} is of another recipe: give that one, or another folder")
+        if counts.get("corpus", self.tokens.digest) != self.tokens.digest:
+            raise ValueError(f"{folder} was trained on other sentences: give those, or another folder")
         tensors = load_file(folder / "state.safetensors", device=str(self.tokens.flat.device))
         with torch.no_grad():
             for name, value in self.model.named_parameters():
@@ -347,7 +356,9 @@ class Loop:
 def _optimizers(recipe: Recipe, model: TextVAEModel) -> list[torch.optim.Optimizer]:
     """Return AdamW, or Muon for the matrices between layers and AdamW for all else; each group has its share of lr."""
     named = dict(model.named_parameters())
-    inner = {n for n, p in named.items() if recipe.muon and p.ndim == 2 and min(p.shape) >= 32 and "embed" not in n}
+    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
+    wide = {n for n, p in named.items() if p.ndim == 2 and min(p.shape) >= MUON_WIDTH and id(p) not in embeddings}
+    inner = wide if recipe.muon else set()
     decayed = [p for n, p in named.items() if n not in inner and p.ndim >= 2]
     others = [p for n, p in named.items() if n not in inner and p.ndim < 2]
     groups = [
@@ -360,6 +371,11 @@ def _optimizers(recipe: Recipe, model: TextVAEModel) -> list[torch.optim.Optimiz
     if inner:
         matrices = [{"params": [named[n] for n in sorted(inner)], "scale": 1.0}]
         optimizers.append(
-            torch.optim.Muon(matrices, lr=recipe.learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+            torch.optim.Muon(
+                matrices,
+                lr=recipe.learning_rate,
+                weight_decay=recipe.weight_decay,
+                adjust_lr_fn="match_rms_adamw",  # so that one learning rate serves both
+            )
         )
     return optimizers

@@ -52,6 +52,8 @@ class Written:
         values |= {"bleu_drawn": bleu(self.drawn, self.sources), "bleu_alone": bleu(self.alone, self.sources)}
         for least, most in LENGTHS:
             chosen = [i for i, s in enumerate(self.sources) if least <= len(s.split()) <= most]
+            if not chosen:
+                continue
             back, sources = [self.back[i] for i in chosen], [self.sources[i] for i in chosen]
             values[f"bleu_{least}_{most}"], values[f"exact_{least}_{most}"] = bleu(back, sources), exact(back, sources)
         if embed is not None:
@@ -114,9 +116,10 @@ def sts(embed: Embed, path: Path) -> float:
 
 
 class Naturalness:
-    """How natural texts read beside real ones: SLOR under a causal LM (Kann et al. 2018), whose own scale is no use.
+    """How natural texts read beside real ones, by their SLOR under a causal LM (Kann et al. 2018).
 
-    SLOR is (log p_LM - log p_unigram) / tokens, in float32, the end of the text counted as a token.
+    SLOR is (log p_LM - log p_unigram) / tokens, in float32, the end of the text counted as a token. Scores are
+    compared with those of real texts.
 
     Args:
         lm: Folder or hub id of the LM.

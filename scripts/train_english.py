@@ -40,11 +40,12 @@ from safetensors.numpy import load_file, save_file
 
 from textvae import TextVAEConfig
 from textvae.artifacts import atomic_folder, atomic_path
-from textvae.distillation import TeacherCache, leading_directions
+from textvae.distillation import BLOCK, TeacherCache, leading_directions
 from textvae.modeling import TextVAEModel
 from textvae.text_vae import TextVAE
 from textvae.tokenization import to_texts, wrap
 
+SWITCHES = {"true": True, "false": False}
 DEV_OF_EACH = 40  # sentences of each source that are written back
 PRIOR_TEXTS = 10_000
 PIECE = 15_000_000  # bytes
@@ -96,10 +97,11 @@ def main() -> None:
                 break
         embeddings = teacher.known(train)
         say(f"{len(embeddings):,} of {len(train):,} sentences have an embedding of the teacher")
-    if recipe.distillation == 0 or recipe.slot_dim == 0:
+    if recipe.distillation == 0 and recipe.from_teacher == 0:
         embeddings = None
-    if embeddings is not None and embeddings.shape[1] > recipe.latent_dim:
-        embeddings = (embeddings @ leading_directions(embeddings, recipe.latent_dim)).astype(np.float16)
+    if embeddings is not None and embeddings.shape[1] > recipe.latent_dim:  # by the first block, which is always there
+        directions = leading_directions(embeddings[:BLOCK], recipe.latent_dim)
+        embeddings = (embeddings @ directions).astype(np.float16)
     torch.manual_seed(recipe.seed)
     model = TextVAEModel(config).to(device)
     if device.type == "cpu":
@@ -167,13 +169,16 @@ def read_recipe(given: Sequence[str], base: Recipe) -> Recipe:
         if name not in known:
             raise SystemExit(f"unknown option of the recipe {name!r}: it has {', '.join(known)}")
         default = known[name]
-        changed[name] = value == "true" if isinstance(default, bool) else type(default)(value)
+        try:
+            changed[name] = SWITCHES[value] if isinstance(default, bool) else type(default)(value)
+        except (KeyError, ValueError):
+            raise SystemExit(f"{name} must be like {str(default).lower()}, got {value!r}") from None
     return dataclasses.replace(base, **changed)
 
 
 def token_rows(tokenizer: Any, texts: list[str], config: TextVAEConfig, folder: Path) -> dict[str, np.ndarray]:
     """Return the flattened token ids of the texts, computed at the first call."""
-    digest = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode())
+    digest = hashlib.sha256(f"{config.max_length}\n{tokenizer.backend_tokenizer.to_str()}".encode())
     for text in texts:
         digest.update(text.encode() + b"\n")
     path = folder / f"tokens-{digest.hexdigest()[:16]}.safetensors"

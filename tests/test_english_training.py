@@ -68,20 +68,23 @@ def test_killed_ten_times_and_resumed_it_ends_with_the_weights_of_an_uninterrupt
     assert sha256(whole / "state.safetensors") == sha256(broken / "state.safetensors")
 
 
-def test_a_checkpoint_of_another_recipe_is_refused(scripts, texts, tmp_path):
+def test_a_checkpoint_of_another_recipe_or_corpus_is_refused(scripts, texts, tmp_path):
     loop_in(scripts, tmp_path, texts)[0].save()
     with pytest.raises(ValueError, match="is of another recipe"):
         loop_in(scripts, tmp_path, texts, slot_dim=4)
+    with pytest.raises(ValueError, match="was trained on other sentences"):
+        loop_in(scripts, tmp_path, texts[:-1])
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(scripts, texts, tmp_path):
+@pytest.mark.parametrize(("every", "save_every"), [(1e9, 1e9), (1e9, 0.0), (0.0, 1e9)])
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(scripts, texts, tmp_path, every, save_every):
     loop, _ = loop_in(scripts, tmp_path, texts)
     loop.save()
     before = sha256(tmp_path / "checkpoint" / "state.safetensors")
     with torch.no_grad():
         loop.model.decoder.embedding.weight.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match="not finite at step"):
-        loop.run(lambda loop: None, every=1e9, save_every=1e9)
+        loop.run(lambda loop: pytest.fail("reported"), every=every, save_every=save_every)
     assert sha256(tmp_path / "checkpoint" / "state.safetensors") == before
 
 
@@ -98,11 +101,12 @@ def test_the_reported_model_has_the_averaged_weights_and_loads_as_a_run(scripts,
     assert not torch.equal(loop.averaged["decoder.gru.bias_hh_l0"], loop.model.decoder.gru.bias_hh_l0)
 
 
-def test_muon_trains_the_matrices_between_layers(scripts, texts, tmp_path):
-    loop, _ = loop_in(scripts, tmp_path, texts, muon=True)
+@pytest.mark.parametrize("decoder", ["gru", "transformer"])
+def test_muon_trains_the_matrices_between_layers(scripts, texts, tmp_path, decoder):
+    loop, _ = loop_in(scripts, tmp_path, texts, muon=True, decoder=decoder)
     named = {id(p): name for name, p in loop.model.named_parameters()}
     inner = {named[id(p)] for group in loop.optimizers[1].param_groups for p in group["params"]}
-    assert inner and not any("embed" in name for name in inner)
+    assert inner and not any(word in name for name in inner for word in ("embed", "wte", "wpe"))
     everything = [named[id(p)] for o in loop.optimizers for group in o.param_groups for p in group["params"]]
     assert sorted(everything) == sorted(named.values())
     loop.run(lambda loop: None, every=1e9, save_every=1e9)
@@ -135,9 +139,43 @@ def test_what_is_written_back_is_scored_against_the_sentences(scripts, texts, tm
     assert written.back == vae.reconstruct(texts)
     assert written.alone == vae.decode(vae.encode(texts))
     assert 0 < written.loss[0] < 20
+    scores = written.scores(lambda texts: np.array([[1.0, len(text) == 0] for text in texts]))
+    assert scores["bleu"] == measure.bleu(written.back, texts)
+    assert scores["cosine_alone"] == 1
+    assert "bleu_15_24" in scores
+    few = [i for i, text in enumerate(texts) if len(text.split()) < 15][:2]
+    short = measure.Written(*([part[i] for i in few] for part in [texts] * 4), loss=(1.0, 2.0))
+    assert short.scores()["exact"] == 1 and "bleu_15_24" not in short.scores()
 
 
 # The corpus
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["slots=3"], "unknown option"), (["tie=True"], "tie must be like false, got 'True'"), (["seed=x"], "like 0")],
+)
+def test_options_of_a_recipe_that_are_not_understood_are_refused(scripts, options, message):
+    train_english = scripts["train_english"]
+    base = scripts["english_loop"].Recipe()
+    assert train_english.read_recipe(["tie=true", "beta=0.5", "hidden_size=64"], base).hidden_size == 64
+    with pytest.raises(SystemExit, match=message):
+        train_english.read_recipe(options, base)
+
+
+def test_held_out_captions_are_of_other_pictures(scripts, tmp_path):
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "letters.txt").write_text("\n".join(f"A letter to {'z' * i}." for i in range(1, 600)))
+    (tmp_path / "multi30k").mkdir()
+    for part in ("train", "valid", "test"):
+        lines = [f"{i}\tThe {part} shows {'q' * (i + 1)} and {c}." for i in range(120) for c in "abcde"]
+        (tmp_path / "multi30k" / f"{part}.tsv").write_text("\n".join(lines))
+    corpus = scripts["english_corpus"].read_mixture(tmp_path)
+    captions = [text for text in corpus.train if text.startswith("The")]
+    assert captions and all("train" in text for text in captions)
+    assert len(corpus.dev["multi30k"]) == len(corpus.test["multi30k"]) == 120  # one of each picture
+    assert all("valid" in text for text in corpus.dev["multi30k"])
+    assert all("test" in text for text in corpus.test["multi30k"])
 
 
 def test_every_source_is_held_out_of_and_no_sentence_is_in_two_parts(scripts, tmp_path):

@@ -1,5 +1,6 @@
 """Models that split their latent into a meaning and wording slots."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,9 +10,10 @@ from torch.distributions import Normal, kl_divergence
 
 from textvae import TextVAE, TextVAEConfig, TextVAEModel, TrainConfig, train
 from textvae.artifacts import CorruptFileError
+from textvae.assembly import build_model
 from textvae.cross_entropy import IGNORED
 from textvae.latents import Latents
-from textvae.modeling.slots import ABSENT, GIVEN, OPEN, SplitLatents, open_at_random
+from textvae.modeling.slots import ABSENT, GIVEN, OPEN, SlotReader, SplitLatents, open_at_random
 from textvae.tokenization import train_tokenizer
 
 EPS = 1e-5
@@ -55,6 +57,41 @@ def test_eight_sentences_come_back_from_all_of_z_and_from_the_meaning_alone(over
     assert overfitted.reconstruct(sentences) == sentences
     assert overfitted.decode(reading.mean) == sentences
     assert overfitted.decode(overfitted.encode(sentences)) == sentences
+
+
+@pytest.mark.parametrize("decoder", ["gru", "transformer"])
+def test_a_decoder_that_always_has_slots_learns_to_read_them(decoder, sentences):
+    vae = TextVAE.from_texts(sentences, config(decoder))
+    torch.manual_seed(0)
+    rows = vae.read(sentences).ids
+    width = max(map(len, rows))
+    ids = torch.tensor([row + [2] * (width - len(row)) for row in rows])
+    optimizer = torch.optim.AdamW(vae.model.train().parameters(), 3e-3)
+    for _ in range(80):
+        output = vae.model(ids, (ids != 2).long(), beta=1e-3)
+        optimizer.zero_grad()
+        output.loss.backward()
+        optimizer.step()
+    vae.model.eval()
+    latents = vae.read(sentences).mean
+    swapped = Latents(latents.meaning, np.roll(latents.slots, 1, axis=0), np.roll(latents.states, 1, axis=0))
+    given, alone, others = (vae.nats(sentences, z).mean() for z in (latents, latents.meaning, swapped))
+    assert given < alone - 1 and given < others - 1
+
+
+@pytest.mark.parametrize(("stride", "first"), [(None, 0), (None, 5), (6.0, 0)])
+def test_each_decoder_position_reads_the_place_that_is_its_own(stride, first):
+    reader = SlotReader(config(slot_stride=stride), 8, 0)
+    reader.reset_parameters(0.1)
+    torch.nn.init.zeros_(reader.before.weight)
+    latents = SplitLatents(torch.zeros(1, 24), torch.zeros(1, 3, 16), torch.full((1, 3), GIVEN))
+    slots = reader.unpacked(latents)
+    slots = dataclasses.replace(slots, before=torch.eye(13)[None])  # what is read is then the weight of each place
+    read = reader.by_place(slots, 6, first)[0]
+    positions = torch.arange(first, first + 6)
+    expected = ((positions + 0.5) * 4 / (stride or 4) - 0.5).round()
+    assert (read[:, :12].argmax(-1) - expected).abs().max() <= (0 if stride is None else 1)
+    assert stride or (read.argmax(-1) < 12).all()
 
 
 def test_an_open_slot_is_filled_and_the_given_ones_stay(overfitted, sentences):
@@ -221,7 +258,8 @@ def test_shared_token_embeddings_are_one_tensor_also_when_they_are_loaded(decode
         ({"slot_dim": -1}, "slot_dim must not be negative"),
         ({"slot_tokens": 0}, "slot_tokens must be at least 1"),
         ({"slot_stride": 0}, "slot_stride be above 0"),
-        ({"tie_word_embeddings": True, "keep_encoder": True, "latent_dim": 128}, "one vocabulary and one width"),
+        ({"tie_word_embeddings": True, "keep_encoder": True, "latent_dim": 128}, "keep_encoder or tie_word_embeddings"),
+        ({"unit_mean": True, "batch_norm_gamma": 0.6}, "unit_mean or batch_norm_gamma"),
     ],
 )
 def test_impossible_configurations_are_refused(fields, message):
@@ -280,6 +318,12 @@ def test_interpolations_have_their_ends_from_all_of_z(overfitted, sentences):
 def test_centroids_get_the_length_of_a_mean_again(overfitted, sentences):
     means = overfitted.encode(sentences)
     assert overfitted.decode(0.1 * means) == overfitted.decode(means)
+
+
+def test_the_likelihood_of_a_text_does_not_depend_on_those_beside_it(overfitted, sentences):
+    short, long = sorted(sentences, key=len)[0], sorted(sentences, key=len)[-1]
+    alone = overfitted.log_likelihood([short], num_samples=4)[0]
+    assert overfitted.log_likelihood([short, long], num_samples=4)[0] == pytest.approx(alone, rel=2e-2)
 
 
 def test_the_bound_rises_towards_the_likelihood_with_more_samples(overfitted, sentences):
@@ -388,3 +432,5 @@ def test_a_kept_encoder_and_a_language_model_take_slots_whatever_their_tokenizer
     with_slots = vae.nats(sentences, reading.mean).mean()
     assert with_slots < vae.nats(sentences, reading.mean.meaning).mean() - 1  # they are read
     assert len(vae.reconstruct(sentences)) == len(vae.decode(vae.encode(sentences))) == 8
+    learnt = build_model(TrainConfig(size="tiny", encoder=str(encoder), slot_dim=8, max_length=32), sentences)
+    assert learnt.read(sentences).slots.mean.isfinite().all() and learnt.encode(sentences).shape == (8, 32)

@@ -15,6 +15,7 @@ from .text_vae import TextVAE, load_tokenizers
 from .tokenization import encoder_ids, load_tokenizer, train_tokenizer
 from .train_config import TrainConfig
 
+UNCUT = 1 << 20  # tokens
 STRIDE_TEXTS = 2000  # that tell how many tokens of one tokenizer stand for one of another
 ENCODER_LENGTH = 256  # tokens that a pretrained encoder reads, as sentence encoders are used to
 
@@ -94,8 +95,7 @@ def _slot_stride(
     if not config.slot_dim or encoder_tokenizer is None:
         return None
     some = texts[:STRIDE_TEXTS]
-    read = sum(map(len, encoder_ids(encoder_tokenizer, some, config.max_length)))
-    written = sum(map(len, encoder_ids(tokenizer, some, config.max_length)))
+    read, written = (sum(map(len, encoder_ids(each, some, UNCUT))) for each in (encoder_tokenizer, tokenizer))
     return round(config.slot_tokens * written / read, 2)
 
 

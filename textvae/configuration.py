@@ -159,7 +159,9 @@ class TextVAEConfig(PreTrainedConfig):
             )
         if self.tie_word_embeddings:
             shapes = [(half.vocab_size, half.hidden_size) for half in (self.encoder, self.decoder)]
-            if self.keep_encoder or shapes[0] != shapes[1]:
+            if self.keep_encoder:
+                raise ValueError("choose TextVAEConfig.keep_encoder or tie_word_embeddings, which would train it")
+            if shapes[0] != shapes[1]:
                 raise ValueError(
                     "TextVAEConfig.tie_word_embeddings needs one vocabulary and one width in both halves, "
                     f"got {shapes[0]} and {shapes[1]}"
@@ -169,8 +171,9 @@ class TextVAEConfig(PreTrainedConfig):
                 f"TextVAEConfig.latent_dim must be {self.encoder.hidden_size}, the width of the encoder that is kept, "
                 f"got {self.latent_dim}"
             )
-        if self.keep_encoder and self.batch_norm_gamma is not None:
-            raise ValueError("choose TextVAEConfig.keep_encoder or batch_norm_gamma, which would scale what is kept")
+        for name in ("keep_encoder", "unit_mean"):
+            if getattr(self, name) and self.batch_norm_gamma is not None:
+                raise ValueError(f"choose TextVAEConfig.{name} or batch_norm_gamma, which would scale mu again")
         of_encoder = "max_length" if self.encoder_max_length is None else "encoder_max_length"
         for name, half, field, room in (
             ("encoder", self.encoder, of_encoder, 0),

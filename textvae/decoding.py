@@ -100,7 +100,7 @@ def write(vae: TextVAE, latents: Array, options: Decoding, begun: Sequence[Seque
     max_length = options.max_length or vae.model.config.max_length
     candidates = options.candidates
     for start in range(0, len(latents), options.batch_size):
-        points = torch.tensor(latents[start : start + options.batch_size])
+        points = torch.tensor(vae.on_sphere(latents[start : start + options.batch_size]))
         if options.num_beams > 1:
             ids = vae.model.generate(
                 points, num_beams=options.num_beams, num_return_sequences=candidates, max_length=max_length

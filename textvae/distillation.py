@@ -57,8 +57,7 @@ class TeacherCache:
             block = list(texts[start : start + BLOCK])
             path = self._path(block)
             if not path.exists():
-                with atomic_path(path) as staged, open(staged, "wb") as file:
-                    np.save(file, self._compute(block), allow_pickle=False)
+                self._write(path, self._compute(block))
             yield np.load(path, allow_pickle=False)
 
     def known(self, texts: Sequence[str]) -> NDArray[np.float16]:
@@ -75,6 +74,15 @@ class TeacherCache:
     def dim(self) -> int:
         """E, the width of the teacher's embeddings."""
         return int(self.encoder.get_embedding_dimension())
+
+    @staticmethod
+    def _write(path: Path, embeddings: NDArray[np.float16]) -> None:
+        try:
+            with atomic_path(path) as staged, open(staged, "wb") as file:
+                np.save(file, embeddings, allow_pickle=False)
+        except FileNotFoundError:  # another process wrote the same block at the same time
+            if not path.exists():
+                raise
 
     def _compute(self, texts: list[str]) -> NDArray[np.float16]:
         with autocast(self.device):

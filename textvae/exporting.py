@@ -75,6 +75,11 @@ def _check_exportable(vae: TextVAE) -> None:
             f"this model adds what learnt queries read to its encoder's embedding, {NO_MODULE}: "
             "train one with --residual 0, or encode with textvae"
         )
+    if config.unit_mean:
+        raise ValueError(
+            f"this model scales its vectors to one length after its last layer, {NO_MODULE}: "
+            "train one without --teacher, or encode with textvae"
+        )
     if vae.encoder_tokenizer is vae.tokenizer or (config.pooling == "attention" and not config.keep_encoder):
         raise ValueError(
             f"this model's encoder was trained from scratch and pools by attention, {NO_MODULE}: "

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from safetensors import SafetensorError
+from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from . import geometry
@@ -284,7 +285,7 @@ class TextVAE:
             batch_size=batch_size,
         )
         begun = None if prefixes is None else gate_texts(prefixes)
-        return decode(self, self._on_sphere(self._latents(latents)), options, begun, seed)
+        return decode(self, self.on_sphere(self._latents(latents)), options, begun, seed)
 
     def reconstruct(self, texts: Sequence[str], /, *, refinements: int = 0, batch_size: int = 256) -> list[str]:
         """Write each text back from its posterior mean, refined as in `decode`."""
@@ -359,8 +360,8 @@ class TextVAE:
             n: Number of texts.
             spread: Width of the draw: 0 stays at the mean, 1 adds half the prior's standard deviation to the
                 posterior's own.
-            wording: Share of the wording slots that stay as they are, others in each text; the rest is open. 1 is near
-                a copy, 0 keeps the meaning alone. By default 0.5; not for a model without slots.
+            wording: Share of the wording slots that are kept, drawn anew for each text; the others are opened. 1 is
+                near a copy, 0 keeps the meaning alone. By default 0.5; not for a model without slots.
             temperature: Sampling temperature of the decoder.
             seed: Seed of the draw.
         """
@@ -404,7 +405,10 @@ class TextVAE:
         return self.decode(geometry.barycentre(self.encode(gate_texts(texts)), weights)[None])[0]
 
     def traverse(self, text: str, dim: int, values: Sequence[float]) -> list[str]:
-        """Write the text with one latent dimension set to each of the values, the others kept."""
+        """Write the text with one latent dimension set to each of the values.
+
+        The others are kept, but for the scaling of a model with `unit_mean`.
+        """
         require(0 <= dim < self.dim, f"dim must be in 0..{self.dim - 1}, got {dim}")
         latents = np.repeat(self.encode([text]), len(values), 0)
         latents[:, dim] = np.asarray(values, np.float32)
@@ -470,6 +474,7 @@ class TextVAE:
         reading = self.read(texts)
         posterior, rows = reading.flat(), reading.ids
         prior = DiagonalGaussian.standard(posterior.dim)
+        own = (self.dim + (reading.states == GIVEN).sum(1) * self.model.config.slot_dim).tolist()  # numbers of each z
         seeds = torch.randint(2**62, (len(rows),), generator=torch.Generator().manual_seed(seed)).tolist()
         result = torch.empty(len(rows))
         with autocast(self.device):
@@ -477,7 +482,10 @@ class TextVAE:
                 likely = posterior[chosen]
                 # A text's samples are its own, whatever texts are beside it in the batch.
                 sources = [torch.Generator().manual_seed(seeds[i]) for i in chosen]
-                noise = [torch.randn(num_samples, posterior.dim, generator=source) for source in sources]
+                noise = [
+                    F.pad(torch.randn(num_samples, own[i], generator=source), (0, posterior.dim - own[i]))
+                    for i, source in zip(chosen, sources, strict=True)
+                ]
                 latents_KBD = likely.mean + likely.std * torch.stack(noise, 1)
                 packed_KBP = torch.cat([latents_KBD, reading.states[chosen].expand(num_samples, -1, -1)], -1)
                 ids, mask = pad([rows[i] for i in chosen], self.model.config.pad_token_id)
@@ -549,8 +557,11 @@ class TextVAE:
             raise ValueError("latents hold a NaN or an infinity: nothing can be decoded from it")
         return points
 
-    def _on_sphere(self, points: Array) -> Array:
-        """Give meanings the length of a mean again, which sums and centroids lose, where only directions matter."""
+    def on_sphere(self, points: Array) -> Array:
+        """Scale meanings, the first D numbers of each row, to the length that means have in a model with `unit_mean`.
+
+        Sums and centroids lose that length. In other models the points stay as they are.
+        """
         if not self.model.config.unit_mean:
             return points
         points = points.copy()

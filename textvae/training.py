@@ -406,16 +406,21 @@ class TextVAETrainer(Trainer):
 
 def _teacher(config: TrainConfig, output: Path) -> TeacherCache | None:
     """Return the teacher's embeddings of a run, if it has a teacher."""
-    if config.teacher is None or not config.distillation:
+    if config.teacher is None or not (config.distillation or config.from_teacher):
         return None
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return TeacherCache(output / CHECKPOINTS / TEACHER, config.teacher, device)
+    teacher = TeacherCache(output / CHECKPOINTS / TEACHER, config.teacher, device)
+    if config.latent_dim is not None and config.latent_dim > teacher.dim:
+        raise ValueError(
+            f"--latent-dim must be at most {teacher.dim}, the width of the teacher, got {config.latent_dim}"
+        )
+    return teacher
 
 
 def _projected(embeddings: np.ndarray, dim: int) -> np.ndarray:
     """Return embeddings of `dim` numbers that keep the most of the teacher's similarities."""
-    if embeddings.shape[1] < dim:
-        raise ValueError(f"--latent-dim must be at most {embeddings.shape[1]}, the width of the teacher, got {dim}")
+    if embeddings.shape[1] < dim:  # of a model that training starts from
+        raise ValueError(f"the teacher's embeddings have {embeddings.shape[1]} numbers, the model needs at least {dim}")
     return embeddings if embeddings.shape[1] == dim else embeddings @ leading_directions(embeddings, dim)
 
 

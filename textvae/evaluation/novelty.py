@@ -45,7 +45,8 @@ def novelty(vae: TextVAE, texts: Sequence[str], *, num_samples: int = 16, seed: 
 
     Args:
         vae: The model.
-        texts: N texts; none give empty arrays.
+        texts: N texts; none give empty arrays. Of a model with wording slots the likelihood is that of its decoder
+            given the meaning alone.
         num_samples: K, the importance samples of each likelihood; more of them lower the nats towards the true ones.
         seed: Seed of the noise, which is the same for every text, so that it does not blur the comparison.
     """

@@ -40,7 +40,8 @@ class LatentEncoder(nn.Module):
         self.residual = config.residual
         self.slots = SlotEncoder(config) if config.slot_dim else None
         # the last states have the meaning; which words had it, and where, the first ones say
-        self.reads_first = self.residual > 0 or (config.slot_dim > 0 and not self.kept)
+        learns = config.slot_dim > 0 and config.pooling == "attention" and not self.kept
+        self.reads_first = self.residual > 0 or learns
         if config.pooling == "attention" or self.residual:
             read = 2 * hidden if self.reads_first else hidden
             self.pooling: nn.Module = AttentionPooling(read, config.pooling_queries, config.pooling_width)

@@ -62,7 +62,7 @@ def open_at_random(states_BS: Tensor, whole: float, most: float, generator: torc
 
 
 class SlotEncoder(nn.Module):
-    """Map each stretch of P encoder tokens, the first token of the text (BOS) left out, to the posterior of a slot."""
+    """Map each stretch of P encoder tokens to the posterior of a slot; the first token, a BOS or CLS, is left out."""
 
     def __init__(self, config: TextVAEConfig):
         super().__init__()
@@ -143,7 +143,7 @@ class SlotReader(nn.Module):
         )
 
     def by_place(self, slots: UnpackedSlots, tokens: int, first: int) -> Tensor:
-        """Return what the decoder positions first .. first + tokens - 1 read there, float32, shape (B, T, H)."""
+        """Return what the decoder positions first .. first + tokens - 1 read there, shape (B, T, H)."""
         score_TX = -self.slope_before.abs() * self._distance(slots, tokens, first)
         score_TX = torch.cat([score_TX, self.nothing_score.expand(tokens, 1)], 1)
         weights_BTX = score_TX.masked_fill(slots.missing.unsqueeze(1), NEVER).softmax(-1)

@@ -158,7 +158,7 @@ class TextVAEModel(PreTrainedModel):
             groups: Group of each text, shape (B,): its fellows are no wrong views.
             teacher: Embeddings of the texts by another encoder, shape (B, D), NaN in rows where unknown.
             beta: Weight of the KL.
-            free_bits: Floor of the KL of each dimension, in nats; of the slots it is one of each slot's dimension.
+            free_bits: Floor of the KL of each dimension, in nats; for slots, of the mean over the batch's given slots.
             mmd: Weight of the squared MMD between the latents and as many draws from N(0, I) (Zhao et al. 2019, eq. 6).
             bow: Weight of the nats of the words predicted from z alone, for a model with `bag_of_words`.
             contrastive: Weight of the nats it takes to tell each text's other view from those of the batch.
@@ -195,7 +195,7 @@ class TextVAEModel(PreTrainedModel):
             there_BS1 = (states_BS == GIVEN).unsqueeze(-1)  # the others cost nothing, but count in no mean either
             kl_BSW = slots.kl()
             kl_B = kl_B + kl_BSW.sum((1, 2))
-            mean_W = kl_BSW.sum((0, 1)) / there_BS1.sum()
+            mean_W = kl_BSW.sum((0, 1)) / there_BS1.sum().clamp(min=1)
             loss = loss + beta * mean_W.clamp(min=free_bits).sum() * there_BS1.sum() / len(labels)
         if distillation > 0:
             if teacher is None:
