@@ -50,6 +50,7 @@ class Written:
         values = {"loss": self.loss[0], "loss_alone": self.loss[1]}
         values |= {"bleu": bleu(self.back, self.sources), "exact": exact(self.back, self.sources)}
         values |= {"bleu_drawn": bleu(self.drawn, self.sources), "bleu_alone": bleu(self.alone, self.sources)}
+        values |= {"repeating_alone": repeating(self.alone), "repeating_real": repeating(self.sources)}
         for least, most in LENGTHS:
             chosen = [i for i, s in enumerate(self.sources) if least <= len(s.split()) <= most]
             if not chosen:
@@ -157,6 +158,20 @@ class Naturalness:
 def bleu(written: Sequence[str], sources: Sequence[str]) -> float:
     """Return the corpus BLEU of sacrebleu."""
     return sacrebleu.corpus_bleu(list(written), [list(sources)]).score
+
+
+def repeating(texts: Sequence[str]) -> float:
+    """Return the share of texts in which a word follows itself or a pair of words comes twice.
+
+    A language model finds loops likely, so its scores do not show them.
+    """
+
+    def repeats(text: str) -> bool:
+        words = text.lower().split()
+        pairs = list(zip(words, words[1:], strict=False))
+        return len(set(pairs)) < len(pairs) or any(a == b for a, b in pairs)
+
+    return sum(map(repeats, texts)) / max(1, len(texts))
 
 
 def exact(written: Sequence[str], sources: Sequence[str]) -> float:

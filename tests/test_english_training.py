@@ -129,6 +129,7 @@ def test_what_is_written_back_is_scored_against_the_sentences(scripts, texts, tm
         monkeypatch.setattr(sys.modules[module], "has_bf16", lambda device: False)
     assert measure.bleu(texts, texts) == pytest.approx(100)
     assert measure.exact(["a", "b"], ["a", "c"]) == 0.5
+    assert measure.repeating(["it was was cold", "the cat and the cat", "one of the many", "a b a", ""]) == 2 / 5
     loop, tokenizer = loop_in(scripts, tmp_path, texts)
     model = loop.averaged_model()
     texts = [text for text in texts if len(tokenizer(text)["input_ids"]) < 60][:20]
