@@ -84,7 +84,8 @@ def recipe() -> str:
     columns = {
         "loss": ("loss", "{:.2f}"), "bleu": ("BLEU", "{:.1f}"), "bleu_drawn": ("BLEU of draws", "{:.1f}"),
         "exact": ("exact", "{:.1%}"), "loss_alone": ("loss from m", "{:.2f}"),
-        "cosine_alone": ("cosine from m", "{:.2f}"), "repeating_alone": ("repeating", "{:.0%}"), "valid": ("valid", "{:.0%}"), "natural": ("natural", "{:.0%}"),
+        "cosine_alone": ("cosine from m", "{:.2f}"), "repeating_alone": ("repeating", "{:.0%}"),
+        "valid": ("valid", "{:.0%}"), "natural": ("natural", "{:.0%}"),
         "sts_dev": ("STS-B dev", "{:.1f}"),
     }  # fmt: skip
     values = _rows("recipe")
