@@ -106,7 +106,8 @@ def recipe() -> str:
     if "recipe.tokens_per_second" in values:
         rate, share = values["recipe.tokens_per_second"], values["recipe.peak_fraction"]
         tables.append(
-            f"A core trains {rate:,} tokens/s, {share:.2f} times what its fp32 matrix products would allow.\n"
+            f"One core trains on {rate:,} tokens/s; its matrix products, in bf16 there, come to {share:.2f} times the\n"
+            "core's measured fp32 peak.\n"
         )
     return "\n".join(tables)
 

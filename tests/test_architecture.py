@@ -20,7 +20,17 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "textvae"
 INDEX = {"filters", "items", "metrics", "vectors", "model_source", "staging", "building", "index_folder", "locks"}
 LAYERS = [
-    {"gaussian", "cross_entropy", "objective", "schedules", "geometry", "noise", "precision", "wording"},
+    {
+        "gaussian",
+        "cross_entropy",
+        "objective",
+        "schedules",
+        "geometry",
+        "noise",
+        "precision",
+        "wording",
+        "length_batches",
+    },
     {
         "configuration",
         "train_config",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +26,7 @@ from .gate import gate_texts
 from .gaussian import DiagonalGaussian
 from .geometry import Array, Method
 from .latents import Latents, Reading
+from .length_batches import ORDINARY_LENGTH, by_length, few_sizes
 from .modeling import TextVAEModel
 from .modeling.encoder import Posterior
 from .modeling.slots import ABSENT, GIVEN
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from .attributes import Attribute
 
 ENCODER_TOKENIZER, PRIOR = "encoder_tokenizer", "prior.safetensors"
-ORDINARY_LENGTH = 16  # tokens of a sentence, for which batch_size counts
 SAMPLE_GUIDANCE = 0.8  # what each weight gains and costs: results/prior.json
 MOST_COMPONENTS, TEXTS_PER_DIMENSION = 20, 8  # of the fitted prior; what more Gaussians gain: results/prior.json
 VARY_WORDING = 0.5
@@ -208,9 +208,9 @@ class TextVAE:
         of_slots = torch.zeros(2, N, S, config.slot_dim)  # mean and log_std
         states = torch.full((N, S), ABSENT)
         with autocast(self.device):  # around all batches: it rounds the weights once
-            for chosen in _by_length(rows, batch_size):
+            for chosen in by_length(rows, batch_size):
                 longest = len(rows[chosen[-1]])
-                filled = _few_sizes(len(chosen), batch_size * ORDINARY_LENGTH // longest)
+                filled = few_sizes(len(chosen), batch_size * ORDINARY_LENGTH // longest)
                 ids, mask = pad([rows[i] for i in chosen + chosen[-1:] * (filled - len(chosen))], self.encoder_pad_id)
                 whole = len(rows[chosen[0]]) == longest
                 batch = ids.to(self.device), None if whole else mask.to(self.device)
@@ -478,7 +478,7 @@ class TextVAE:
         seeds = torch.randint(2**62, (len(rows),), generator=torch.Generator().manual_seed(seed)).tolist()
         result = torch.empty(len(rows))
         with autocast(self.device):
-            for chosen in _by_length(rows, max(1, batch_size // num_samples)):
+            for chosen in by_length(rows, max(1, batch_size // num_samples)):
                 likely = posterior[chosen]
                 # A text's samples are its own, whatever texts are beside it in the batch.
                 sources = [torch.Generator().manual_seed(seeds[i]) for i in chosen]
@@ -512,7 +512,7 @@ class TextVAE:
         require(len(rows) == len(points), f"{len(rows)} texts need as many latents, got {len(points)}")
         result = torch.empty(len(rows))
         with autocast(self.device):
-            for chosen in _by_length(rows, batch_size):
+            for chosen in by_length(rows, batch_size):
                 ids, mask = pad([rows[i] for i in chosen], self.model.config.pad_token_id)
                 labels = ids.masked_fill(mask == 0, IGNORED).to(self.device)
                 result[chosen] = self.model.nats(points[chosen].to(self.device), labels).cpu()
@@ -570,32 +570,7 @@ class TextVAE:
         return points
 
 
-def _by_length(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
-    """Yield batches of nearly one length, of at most `batch_size` ordinary texts' tokens, padded ones included.
-
-    A batch that is half full ends where the length changes, so that most batches have no padding at all.
-    """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    budget = batch_size * ORDINARY_LENGTH
-    chosen: list[int] = []
-    for i in sorted(range(len(rows)), key=lambda i: len(rows[i])):
-        length = len(rows[i])
-        longer = chosen and length > len(rows[chosen[0]]) and 2 * len(chosen) * length > budget
-        if longer or (chosen and (len(chosen) + 1) * length > budget):
-            yield chosen
-            chosen = []
-        chosen.append(i)
-    if chosen:
-        yield chosen
-
-
 def load_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:
     """Return the decoder's tokenizer of a run folder, and the encoder's if it has one of its own."""
     second = folder / ENCODER_TOKENIZER
     return load_tokenizer(folder), load_tokenizer(second) if second.exists() else None
-
-
-def _few_sizes(count: int, most: int) -> int:
-    """Return the next power of two, `most` at most: on a CPU, kernels are compiled and kept for every size there is."""
-    return max(count, min(1 << (count - 1).bit_length(), most))
