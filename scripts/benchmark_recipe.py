@@ -55,6 +55,13 @@ SEARCH = {
     "warm_small_batches": WARM,
     "from_teacher": (*WARM, "from_teacher=0.5"),
     "wide_gru": (*WARM, "gru_hidden_size=768"),
+    "slots_of_2": (*WARM, "slot_tokens=2", "slot_dim=16"),
+    "slots_of_8": (*WARM, "slot_tokens=8", "slot_dim=64"),
+    "mostly_open": (*WARM, "open_all=0.75"),
+    "muon": (*WARM, "muon=true"),
+    "transformer": (*WARM, "decoder=transformer", "num_layers=3"),
+    "distilled_more": (*WARM, "distillation=60"),
+    "vocabulary_16384": (*WARM, "vocab_size=16384"),
 }
 CHOSEN = SEARCH["warm_small_batches"]
 COMPARED = {
