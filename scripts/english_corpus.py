@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from textvae.artifacts import atomic_folder
-from textvae.tokenization import load_tokenizer, train_tokenizer
+from textvae.storage.folders import atomic_folder
+from textvae.text.tokenizers import load_tokenizer, train_tokenizer
 
 SEED = 0
 DEV, TEST = 200, 200  # sentences of each source that choose a recipe, and that measure the result

@@ -25,14 +25,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from textvae import TextVAEConfig
-from textvae.artifacts import atomic_folder, check_manifest, recover_folder
-from textvae.batches import TokenBudgetSampler
-from textvae.configuration import Preset, decoder_config, transformer_encoder
-from textvae.cross_entropy import IGNORED
-from textvae.modeling import TextVAEModel
-from textvae.noise import drop_tokens, mask_tokens
-from textvae.precision import has_bf16
+from textvae.modeling import TextVAEConfig, TextVAEModel
+from textvae.modeling.config import Preset, decoder_config, transformer_encoder
+from textvae.modeling.likelihood import IGNORED
+from textvae.modeling.precision import has_bf16
+from textvae.storage.folders import atomic_folder, check_manifest, recover_folder
+from textvae.text.batching import TokenBudgetSampler
+from textvae.training.noise import drop_tokens, mask_tokens
 
 CHECK_EVERY = 200  # steps between two looks at whether the loss is finite, each of which makes a GPU wait
 LAST_LEARNING_RATE = 0.02  # share of the peak

@@ -15,11 +15,11 @@ from english_loop import Tokens
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from textvae.evaluation.language_model import OutsideLM
+from textvae.evaluation.fluency import OutsideLM
 from textvae.modeling import TextVAEModel
+from textvae.modeling.precision import has_bf16
 from textvae.modeling.slots import SplitLatents
-from textvae.precision import has_bf16
-from textvae.tokenization import to_texts
+from textvae.text.tokenizers import to_texts
 
 LENGTHS = ((1, 8), (9, 14), (15, 24))  # words
 BATCH = 128

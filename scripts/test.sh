@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Install what the tests need into .venv, then run lint, types and tests. Everything beyond, such as -m slow, goes to pytest.
+# Install what the tests need into .venv, then run lint, types, import contracts and tests. Everything beyond, such as -m slow, goes to pytest.
 . "$(dirname "$0")/install.sh" dev
 ruff check .
 ruff format --check .
 mypy
+lint-imports
 if [ $# -eq 0 ]; then set -- -m "not slow"; fi
 python -m pytest "$@"

@@ -38,12 +38,12 @@ from english_loop import Budget, Loop, Recipe, Tokens, flatten
 from english_measure import means, sts, write_back
 from safetensors.numpy import load_file, save_file
 
-from textvae import TextVAEConfig
-from textvae.artifacts import atomic_folder, atomic_path
-from textvae.distillation import BLOCK, TeacherCache, leading_directions
-from textvae.modeling import TextVAEModel
-from textvae.text_vae import TextVAE
-from textvae.tokenization import to_texts, wrap
+from textvae.latent.vae import TextVAE
+from textvae.modeling import TextVAEConfig, TextVAEModel
+from textvae.storage.atomic import atomic_path
+from textvae.storage.folders import atomic_folder
+from textvae.text.tokenizers import to_texts, wrap
+from textvae.training.distillation import BLOCK, TeacherCache, leading_directions
 
 SWITCHES = {"true": True, "false": False}
 DEV_OF_EACH = 40  # sentences of each source that are written back

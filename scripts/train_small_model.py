@@ -20,9 +20,13 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
+from textvae import TextVAE, TrainConfig, evaluate, train
+from textvae.evaluation import EvalReport
+from textvae.text.corpus import read_corpus
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
 from results import ROOT, machine, row, write_results
-from textvae import EvalReport, TextVAE, TrainConfig, evaluate, train
-from textvae.data import read_corpus
 
 FOLDER = ROOT / "data" / "models" / "small"
 CONFIG = TrainConfig(
@@ -151,6 +155,10 @@ sentences from any point of that space. Lower case only; it lowers what it reads
 
 ```python
 from textvae import TextVAE
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+from results import ROOT, machine, row, write_results
 
 vae = TextVAE.from_pretrained("data/models/small")
 vae.reconstruct(["the waiter was friendly."])

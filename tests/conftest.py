@@ -58,7 +58,8 @@ def sentences() -> list[str]:
 @pytest.fixture(scope="session")
 def small_vae(sentences):
     """An untrained model: shapes, seeds and errors do not need a trained one. Tests leave it as it is."""
-    from textvae import TextVAE, TextVAEConfig
+    from textvae import TextVAE
+    from textvae.modeling import TextVAEConfig
 
     return TextVAE.from_texts(sentences, TextVAEConfig.preset("tiny", vocab_size=320, max_length=24))
 
@@ -66,7 +67,8 @@ def small_vae(sentences):
 @pytest.fixture(scope="session")
 def other_vae(sentences):
     """The same architecture with other weights."""
-    from textvae import TextVAE, TextVAEConfig
+    from textvae import TextVAE
+    from textvae.modeling import TextVAEConfig
 
     config = TextVAEConfig.preset("tiny", vocab_size=320, max_length=24)
     return TextVAE.from_texts(sentences, config, seed=1)

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import torch
 
-from textvae.gaussian import DiagonalGaussian
+from textvae.modeling.gaussian import DiagonalGaussian
 
 DIM = 16
 TEXTS = [f"sentence number {n}" for n in range(60)]

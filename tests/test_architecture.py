@@ -1,4 +1,4 @@
-"""The shape of the project: layers, doors, the public names, and what importing costs."""
+"""The shape of the project: doors, the public names, and what importing costs; `lint-imports` holds the layers."""
 
 import ast
 import json
@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from graphlib import TopologicalSorter
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,102 +17,38 @@ from textvae import TextVAE
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "textvae"
-INDEX = {"filters", "items", "metrics", "vectors", "model_source", "staging", "building", "index_folder", "locks"}
-LAYERS = [
-    {
-        "gaussian",
-        "cross_entropy",
-        "objective",
-        "schedules",
-        "geometry",
-        "noise",
-        "precision",
-        "wording",
-        "length_batches",
-    },
-    {
-        "configuration",
-        "train_config",
-        "tokenization",
-        "token_rows",
-        "gate",
-        "data",
-        "artifacts",
-        "prior",
-        "probes",
-        "pseudo_labels",
-        "distillation",
-    },
-    {"modeling"},
-    {"latents", "text_vae", "decoding", "shifting", "index", "assembly"} | INDEX,
-    {
-        "training",
-        "batches",
-        "callbacks",
-        "evaluation",
-        "attributes",
-        "pictures",
-        "doctor",
-        "vectorizer",
-        "exporting",
-        "langchain",
-    },
-    {"cli", "__main__"},
-]
 # Which modules may import a library; TYPE_CHECKING imports count too: a type is a dependency of whoever reads it.
 DOORS = {
-    "tokenizers": {"tokenization"},
-    "datasets": {"data"},
-    "pyarrow": {"data", "token_rows"},
-    "faiss": {"vectors"},
-    "sqlite3": {"items"},
-    "transformers": {
-        "configuration",
-        "tokenization",
-        "modeling",
-        "text_vae",
-        "assembly",
-        "training",
-        "callbacks",
-        "evaluation",
-        "cli",
+    "tokenizers": {"text.tokenizers"},
+    "datasets": {"text.corpus"},
+    "pyarrow": {"text.corpus", "text.token_cache"},
+    "faiss": {"index.vectors"},
+    "sqlite3": {"index.item_store"},
+    "transformers": {"modeling", "text.tokenizers", "latent.vae", "training", "evaluation.fluency", "cli.options"},
+    "huggingface_hub": {"modeling.config"},
+    "safetensors": {
+        "latent.vae", "latent.latents", "latent.priors", "attributes.attribute",
+        "integrations.sentence_transformers", "cli.folders",
     },
-    "huggingface_hub": {"configuration"},
-    "safetensors": {"text_vae", "latents", "prior", "attributes", "exporting", "cli"},
-    "matplotlib": {"pictures"},
-    "peft": {"modeling"},
-    "sentence_transformers": {"pseudo_labels"},
-    "langchain_core": {"langchain"},
-    "umap": {"pictures"},
-    "pacmap": {"pictures"},
+    "matplotlib": {"evaluation.plots"},
+    "peft": {"modeling.decoders"},
+    "sentence_transformers": {"modeling.pretrained"},
+    "langchain_core": {"integrations.langchain"},
+    "umap": {"evaluation.plots"},
+    "pacmap": {"evaluation.plots"},
     "cyclopts": {"cli"},
-    "sacrebleu": {"evaluation"},
-    "scipy": {"probes", "attributes"},
-    "sklearn": {"evaluation", "prior", "probes", "vectorizer"},
-}
-PUBLIC = [
-    "Attribute",
-    "EvalReport",
-    "LatentIndex",
-    "TextVAE",
-    "TextVAEConfig",
-    "TextVAEModel",
-    "TextVAEVectorizer",
-    "TrainConfig",
-    "evaluate",
-    "train",
-]
-LONGEST_FILE, AIM = 600, 400
+    "sacrebleu": {"evaluation.text_scores"},
+    "scipy": {"attributes", "latent.information"},
+    "sklearn": {"attributes", "evaluation", "latent", "integrations.sklearn"},
+}  # fmt: skip
+PUBLIC = ["Attribute", "Decoding", "LatentIndex", "TextVAE", "TrainConfig", "evaluate", "shift", "train"]
+LONGEST_FILE = 600
 MAY_TAKE_ANY_KEYWORD = {"TextVAEModel.generate", "TextVAEConfig.preset"}
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 FILES = {file.relative_to(PACKAGE).as_posix(): file for file in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in FILES.items()}
-MODULES = {name: name.removesuffix(".py").split("/")[0] for name in FILES if name != "__init__.py"}
-
-
-def layer_of(module):
-    return next(level for level, names in enumerate(LAYERS) if module in names)
+MODULES = {name: name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in FILES}
 
 
 def imports(name, *, type_checking):
@@ -136,30 +71,6 @@ def imports(name, *, type_checking):
     return found
 
 
-def our_imports(name):
-    """Return the modules of ours that a file imports."""
-    parts = (dotted.split(".") for dotted in imports(name, type_checking=False) if dotted.startswith("textvae."))
-    return {path[1] for path in parts if path[1] in set(MODULES.values())}
-
-
-def test_every_module_has_a_layer_and_every_layer_has_its_modules():
-    assert set(MODULES.values()) == set().union(*LAYERS)
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_layers_import_down_only(name):
-    module = MODULES[name]
-    upwards = {other for other in our_imports(name) - {module} if layer_of(other) > layer_of(module)}
-    assert not upwards, f"{name} is in layer {layer_of(module)}"
-
-
-def test_there_is_no_circle():
-    graph = {module: set() for module in MODULES.values()}
-    for name, module in MODULES.items():
-        graph[module] |= our_imports(name) - {module}
-    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
-
-
 @pytest.mark.parametrize("library", DOORS)
 def test_a_library_has_one_door(library):
     users = {
@@ -167,7 +78,8 @@ def test_a_library_has_one_door(library):
         for name, module in MODULES.items()
         if any(dotted.split(".")[0] == library for dotted in imports(name, type_checking=True))
     }
-    assert users <= DOORS[library]
+    doors = DOORS[library]
+    assert not {user for user in users if not any(user == door or user.startswith(f"{door}.") for door in doors)}
 
 
 def test_no_other_library_is_used():
@@ -179,7 +91,7 @@ def test_no_other_library_is_used():
 @pytest.mark.parametrize("name", FILES)
 def test_no_file_is_long(name):
     lines = len(FILES[name].read_text(encoding="utf-8").splitlines())
-    assert lines <= LONGEST_FILE, f"the aim is {AIM} lines"
+    assert lines <= LONGEST_FILE
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -246,7 +158,9 @@ def test_importing_textvae_is_light_and_changes_nothing():
     assert loaded == []
 
 
-@pytest.mark.parametrize("module", ["train_config", "schedules", "artifacts", "data", "index", "pictures"])
+@pytest.mark.parametrize(
+    "module", ["training.config", "training.schedules", "storage.folders", "text.corpus", "index", "evaluation.plots"]
+)
 def test_modules_that_need_no_network_do_not_load_torch(module):
     loaded = python(
         f"import json, sys, textvae.{module}\n"
@@ -257,8 +171,9 @@ def test_modules_that_need_no_network_do_not_load_torch(module):
 
 
 def test_importing_everything_draws_no_random_number_and_adds_no_handler():
-    absent = set() if find_spec("langchain_core") else {"langchain"}
-    names = [f"textvae.{module}" for module in sorted(set(MODULES.values()) - {"cli", "__main__"} - absent)]
+    absent = set() if find_spec("langchain_core") else {"integrations.langchain"}
+    modules = {module for module in MODULES.values() if not module.startswith(("cli", "__"))} - absent
+    names = [f"textvae.{module}" for module in sorted(modules)]
     before, after = python(
         "import importlib, json, logging, torch, transformers, numpy as np\n"
         "def state():\n"
@@ -278,7 +193,7 @@ def test_the_version_is_told_once():
 
 
 def test_the_readme_prints_what_the_results_hold():
-    command = [sys.executable, "scripts/update_readme.py", "--check"]
+    command = [sys.executable, "benchmarks/render.py", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 

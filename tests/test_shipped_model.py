@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from textvae import TextVAE
-from textvae.evaluation.texts import bleu
+from textvae.evaluation.text_scores import bleu
 
 ROOT = Path(__file__).parent.parent
 SMALL = ROOT / "data" / "models" / "small"

@@ -2,52 +2,43 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from .attributes import Attribute
-    from .configuration import TextVAEConfig
-    from .evaluation import EvalReport, evaluate
+    from .attributes import Attribute, shift
+    from .evaluation import evaluate
     from .index import LatentIndex
-    from .modeling import TextVAEModel
-    from .text_vae import TextVAE
-    from .train_config import TrainConfig
-    from .training import train
-    from .vectorizer import TextVAEVectorizer
+    from .latent.decoding import Decoding
+    from .latent.vae import TextVAE
+    from .training.config import TrainConfig
+    from .training.train import train
 
 __version__ = "0.1.0"
-# Where each public name lives; it is imported at first use, because torch and transformers take seconds.
-_HOME = {
-    "Attribute": "attributes",
-    "EvalReport": "evaluation",
-    "LatentIndex": "index",
-    "TextVAE": "text_vae",
-    "TextVAEConfig": "configuration",
-    "TextVAEModel": "modeling",
-    "TextVAEVectorizer": "vectorizer",
-    "TrainConfig": "train_config",
-    "evaluate": "evaluation",
-    "train": "training",
-}
 __all__ = [
     "Attribute",
-    "EvalReport",
+    "Decoding",
     "LatentIndex",
     "TextVAE",
-    "TextVAEConfig",
-    "TextVAEModel",
-    "TextVAEVectorizer",
     "TrainConfig",
     "evaluate",
+    "shift",
     "train",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'textvae' has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Attribute": "attributes",
+        "Decoding": "latent.decoding",
+        "LatentIndex": "index",
+        "TextVAE": "latent.vae",
+        "TrainConfig": "training.config",
+        "evaluate": "evaluation",
+        "shift": "attributes",
+        "train": "training.train",
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -16,12 +16,12 @@ from cyclopts import App, Parameter
 
 from .. import __doc__ as summary
 from .. import __version__
-from . import attributes, index, latent, runs, scores
+from . import attributes, evaluation, folders, index, latent, training
 from .errors import explain
 
 # The help text of a verb is its docstring, the order here is the order of the help.
 VERBS: dict[str, Callable[..., None]] = {
-    "train": runs.train,
+    "train": training.train,
     "encode": latent.encode,
     "decode": latent.decode,
     "reconstruct": latent.reconstruct,
@@ -35,12 +35,12 @@ VERBS: dict[str, Callable[..., None]] = {
     "shift": attributes.shift,
     "index": index.index,
     "search": index.search,
-    "score": scores.score,
-    "eval": runs.evaluate,
-    "plot": runs.plot,
-    "export": runs.export,
-    "info": runs.info,
-    "doctor": runs.doctor,
+    "score": evaluation.score,
+    "eval": evaluation.evaluate,
+    "plot": evaluation.plot,
+    "export": folders.export,
+    "info": folders.info,
+    "doctor": folders.doctor,
 }
 
 
@@ -82,7 +82,7 @@ def _app() -> App:
         default_parameter=Parameter(
             negative=(), negative_iterable=(), negative_none=(), consume_multiple=True, show_default=_shown_default
         ),
-        config=[runs.options_from_file],
+        config=[training.options_from_file],
         suppress_keyboard_interrupt=False,
     )
     for order, (name, verb) in enumerate(VERBS.items()):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from ..artifacts import open_folder
+from ..storage.folders import open_folder
 from .errors import UsageError
 from .options import (
     DEVICE,
@@ -29,8 +29,8 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..attributes import Attribute
-    from ..text_vae import TextVAE
+    from ..attributes.attribute import Attribute
+    from ..latent.vae import TextVAE
 
 ABOUT = "attribute.json"
 WAYS = "give --positive and --negative, or a corpus and --label, or --dim. See textvae attribute --help"
@@ -94,7 +94,7 @@ def attribute(
     name = name or output.resolve().name
     if dim is not None:
         vae = device.load(run)
-        from ..attributes import Attribute
+        from ..attributes.attribute import Attribute
 
         _write(Attribute.from_dimension(vae, dim, name=name), output, printing)
         return
@@ -106,7 +106,7 @@ def attribute(
         texts = sides[0] + sides[1]
     others = None if unlabelled is None else list(reading.texts(str(unlabelled), printing))
     vae = device.load(run)
-    from ..attributes import Attribute, split_labels
+    from ..attributes.attribute import Attribute, split_labels
 
     if label is not None:
         fitted = Attribute.fit_labels(
@@ -144,7 +144,7 @@ def _labels(values: Sequence[object], class_: str | None) -> list[str] | list[fl
 
 
 def _print_dimensions(vae: TextVAE, texts: Sequence[str], high: Sequence[bool], printing: Printing) -> None:
-    from ..attributes import dimensions
+    from ..attributes.attribute import dimensions
 
     for related in dimensions(vae.encode(texts), high):
         record = dataclasses.asdict(related)
@@ -198,8 +198,8 @@ def shift(
             open_folder(folder, "attribute", ABOUT)  # says what is wrong, before torch takes its seconds
     sources: Iterable[str] = sentences(text) if text is not None else reading.texts(str(input), printing)
     vae = device.load(run)
-    from ..attributes import Attribute
-    from ..shifting import shift as shifted
+    from ..attributes.attribute import Attribute
+    from ..attributes.shifting import shift as shifted
 
     moved = [Attribute.load(folder) for folder, _ in asked]
     kept = [Attribute.load(folder) for folder in keep]

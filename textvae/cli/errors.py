@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cyclopts import CycloptsError
 
-from ..artifacts import CorruptFileError
+from ..storage.errors import CorruptFileError
 
 FAILURE, USAGE, BAD_INPUT, CORRUPT, EXHAUSTED, INTERRUPTED = 1, 2, 3, 4, 5, 130
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.EFBIG}

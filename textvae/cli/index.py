@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from ..artifacts import open_folder
-from ..filters import parse_filter
+from ..index.filters import parse_filter
+from ..storage.folders import open_folder
 from .options import (
     DEVICE,
     PRINTING,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from ..artifacts import CorruptFileError, save_rows
+from ..storage.atomic import save_rows
+from ..storage.errors import CorruptFileError
 from .errors import UsageError
 from .options import (
     DEVICE,
@@ -31,7 +32,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..geometry import Array
+    from ..latent.geometry import Array
 
 NPY_MAGIC = b"\x93NUMPY"
 
@@ -341,7 +342,7 @@ def traverse(
     at_least(0, "--dim", dim)
     sources = sentences(text)
     vae = device.load(run)
-    from ..wording import word_changes
+    from ..text.word_diff import word_changes
 
     for source in sources:
         rebuilt = vae.reconstruct([source])[0] if explain else ""

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from ..artifacts import open_folder
+from ..storage.folders import open_folder
 
 if TYPE_CHECKING:
-    from ..gate import GateReport
-    from ..text_vae import TextVAE
+    from ..latent.vae import TextVAE
+    from ..text.cleaning import GateReport
 
 STDIN = "-"
 BLOCK = 8192  # texts in memory at a time where results are written as they come
@@ -109,8 +109,8 @@ class Reading:
 
         The first row is read at once, so that a bad corpus is refused before a model is loaded.
         """
-        from ..data import read_rows
-        from ..gate import GateReport
+        from ..text.cleaning import GateReport
+        from ..text.corpus import read_rows
 
         report = GateReport()
         options = {"column": self.column, "split": self.split, "streaming": self.streaming, "limit": self.limit}
@@ -136,7 +136,7 @@ class Device:
             open_folder(run, "run", "config.json")  # says what is wrong, before torch takes its seconds
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KERNELS))  # read at the first product
         hush_libraries()
-        from ..text_vae import TextVAE
+        from ..latent.vae import TextVAE
 
         return TextVAE.from_pretrained(run, self._checked())
 
@@ -167,7 +167,7 @@ def sentences(text: str) -> Iterable[str]:
     """Return the one sentence given, or those of standard input for "-"."""
     if text != STDIN:
         return [text]
-    from ..data import read_texts
+    from ..text.corpus import read_texts
 
     return read_texts(STDIN)
 

@@ -1,5 +1,17 @@
 """Evaluation: what a model and its latent space are worth on held-out text, in units that compare."""
 
-from .report import EvalReport, evaluate, mutual_information
+from __future__ import annotations
 
-__all__ = ["EvalReport", "evaluate", "mutual_information"]
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .fluency import word_perplexity
+    from .report import EvalReport, evaluate, mutual_information
+
+__all__ = ["EvalReport", "evaluate", "mutual_information", "word_perplexity"]
+__getattr__ = lazy_names(
+    __name__,
+    {"EvalReport": "report", "evaluate": "report", "mutual_information": "report", "word_perplexity": "fluency"},
+)

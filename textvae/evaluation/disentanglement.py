@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-BINS, RESAMPLES, SHARE = 20, 30, 0.5
+from ..latent.information import information
+
+RESAMPLES, SHARE = 30, 0.5
 BATCH, VOTES = 64, 400
 
 Factors = NDArray[np.integer]
@@ -58,22 +60,6 @@ def mutual_information_gap(latents_ND: NDArray, factors_NF: Factors, *, seed: in
         lead = best[0] - (best[1] if len(best) > 1 else 0)
         gaps.append(np.mean(lead[entropy_F > 0] / entropy_F[entropy_F > 0]))
     return Score(float(np.mean(gaps)), float(np.std(gaps)))
-
-
-def information(latents_ND: NDArray, factors_NF: Factors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return I(dimension; factor) in nats, (D, F), with dimensions in 20 bins, and the factors' entropies, (F,)."""
-    low, high = latents_ND.min(0), latents_ND.max(0)
-    bins_ND = ((latents_ND - low) / np.where(high > low, high - low, 1) * BINS).astype(int).clip(0, BINS - 1)
-    result = np.empty((latents_ND.shape[1], factors_NF.shape[1]))
-    entropies = np.empty(factors_NF.shape[1])
-    for f, values in enumerate(factors_NF.T):
-        known = values >= 0
-        classes, codes = np.unique(values[known], return_inverse=True)
-        entropies[f] = _entropy(np.bincount(codes))
-        for d, bins in enumerate(bins_ND[known].T):
-            joint = np.bincount(bins * len(classes) + codes, minlength=BINS * len(classes)).reshape(BINS, -1)
-            result[d, f] = _entropy(joint.sum(1)) + entropies[f] - _entropy(joint.ravel())
-    return result, entropies
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from .. import geometry
-from ..gate import gate_texts
-from ..gaussian import DiagonalGaussian
-from ..objective import active_units
-from ..text_vae import TextVAE
-from ..tokenization import readable
+from ..latent import geometry
+from ..latent.collapse import active_units
+from ..latent.vae import TextVAE
+from ..modeling.gaussian import DiagonalGaussian
+from ..text.cleaning import gate_texts
+from ..text.tokenizers import readable
 from . import disentanglement
-from .geometry import measure_geometry, neighbours, smoothness
-from .language_model import OutsideLM, SentenceLM, word_perplexity
-from .texts import bleu, distinct, duplicates, edit_distance, self_bleu, within_length
+from .fluency import OutsideLM, SentenceLM, word_perplexity
+from .latent_shape import measure_geometry, neighbours, smoothness
+from .text_scores import bleu, distinct, duplicates, edit_distance, self_bleu, within_length
 
 PATH_LENGTH = 7  # texts along an interpolation, its ends included
 

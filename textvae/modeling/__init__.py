@@ -1,7 +1,17 @@
-"""The network: encoders, decoders and the model that joins them."""
+"""The network: encoder, decoders, objective, and the model that joins them."""
 
-from .decoder import CausalLMDecoder, GRUDecoder, LatentDecoder
+from .config import TextVAEConfig
+from .decoders import CausalLMDecoder, GRUDecoder, LatentDecoder, register_decoder
 from .encoder import LatentEncoder
-from .text_vae_model import TextVAEModel, TextVAEOutput
+from .model import TextVAEModel, TextVAEOutput
 
-__all__ = ["CausalLMDecoder", "GRUDecoder", "LatentDecoder", "LatentEncoder", "TextVAEModel", "TextVAEOutput"]
+__all__ = [
+    "CausalLMDecoder",
+    "GRUDecoder",
+    "LatentDecoder",
+    "LatentEncoder",
+    "TextVAEConfig",
+    "TextVAEModel",
+    "TextVAEOutput",
+    "register_decoder",
+]

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModel, PreTrainedModel
 
-from ..configuration import TextVAEConfig
-from ..gaussian import DiagonalGaussian, bounded_log_std
+from .config import TextVAEConfig
+from .gaussian import DiagonalGaussian, bounded_log_std
 from .slots import SlotEncoder
 
 

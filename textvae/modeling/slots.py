@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..configuration import TextVAEConfig
-from ..gaussian import DiagonalGaussian, bounded_log_std
+from .config import TextVAEConfig
+from .gaussian import DiagonalGaussian, bounded_log_std
 
 GIVEN, OPEN, ABSENT = 1.0, 0.0, -1.0  # states of a slot
 HEADS = 4

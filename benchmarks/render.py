@@ -1,0 +1,256 @@
+"""Print results/ into the README, between its markers; --check exits 1 if they differ.
+
+    python benchmarks/render.py [--check]
+
+`<!-- results:NAME -->` ... `<!-- /results -->` is filled from results/, so that no number there is typed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SEARCH = ("embedding", "search", "index", "mutations", "outliers")  # files of the section on search
+
+
+def main() -> None:
+    """Fill the README, or compare it."""
+    readme = ROOT / "README.md"
+    old = readme.read_text(encoding="utf-8")
+    new = re.sub(r"(<!-- results:(\w+) -->\n).*?(<!-- /results -->)", fill, old, flags=re.DOTALL)
+    if "--check" in sys.argv:
+        sys.exit(0 if new == old else "README.md differs from results/: run python benchmarks/render.py")
+    readme.write_text(new, encoding="utf-8")
+
+
+def fill(match: re.Match[str]) -> str:
+    """Return one marked block with its content."""
+    parts = (
+        crash,
+        speed,
+        growth,
+        recipe,
+        language,
+        guidance,
+        disentanglement,
+        bars,
+        search,
+        shift,
+        demo,
+        interpolation,
+        python,
+    )
+    content = {part.__name__: part for part in parts}
+    return match[1] + content[match[2]]() + match[3]
+
+
+def crash() -> str:
+    """Return the sentence about benchmarks/robustness/crash_training.py."""
+    values = _rows("crash")
+    same = "equal to" if values["crash.same_sha256"] else "different from"
+    return (
+        f"{values['crash.kills']} times SIGKILL during training, {values['crash.resume_failures']} failed resumes, "
+        f"final weights {same} an uninterrupted run's by SHA-256.\n"
+    )
+
+
+def speed() -> str:
+    """Return the tables of benchmarks/speed.py: every row that has a bar, and what each part gains."""
+    rows = json.loads((ROOT / "results/speed.json").read_text())["rows"]
+    lines = [["", "measured", "bar", "how"], ["---"] * 4]
+    lines += [[f"`{r['id']}`", f"{r['value']:g}", r["bar"], r["note"]] for r in rows if r["bar"]]
+    parts = [["training without", "is slower by a factor of"], ["---"] * 2]
+    parts += [[r["id"].split(".")[2].replace("_", " "), f"{r['value']:.2f}"] for r in rows if ".part." in r["id"]]
+    return "\n".join(map(_table, (lines, parts)))
+
+
+def growth() -> str:
+    """Return the table of benchmarks/growth.py: seconds and peak memory of each job at each size."""
+    values = _rows("growth")
+    jobs = list(dict.fromkeys(id.split(".")[1] for id in values))
+    lines = [["sentences", *jobs], ["---"] * (len(jobs) + 1)]
+    for size in sorted({int(id.split(".")[2]) for id in values}):
+        cells = [[values.get(f"growth.{job}.{size}.{part}") for part in ("seconds", "peak_mb")] for job in jobs]
+        lines.append([f"{size:,}", *(f"{cell[0]:,.2f} s, {cell[1]:,.0f} MB" if all(cell) else "" for cell in cells)])
+    return _table(lines)
+
+
+def recipe() -> str:
+    """Return the tables of benchmarks/recipe.py: split and flat in equal minutes, the search, the speed."""
+    columns = {
+        "loss": ("loss", "{:.2f}"), "bleu": ("BLEU", "{:.1f}"), "bleu_drawn": ("BLEU of draws", "{:.1f}"),
+        "exact": ("exact", "{:.1%}"), "loss_alone": ("loss from m", "{:.2f}"),
+        "cosine_alone": ("cosine from m", "{:.2f}"), "repeating_alone": ("repeating", "{:.0%}"),
+        "valid": ("valid", "{:.0%}"), "natural": ("natural", "{:.0%}"),
+        "sts_dev": ("STS-B dev", "{:.1f}"),
+    }  # fmt: skip
+    values = _rows("recipe")
+    lengths = {key: id for id in values for key in [id.rpartition(".")[2]] if re.match(r"exact_\d", key)}
+    columns |= {key: (f"exact, {key[6:].replace('_', ' to ')} words", "{:.0%}") for key in lengths}
+    tables = []
+    for prefix in ("recipe.", "recipe.search."):
+        names = dict.fromkeys(id.removeprefix(prefix).split(".")[0] for id in values if id.startswith(prefix))
+        names = [name for name in names if f"{prefix}{name}.loss" in values]
+        used = [key for key in columns if any(f"{prefix}{name}.{key}" in values for name in names)]
+        lines = [["", *(columns[key][0] for key in used)], ["---"] * (len(used) + 1)]
+        for name in names:
+            cells = [values.get(f"{prefix}{name}.{key}") for key in used]
+            texts = ["" if c is None else columns[key][1].format(c) for key, c in zip(used, cells, strict=True)]
+            lines.append([f"`{name}`", *texts])
+        if names:
+            tables.append(_table(lines))
+    if "recipe.tokens_per_second" in values:
+        rate, share = values["recipe.tokens_per_second"], values["recipe.peak_fraction"]
+        tables.append(
+            f"One core trains on {rate:,} tokens/s; its matrix products, in bf16 there, come to {share:.2f} times the\n"
+            "core's measured fp32 peak.\n"
+        )
+    return "\n".join(tables)
+
+
+def language() -> str:
+    """Return the table of benchmarks/language.py: a row for each corpus, decoder, recipe and seed."""
+    values = _rows("language")
+    columns = {
+        "nll": ("NLL", "{:.1f}".format),
+        "word_perplexity": ("word ppl", lambda value: f"{value:.0f}" if value < 1e5 else f"{value:.0e}"),
+        "kl": ("KL", "{:.1f}".format),
+        "active_fraction": ("active", "{:.0%}".format),
+        "recon_bleu": ("BLEU", "{:.1f}".format),
+        "duplicates": ("repeats", "{:.1%}".format),
+        "sample_ppl_ratio": ("samples", "{:.2f}".format),
+        "interpolation_ratio": ("paths", "{:.2f}".format),
+    }
+    return _recipes(values, "language", columns)
+
+
+def guidance() -> str:
+    """Return the tables of benchmarks/prior.py: what each prior draws, and what guidance makes of it."""
+    values = _rows("prior")
+    priors = [["latents from", "samples"], ["---"] * 2]
+    weights = [["guidance", "samples", "repeats", "distinct pairs of words", "BLEU"], ["---"] * 5]
+    for id, value in values.items():
+        kind, _, name = id.removesuffix(".sample_ppl_ratio").partition(".")
+        if kind == "prior" and id.endswith("ratio"):
+            priors.append([name.replace("_", " "), f"{value:.2f}"])
+        elif id.endswith("ratio"):
+            others = [values[f"guidance.{name}.{key}"] for key in ("duplicates", "distinct_2", "recon_bleu")]
+            weights.append([name, f"{value:.2f}", *map("{:{}}".format, others, (".1%", ".0%", ".1f"))])
+    return "\n".join(map(_table, (priors, weights)))
+
+
+def disentanglement() -> str:
+    """Return the tables of benchmarks/disentanglement.py: dSentences, and what ships on our own corpus."""
+    names = ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "z_diff", "z_min_var")
+    columns = {name: (name.replace("dci_", "").replace("_", "-"), "{:.3f}".format) for name in names}
+    values = _rows("disentanglement")
+    exact = {"exact_match": ("exact", "{:.0%}".format)}
+    return "\n".join((_recipes(values, "dsentences", columns | exact), _recipes(values, "own", columns)))
+
+
+def _recipes(values: dict[str, float], prefix: str, columns: dict[str, tuple[str, Callable[[float], str]]]) -> str:
+    """Return a table with a line for each recipe: what stands between the prefix of an id and its last part."""
+    lines = [["recipe", *(title for title, _ in columns.values())], ["---"] * (len(columns) + 1)]
+    of_prefix = (id.removeprefix(f"{prefix}.") for id in values if id.startswith(f"{prefix}."))
+    recipes = dict.fromkeys(id.rpartition(".")[0] for id in of_prefix)
+    for recipe in sorted(recipes, key=lambda recipe: recipe.split(".")[0], reverse=True):
+        found = [values.get(f"{prefix}.{recipe}.{key}") for key in columns]
+        forms = (form for _, form in columns.values())
+        cells = ["" if value is None else form(value) for value, form in zip(found, forms, strict=True)]
+        lines.append([f"`{recipe}`", *cells])
+    return _table(lines)
+
+
+def bars() -> str:
+    """Return the table of benchmarks/bars.py."""
+    return _with_bars("bars")
+
+
+def search() -> str:
+    """Return the table of what embeddings, indexes and scores of single texts were held to."""
+    return _with_bars(*(name for name in SEARCH if (ROOT / f"results/{name}.json").exists()))
+
+
+def shift() -> str:
+    """Return the tables of benchmarks/shift.py: rows with a bar, the curves of both ways, other latents."""
+    values = _rows("shift")
+    lines = [["", "setting", "accuracy", "self-BLEU", "perplexity over the sources'"], ["---"] * 5]
+    titles = {"plain": "the difference of the means added, times", "loop": "closed loop, certainty"}
+    for way, title in titles.items():
+        prefix = f"shift.yelp.{way}."
+        for setting in dict.fromkeys(
+            id.removeprefix(prefix).rpartition(".")[0] for id in values if id.startswith(prefix)
+        ):
+            if f"{prefix}{setting}.accuracy" in values:
+                found = [values[f"{prefix}{setting}.{key}"] for key in ("accuracy", "self_bleu", "ppl_ratio")]
+                lines.append([title, setting, *map("{:{}}".format, found, (".1f", ".1f", ".2f"))])
+    return "\n".join((_with_bars("shift"), _table(lines), _content(values)))
+
+
+def _content(values: dict[str, float]) -> str:
+    """Return the table of what latents of other recipes keep."""
+    titles = {
+        "reconstruction_bleu": "reconstruction BLEU",
+        "attribute_accuracy": "attribute right",
+        "plain_self_bleu_at_75": "the difference added: self-BLEU at accuracy 75",
+        "loop_accuracy": "closed loop: accuracy",
+        "loop_self_bleu": "self-BLEU",
+    }
+    prefix = "shift.content."
+    lines = [["recipe", *titles.values()], ["---"] * (len(titles) + 1)]
+    for recipe in dict.fromkeys(id.removeprefix(prefix).rpartition(".")[0] for id in values if id.startswith(prefix)):
+        lines.append([f"`{recipe}`", *(f"{values[f'{prefix}{recipe}.{key}']:.1f}" for key in titles)])
+    return _table(lines)
+
+
+def _with_bars(*names: str) -> str:
+    rows = [row for name in names for row in json.loads((ROOT / f"results/{name}.json").read_text())["rows"]]
+    lines = [["", "measured", "bar"], ["---"] * 3]
+    return _table([*lines, *([f"`{r['id']}`", _number(r["value"], r["bar"]), r["bar"]] for r in rows if r["bar"])])
+
+
+def _number(value: float, bar: str) -> str:
+    """Return three digits, or as many decimals as the bar has."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    decimals = re.search(r"\.(\d+)", bar)
+    return max(f"{value:.3g}", f"{value:.{len(decimals[1])}f}" if decimals else "", key=len)
+
+
+def demo() -> str:
+    """Return the transcript of scripts/demo.sh."""
+    return f"```text\n{_transcript()}\n```\n"
+
+
+def interpolation() -> str:
+    """Return the interpolation of the transcript."""
+    return f"```text\n{_after('$ textvae interpolate')}\n```\n"
+
+
+def python() -> str:
+    """Return what the Python lines print."""
+    return f"```text\n{(ROOT / 'results/python.txt').read_text(encoding='utf-8').strip()}\n```\n"
+
+
+def _transcript() -> str:
+    return (ROOT / "results/demo.txt").read_text(encoding="utf-8").strip()
+
+
+def _after(command: str) -> str:
+    return next(part for part in _transcript().split("\n\n") if part.startswith(command))
+
+
+def _table(lines: list[list[str]]) -> str:
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _rows(name: str) -> dict[str, float]:
+    return {row["id"]: row["value"] for row in json.loads((ROOT / f"results/{name}.json").read_text())["rows"]}
+
+
+if __name__ == "__main__":
+    main()

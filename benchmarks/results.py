@@ -1,0 +1,77 @@
+"""Where measurements go: results/NAME.json, written by the benchmark scripts and never by hand."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE = ("textvae", "scripts", "benchmarks")
+
+
+def row(
+    id: str, value: float | int | str | None, *, n: int | None = None, seed: int | None = None, bar: str | None = None,
+    note: str = "",
+) -> dict[str, Any]:  # fmt: skip
+    """Return one measurement: its id, value, sample size, seed, the bar it is held to, and a remark."""
+    return {"id": id, "value": value, "n": n, "seed": seed, "bar": bar, "note": note}
+
+
+def write_results(name: str, rows: list[dict[str, Any]], replaces: str | tuple[str, ...] | None = None) -> Path:
+    """Write rows to results/NAME.json; others there stay, but for those whose id begins with (one of) `replaces`.
+
+    The command, commit, machine and date of the file are those of these rows; a row that stays takes its own with it.
+    """
+    path = ROOT / "results" / f"{name}.json"
+    fresh = {r["id"] for r in rows}
+    old = json.loads(path.read_text()) if path.exists() else {"rows": []}
+    origin = {key: value for key, value in old.items() if key != "rows"}
+    kept = [
+        r if "commit" in r else r | origin
+        for r in old["rows"]
+        if r["id"] not in fresh and not (replaces and r["id"].startswith(replaces))
+    ]
+    content = {
+        "command": shlex.join([Path(sys.executable).name, *(_portable(word) for word in sys.argv)]),
+        "commit": _git("rev-parse", "HEAD")
+        + ("-dirty" if _git("status", "--porcelain", "textvae", "scripts", "benchmarks") else ""),
+        "machine": machine(),
+        "date": datetime.date.today().isoformat(),
+        "rows": kept + rows,
+    }
+    path.parent.mkdir(exist_ok=True)
+    staged = path.with_suffix(".tmp")
+    staged.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    staged.replace(path)
+    return path
+
+
+def _portable(word: str) -> str:
+    """Return a word of the command without the folders of this machine."""
+    return Path(word).name if Path(word).is_absolute() else word
+
+
+def machine() -> str:
+    """Return the processor, its cores and the torch version in one line."""
+    import torch
+
+    info = Path("/proc/cpuinfo")
+    model = platform.processor() or platform.machine()
+    if info.exists():
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
+        model = f"{len(names)} x {names[0]}" if names else model
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{model}{gpu}, Python {platform.python_version()}, torch {torch.__version__}"
+
+
+def _git(*arguments: str) -> str:
+    result = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return result.stdout.strip()

@@ -1,0 +1,424 @@
+"""Attributes: directions of the latent space learnt from examples, with their calibration."""
+
+# N texts, D latent dimensions, M attributes
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from safetensors.numpy import load_file, save_file
+
+from ..latent import geometry
+from ..latent.geometry import Array
+from ..latent.information import information
+from ..latent.vae import TextVAE
+from ..storage.atomic import read_json, write_json
+from ..storage.errors import CorruptFileError
+from ..storage.folders import atomic_folder, open_folder, read_folder
+from ..text.cleaning import gate_texts
+from .probes import Examples, LinearScore, Probe, best_probe, fit_words, hold_out, presence
+from .pseudo_labels import held_out_accuracy, pseudo_label, sentence_embeddings
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+ARRAYS = {"direction", "weights", "midpoint", "word_weights"}
+WILSON_Z = 1.96  # 95%
+FEWEST_UNLABELLED = 4
+LEAST = 0.1  # log-odds that are asked for where even typical examples have none
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribute:
+    """A coordinate of one model's latent space: how strongly a text has something, and which way is more of it.
+
+    Attributes:
+        name: What it is called, such as "sentiment".
+        weights: Of the score, shape (D,).
+        midpoint: The point between the classes, where the score is 0, shape (D,).
+        direction: The way from typical negative to typical positive texts, shape (D,): it raises the score by 2.
+        slope: Of the log-odds over the score.
+        threshold: Score at which both classes are equally likely.
+        word_weights: Log-odds that each token of a text adds when its words are read too, shape (V,).
+        reading: Log-odds that each unit of score adds then, and a constant.
+        typical: Log-odds, by `read`, of the middle one of the negative and of the positive held-out examples, but of a
+            score of -1 and 1 at least.
+        accuracy: Share of held-out examples whose score has the right sign, by cross-validation; None if not fitted.
+        scored: Number of them.
+        examples: Number of examples it was fitted on.
+        unlabelled: Number of texts without a label that it was fitted on too.
+        fingerprint: Fingerprint of the model it belongs to.
+        probe: How the weights were found: "means" is the difference of the class means, "lda" and "logistic" are
+            discriminants, "dimension" is one latent dimension.
+        positive: Name of the class with high scores.
+        negative: Name of the class with low ones.
+    """
+
+    name: str
+    weights: Array
+    midpoint: Array
+    direction: Array
+    slope: float = 1.0
+    threshold: float = 0.0
+    word_weights: Array
+    reading: tuple[float, float] = (1.0, 0.0)
+    typical: tuple[float, float] = (-1.0, 1.0)
+    accuracy: float | None = None
+    scored: int = 0
+    examples: int = 0
+    unlabelled: int = 0
+    fingerprint: str
+    probe: str = "means"
+    positive: str = "positive"
+    negative: str = "negative"
+
+    @classmethod
+    def fit(
+        cls,
+        vae: TextVAE,
+        positive: Sequence[str],
+        negative: Sequence[str],
+        *,
+        unlabelled: Sequence[str] | None = None,
+        encoder: str | None = None,
+        name: str = "attribute",
+        probe: Probe | None = None,
+        seed: int = 0,
+    ) -> Attribute:
+        """Fit the attribute that tells positive from negative examples.
+
+        The score's weights are those of the probe that is right most often in cross-validation. The direction is what
+        changes with the score among the latents of texts: the covariance times the weights, which for a linear
+        discriminant is the difference of the means (Haufe et al. 2014).
+
+        Few examples go further with many texts like them that have no label: a sentence encoder, which tells classes
+        from ten examples where the model's own latents do not, labels those.
+
+        Args:
+            vae: The model.
+            positive: Texts that have the attribute; at least 2, ten already work.
+            negative: Texts that lack it or have its opposite.
+            unlabelled: Texts without a label, thousands if there are, of which about half have the attribute. Log-odds
+                are then those of the labels they are given, surer than is right where these are wrong; `accuracy` is
+                of the examples.
+            encoder: Folder or hub id of the sentence encoder that labels them; by default the model's own, which pays
+                if that one is pretrained and kept.
+            name: What to call it.
+            probe: "means", "lda" or "logistic" instead of the best of them.
+            seed: Seed of the folds of the cross-validation.
+
+        Raises:
+            ValueError: There are fewer than 2 examples of a side, or both sides have the same mean; there are fewer
+                than 4 unlabelled texts, or an encoder and none; the encoder cannot be loaded.
+        """
+        positive, negative = gate_texts(positive), gate_texts(negative)
+        for side, texts in (("positive", positive), ("negative", negative)):
+            if len(texts) < 2:
+                raise ValueError(f"an attribute needs at least 2 {side} examples, got {len(texts)}")
+        if probe is not None and probe not in get_args(Probe):
+            raise ValueError(f"unknown probe {probe!r}: use one of {', '.join(get_args(Probe))}")
+        texts, labelled = positive + negative, len(positive) + len(negative)
+        classes = np.arange(labelled) < len(positive)
+        if unlabelled is None and encoder is not None:
+            raise ValueError("the encoder labels texts that have no label, and there are none: give unlabelled ones")
+        known = set(texts)
+        others = [text for text in gate_texts([] if unlabelled is None else unlabelled) if text not in known]
+        if unlabelled is not None and len(others) < FEWEST_UNLABELLED:
+            raise ValueError(
+                f"fewer than {FEWEST_UNLABELLED} unlabelled texts beside the examples are too few, got {len(others)}: "
+                "give more, or none"
+            )
+        texts += others
+        embeddings = None if encoder is None else sentence_embeddings(encoder, texts, str(vae.model.device))
+        latents = vae.encode(texts)
+        embeddings = latents if embeddings is None else embeddings
+        geometry.unit(embeddings[:labelled][classes].mean(0) - embeddings[:labelled][~classes].mean(0))
+        labels = pseudo_label(embeddings, classes) if others else classes
+        examples = Examples(latents, _words(vae, texts), labels, _background(vae)[1])
+        geometry.unit(np.subtract(*examples.means()))  # refuses two sets with the same mean
+        held_out = hold_out(examples, probe, seed)
+        probe = probe or best_probe(examples, seed)
+        score = LinearScore.fit(examples, probe)
+        of_score, of_words, constant = held_out.weigh()
+        if not of_score and not of_words:
+            of_score = LEAST  # the examples are too few to calibrate anything, not to point somewhere
+        read = of_score * held_out.scores + of_words * held_out.words + constant
+        weights, offset = fit_words(examples)
+        slope, threshold = held_out.calibrate()
+        return cls(
+            name=name,
+            weights=score.weights,
+            midpoint=score.midpoint,
+            direction=score.direction,
+            slope=slope,
+            threshold=threshold,
+            word_weights=np.asarray(of_words * weights, np.float32),
+            reading=(of_score, constant + of_words * offset),
+            typical=(
+                min(float(np.median(read[~held_out.positive])), -of_score),
+                max(float(np.median(read[held_out.positive])), of_score),
+            ),
+            accuracy=held_out_accuracy(examples, embeddings, labelled, probe, seed) if others else held_out.accuracy,
+            scored=labelled if others else len(held_out.positive),
+            examples=labelled,
+            unlabelled=len(others),
+            fingerprint=vae.fingerprint,
+            probe=probe,
+        )
+
+    @classmethod
+    def fit_labels(
+        cls,
+        vae: TextVAE,
+        texts: Sequence[str],
+        labels: Sequence[str] | Sequence[float],
+        *,
+        positive: str | None = None,
+        unlabelled: Sequence[str] | None = None,
+        encoder: str | None = None,
+        name: str = "attribute",
+        probe: Probe | None = None,
+        seed: int = 0,
+    ) -> Attribute:
+        """Fit an attribute from a labelled column.
+
+        Args:
+            vae: The model.
+            texts: N texts.
+            labels: A class name for each text; or a number, and the upper half is told from the lower half.
+            positive: The class that is told from all others; with two classes by default the last in alphabetical
+                order.
+            unlabelled: As in `fit`.
+            encoder: As in `fit`.
+            name: What to call it.
+            probe: As in `fit`.
+            seed: As in `fit`.
+
+        Raises:
+            ValueError: There are not as many labels as texts, fewer than two classes, or more and no `positive`.
+        """
+        texts = gate_texts(texts)
+        if len(labels) != len(texts):
+            raise ValueError(f"{len(texts)} texts need as many labels, got {len(labels)}")
+        high, names = split_labels(labels, positive)
+        sides = [[text for text, chosen in zip(texts, high, strict=True) if chosen == side] for side in (True, False)]
+        fitted = cls.fit(vae, *sides, unlabelled=unlabelled, encoder=encoder, name=name, probe=probe, seed=seed)
+        return dataclasses.replace(fitted, negative=names[0], positive=names[1])
+
+    @classmethod
+    def from_dimension(cls, vae: TextVAE, dim: int, *, name: str | None = None) -> Attribute:
+        """Return one latent dimension as an attribute; a score of 1 is a standard deviation above the mean.
+
+        Both are of the prior that was fitted to the latents of the training texts, else 1 and 0. Its probabilities are
+        those of the score alone, which no examples have calibrated.
+        """
+        if not 0 <= dim < vae.dim:
+            raise ValueError(f"dim must be in 0..{vae.dim - 1}, got {dim}")
+        mean, covariance = _background(vae)
+        axis = np.zeros(vae.dim, np.float32)
+        axis[dim] = 1
+        deviation = np.float32(np.sqrt(covariance[dim, dim]))
+        return cls(
+            name=name or f"dimension {dim}",
+            weights=axis / deviation,
+            midpoint=mean.astype(np.float32),
+            direction=2 * deviation * axis,
+            word_weights=np.zeros(len(vae.tokenizer), np.float32),
+            fingerprint=vae.fingerprint,
+            probe="dimension",
+        )
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Return the 95% Wilson interval of the accuracy; None if it was not fitted on examples."""
+        if self.accuracy is None:
+            return None
+        n, p, z = self.scored, self.accuracy, WILSON_Z
+        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return centre - half, centre + half
+
+    def score(self, latents: ArrayLike) -> Array:
+        """Return how strongly each text carries the attribute.
+
+        Args:
+            latents: Shape (N, D), or (D,) for one.
+
+        Returns:
+            Shape (N,) or (): -1 is typical of the negative examples, +1 of the positive ones.
+        """
+        return np.asarray((np.asarray(latents, np.float32) - self.midpoint) @ self.weights, np.float32)
+
+    def log_odds(self, latents: ArrayLike) -> Array:
+        """Return the logarithm of p / (1 - p), p the probability that a text is positive, both classes equally common.
+
+        Args:
+            latents: Shape (N, D), or (D,) for one.
+
+        Returns:
+            Nats, shape (N,) or ().
+        """
+        return np.asarray(self.slope * (self.score(latents) - self.threshold), np.float32)
+
+    def read(self, vae: TextVAE, texts: Sequence[str], latents: Array) -> Array:
+        """Return the log-odds of texts from their latents and from their words, shape (N,).
+
+        How much the words add to the latents was found by cross-validation; after few examples it is little.
+
+        Args:
+            vae: The model.
+            texts: N texts.
+            latents: Their means, shape (N, D).
+        """
+        of_score, constant = self.reading
+        odds = of_score * self.score(latents) + _words(vae, texts) @ self.word_weights + constant
+        return np.asarray(odds, np.float32)
+
+    def asked(self, certainty: float, sign: float) -> float:
+        """Return the log-odds from which a text counts as having the attribute, or its opposite for a negative sign.
+
+        They are those of the certainty, in (0, 1), or those that are typical of the class where examples were too few
+        to be as sure as that.
+        """
+        typical = sign * self.typical[int(sign > 0)]
+        return min(math.log(certainty / (1 - certainty)), max(typical, LEAST))
+
+    def move(self, latents: ArrayLike, strength: float = 1.0) -> Array:
+        """Return latents + strength * direction, shape (N, D): plain arithmetic; strength 1 raises the score by 2."""
+        return np.asarray(latents, np.float32) + np.float32(strength) * self.direction
+
+    def check(self, vae: TextVAE) -> None:
+        """Raise ValueError unless the attribute was fitted on this model."""
+        if vae.fingerprint != self.fingerprint:
+            raise ValueError(
+                f"attribute {self.name!r} was fitted on the model {self.fingerprint}, not on {vae.fingerprint}: "
+                "fit it on this model"
+            )
+
+    def summary(self) -> str:
+        """Return one line that says what it is and how far to trust it."""
+        if self.interval is None:
+            return f"{self.name}: not fitted on examples"
+        low, high = self.interval
+        others = f" and {self.unlabelled} texts without a label" if self.unlabelled else ""
+        return (
+            f"{self.name}: {self.examples} examples{others}, cross-validated accuracy {self.accuracy:.1%} "
+            f"({low:.1%} to {high:.1%})"
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the attribute as a folder: attribute.json and direction.safetensors."""
+        with atomic_folder(path, "attribute.json") as folder:
+            save_file(
+                {key: np.ascontiguousarray(getattr(self, key)) for key in ARRAYS}, folder / "direction.safetensors"
+            )
+            write_json(folder / "attribute.json", {key: getattr(self, key) for key in sorted(self._facts())})
+
+    @classmethod
+    def _facts(cls) -> set[str]:
+        return {field.name for field in dataclasses.fields(cls)} - ARRAYS
+
+    @classmethod
+    def load(cls, path: str | Path) -> Attribute:
+        """Load a saved attribute.
+
+        Raises:
+            FileNotFoundError: There is no such folder.
+            CorruptFileError: It was altered, or holds something else.
+        """
+        return read_folder(path, cls._read)
+
+    @classmethod
+    def _read(cls, folder: Path) -> Attribute:
+        open_folder(folder, "attribute", "attribute.json")
+        facts, arrays = read_json(folder / "attribute.json"), load_file(folder / "direction.safetensors")
+        older = cls._facts() - {"unlabelled"}  # attributes of before there was such a thing
+        if not older <= set(facts) <= cls._facts() or set(arrays) != ARRAYS:
+            raise CorruptFileError(f"{folder} does not hold what an attribute does: fit it again")
+        facts |= {key: tuple(facts[key]) for key in ("reading", "typical")}
+        return cls(**(facts | arrays))
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """What one latent dimension says about an attribute.
+
+    Attributes:
+        dim: Its number.
+        information: Mutual information with the class in nats, the dimension cut into 20 bins; ln 2 is all there is
+            of two equal classes, and below some hundred texts much of it is chance.
+        correlation: With the class, -1 to 1.
+    """
+
+    dim: int
+    information: float
+    correlation: float
+
+
+def dimensions(latents: ArrayLike, positive: Sequence[bool]) -> list[Dimension]:
+    """Return what each dimension of latents (N, D) says about the class of the texts, the most telling first."""
+    latents_ND, labels_N = np.asarray(latents, np.float64), np.asarray(positive, int)
+    information_D = information(latents_ND, labels_N[:, None])[0][:, 0]
+    away_ND = latents_ND - latents_ND.mean(0)
+    scale_D = np.maximum(latents_ND.std(0) * labels_N.std(), np.finfo(float).tiny)
+    correlation_D = (labels_N - labels_N.mean()) @ away_ND / len(labels_N) / scale_D
+    order = np.argsort(-information_D, kind="stable")
+    return [Dimension(int(d), float(information_D[d]), float(correlation_D[d])) for d in order]
+
+
+def split_labels(labels: Sequence[Any], positive: str | None = None) -> tuple[list[bool], tuple[str, str]]:
+    """Return which texts are on the positive side, and the names of the negative and the positive side.
+
+    Raises:
+        ValueError: There are not two sides, or it is not said which class is the positive one.
+    """
+    if len(labels) and all(isinstance(label, Real) and not isinstance(label, bool | np.bool_) for label in labels):
+        if positive is not None:
+            raise ValueError(f"the labels are numbers, whose upper half is the positive side: {positive!r} is no class")
+        middle = float(np.median(np.asarray(labels, np.float64)))
+        if not math.isfinite(middle) or min(labels) == max(labels):
+            raise ValueError(
+                "the labels are one number, or not finite: an attribute needs texts with more and with less"
+            )
+        above = [label > middle for label in labels]
+        if not any(above):  # half of them have the largest value
+            return [label >= middle for label in labels], (f"below {middle:g}", f"at least {middle:g}")
+        return above, (f"at most {middle:g}", f"above {middle:g}")
+    classes = sorted({str(label) for label in labels})
+    if len(classes) < 2:
+        raise ValueError(
+            f"an attribute needs two classes, the labels have {len(classes)}: {', '.join(classes) or 'none'}"
+        )
+    if positive is None and len(classes) > 2:
+        raise ValueError(
+            f"the labels have {len(classes)} classes: say which is the positive one, of {', '.join(classes)}"
+        )
+    positive = positive or classes[-1]
+    if positive not in classes:
+        raise ValueError(f"no label is {positive!r}: the classes are {', '.join(classes)}")
+    negative = next(label for label in classes if label != positive) if len(classes) == 2 else f"not {positive}"
+    return [str(label) == positive for label in labels], (negative, positive)
+
+
+def _background(vae: TextVAE) -> tuple[NDArray, NDArray]:
+    """Return mean (D,) and covariance (D, D) of the latents of the texts that the model knows."""
+    prior = vae.prior
+    if prior is None:
+        return np.zeros(vae.dim), np.eye(vae.dim)
+    weights = (prior.weights / prior.weights.sum())[:, None].astype(np.float64)
+    mean = (weights * prior.means).sum(0)
+    away = prior.means - mean
+    within = np.einsum("k,kij,klj->il", weights[:, 0], prior.factors, prior.factors)
+    return mean, within + (weights * away).T @ away
+
+
+def _words(vae: TextVAE, texts: Sequence[str]) -> csr_matrix:
+    """Return which tokens each text has, shape (N, V)."""
+    return presence([row[1:-1] for row in vae.decoder_rows(texts)], len(vae.tokenizer))

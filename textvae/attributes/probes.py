@@ -1,0 +1,212 @@
+"""Linear probes: what tells two classes of texts apart, in their latents and in their words, and how surely."""
+
+# N texts, D latent dimensions, V tokens
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..latent.geometry import Array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+Labels = NDArray[np.bool_]
+Probe = Literal["means", "lda", "logistic"]
+
+FOLDS = 5
+ENOUGH = 10_000  # examples that a cross-validation takes, drawn at random
+FEW = 1  # examples that the background counts for in a covariance, for each dimension
+WORD_PENALTY = 0.3  # inverse strength of the penalty on the weights of words
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts of two classes.
+
+    Attributes:
+        latents: Shape (N, D).
+        words: Which tokens each text has, shape (N, V).
+        positive: Which texts are of the positive class, shape (N,).
+        background: Covariance of the latents of any texts, shape (D, D).
+    """
+
+    latents: Array
+    words: csr_matrix
+    positive: Labels
+    background: NDArray
+
+    def __len__(self) -> int:
+        return len(self.positive)
+
+    def __getitem__(self, chosen: NDArray) -> Examples:
+        """Return some of the examples."""
+        return Examples(self.latents[chosen], self.words[chosen], self.positive[chosen], self.background)
+
+    def relabelled(self, positive: Labels) -> Examples:
+        """Return the same texts with other labels."""
+        return dataclasses.replace(self, positive=positive)
+
+    def means(self) -> tuple[NDArray, NDArray]:
+        """Return the mean latent of the positive and of the negative texts."""
+        return self.latents[self.positive].mean(0), self.latents[~self.positive].mean(0)
+
+    def some(self, seed: int) -> Examples:
+        """Return `ENOUGH` of the examples, drawn at random but for a few of each class."""
+        drawn = np.random.default_rng(seed).permutation(len(self))[:ENOUGH]
+        few = [side.nonzero()[0][: 2 * FOLDS] for side in (self.positive, ~self.positive)]
+        return self[np.unique(np.concatenate([drawn, *few]))]
+
+    def folds(self, seed: int) -> Iterator[tuple[Examples, Examples]]:
+        """Yield what to fit on and what is held out."""
+        fold = fold_numbers(self.positive, seed)
+        for number in np.unique(fold):
+            yield self[fold != number], self[fold == number]
+
+
+@dataclass(frozen=True)
+class LinearScore:
+    """A score of latents whose class means are +1 and -1.
+
+    Attributes:
+        weights: Shape (D,).
+        midpoint: Where the score is 0, shape (D,).
+        direction: What changes in the latents of texts with the score; raises it by 2, shape (D,).
+    """
+
+    weights: Array
+    midpoint: Array
+    direction: Array
+
+    def __call__(self, latents: NDArray) -> NDArray:
+        """Return the score of latents (N, D) or (D,)."""
+        return (latents - self.midpoint) @ self.weights
+
+    @classmethod
+    def fit(cls, examples: Examples, kind: Probe) -> LinearScore:
+        """Fit a probe.
+
+        The direction is the covariance times the weights (Haufe et al. 2014), which for a linear discriminant is the
+        difference of the means.
+        """
+        high, low = examples.means()
+        difference = (high - low).astype(np.float64)
+        if kind == "means":
+            weights = direction = difference
+        else:
+            within = (examples.latents - np.where(examples.positive[:, None], high, low)).astype(np.float64)
+            few = FEW * len(difference)
+            covariance = (within.T @ within + few * examples.background) / (len(within) + few)
+            if kind == "lda":
+                weights, direction = np.linalg.solve(covariance, difference), difference
+            else:
+                scale = np.sqrt(np.diag(covariance))
+                weights = logistic(examples.latents / scale, examples.positive)[0] / scale
+                direction = covariance @ weights
+        if weights @ difference > 0:  # else the class means are the same point, and the score says nothing
+            weights = weights * (2 / (weights @ difference))
+            direction = direction * (2 / (weights @ direction))
+        parts = (weights, (high + low) / 2, direction)
+        return cls(*(np.asarray(part, np.float32) for part in parts))
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Scores of texts by probes that have not seen them.
+
+    Attributes:
+        scores: Of the latents, shape (N,).
+        words: Log-odds of the words, shape (N,).
+        positive: The class, shape (N,).
+    """
+
+    scores: NDArray
+    words: NDArray
+    positive: Labels
+
+    @property
+    def accuracy(self) -> float:
+        """Return the share of the scores with the right sign."""
+        return float(((self.scores > 0) == self.positive).mean())
+
+    def calibrate(self) -> tuple[float, float]:
+        """Return slope and threshold of the log-odds over the score (Platt 1999), both classes weighing the same."""
+        (slope,), offset = logistic(self.scores[:, None], self.positive)
+        if slope <= 0:  # the scores say nothing
+            return 0.0, 0.0
+        return float(slope), float(-offset / slope)
+
+    def weigh(self) -> tuple[float, float, float]:
+        """Return what the score and the words' log-odds weigh in the log-odds of both together, and the constant.
+
+        Either weighs nothing if it says nothing that the other does not say.
+        """
+        both = np.stack([self.scores, self.words], 1)
+        for used in ([True, True], [True, False], [False, True]):
+            weights, offset = logistic(both * used, self.positive)
+            if (weights[used] > 0).all():
+                return float(weights[0]), float(weights[1]), offset
+        return 0.0, 0.0, 0.0
+
+
+def fold_numbers(positive: Labels, seed: int) -> NDArray:
+    """Return the fold of each text, shape (N,); each class has a text in every fold, or every text its own."""
+    fold = np.random.default_rng(seed).integers(FOLDS, size=len(positive))
+    for side in (positive, ~positive):
+        first = side.nonzero()[0][:FOLDS]
+        fold[first] = np.arange(len(first))
+    return fold
+
+
+def hold_out(examples: Examples, probe: Probe | None, seed: int) -> HeldOut:
+    """Score examples by cross-validation; where no probe is given, it too is chosen without the fold that is scored."""
+    examples = examples.some(seed)
+    scores, words, positive = [], [], []
+    for fitted_on, held_out in examples.folds(seed):
+        score = LinearScore.fit(fitted_on, probe or best_probe(fitted_on, seed + 1))
+        scores.append(score(held_out.latents))
+        weights, offset = fit_words(fitted_on)
+        words.append(held_out.words @ weights + offset)
+        positive.append(held_out.positive)
+    return HeldOut(np.concatenate(scores), np.concatenate(words), np.concatenate(positive))
+
+
+def best_probe(examples: Examples, seed: int) -> Probe:
+    """Return the probe that is right most often in cross-validation, the simplest one where several are."""
+    if min(examples.positive.sum(), (~examples.positive).sum()) < FOLDS:
+        return "means"
+    examples = examples.some(seed)
+    right = dict.fromkeys(get_args(Probe), 0)
+    for fitted_on, held_out in examples.folds(seed):
+        for kind in right:
+            scores = LinearScore.fit(fitted_on, kind)(held_out.latents)
+            right[kind] += int(((scores > 0) == held_out.positive).sum())
+    return max(right, key=lambda kind: right[kind])
+
+
+def fit_words(examples: Examples) -> tuple[NDArray, float]:
+    """Return weights (V,) and constant of the log-odds of the class, given which tokens a text has."""
+    return logistic(examples.words, examples.positive, WORD_PENALTY)
+
+
+def presence(rows: Sequence[Sequence[int]], vocab_size: int) -> csr_matrix:
+    """Return which tokens each row of ids has, (N, V), as a sparse matrix of zeros and ones."""
+    from scipy.sparse import csr_matrix
+
+    sets = [sorted(set(row)) for row in rows]
+    starts = np.cumsum([0, *map(len, sets)])
+    columns = np.fromiter((token for tokens in sets for token in tokens), np.int32, starts[-1])
+    return csr_matrix((np.ones(len(columns), np.float32), columns, starts), (len(sets), vocab_size))
+
+
+def logistic(features: NDArray | csr_matrix, labels: Labels, penalty: float = 1.0) -> tuple[NDArray, float]:
+    """Return weights and constant of the log-odds of the class, both classes weighing the same."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000).fit(features, labels)
+    return model.coef_[0], float(model.intercept_[0])

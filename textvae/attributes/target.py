@@ -1,0 +1,79 @@
+"""Attributes that shall be moved together, and how far a text is from there."""
+
+# N texts, M attributes, D latent dimensions
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..latent import geometry
+from ..latent.geometry import Array
+from ..latent.vae import TextVAE
+from .attribute import Attribute
+
+
+@dataclass(frozen=True)
+class Target:
+    """Attributes and how far each shall be moved.
+
+    Attributes:
+        attributes: M attributes; those with a strength of 0 are kept as they are.
+        strengths: As many.
+        certainty: Probability that the moved ones shall have.
+    """
+
+    attributes: Sequence[Attribute]
+    strengths: Sequence[float]
+    certainty: float = 0.9
+
+    def scores(self, latents: Array) -> Array:
+        """Return the score of each attribute, shape (N, M)."""
+        return np.stack([attribute.score(latents) for attribute in self.attributes], -1)
+
+    def move(self, latents: Array, further: float = 1.0) -> Array:
+        """Return latents (N, D) with the attributes set.
+
+        Strength 1 sets a score to what is typical of the positive class, -1 of the negative one; half of it goes half
+        the way there, and twice of it goes on by the distance of the classes. A text that has more stays.
+        """
+        scores_NM = self.scores(latents)
+        changes_NM = np.zeros_like(scores_NM)
+        for m, strength in enumerate(self.strengths):
+            sign, size = np.sign(strength), abs(strength) * further
+            missing_N = np.maximum(1 - sign * scores_NM[:, m], 0)
+            changes_NM[:, m] = sign * (
+                size * missing_N if size <= 1 else np.maximum(1 + 2 * (size - 1) - sign * scores_NM[:, m], 0)
+            )
+        weights = [attribute.weights for attribute in self.attributes]
+        directions = [attribute.direction for attribute in self.attributes]
+        return latents + geometry.raise_scores(weights, directions, changes_NM)
+
+    def read(self, vae: TextVAE, texts: Sequence[str], latents: Array) -> Array:
+        """Return the log-odds (N, M) that each attribute is on the side asked for; of those to be kept infinity."""
+        odds_NM = np.full((len(texts), len(self.attributes)), np.inf, np.float32)  # nothing asked is surely there
+        for m, (attribute, strength) in enumerate(zip(self.attributes, self.strengths, strict=True)):
+            if strength:
+                odds_NM[:, m] = np.sign(strength) * attribute.read(vae, texts, latents)
+        return odds_NM
+
+    def missing(self, odds_NM: Array) -> Array:
+        """Return by how much log-odds (N, M) fall short, summed over the attributes, shape (N,).
+
+        Where less than the certainty is asked of an attribute, what is missing counts for as much more.
+        """
+        whole = math.log(self.certainty / (1 - self.certainty))
+        total = np.zeros(len(odds_NM), np.float32)
+        for m, (attribute, strength) in enumerate(zip(self.attributes, self.strengths, strict=True)):
+            if strength:
+                asked = attribute.asked(self.certainty, strength)
+                scale = whole / asked if 0 < asked < whole else 1.0
+                total += scale * np.maximum(asked - odds_NM[:, m], 0)
+        return total
+
+    def drift(self, latents: Array, origin: Array) -> Array:
+        """Return by how much the scores of the kept attributes differ from those of the origin (D,), shape (N,)."""
+        kept = [attribute for attribute, strength in zip(self.attributes, self.strengths, strict=True) if not strength]
+        return sum((np.abs(a.score(latents) - a.score(origin)) for a in kept), np.zeros(len(latents), np.float32))

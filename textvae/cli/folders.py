@@ -1,0 +1,147 @@
+"""Verbs that say what a folder or this machine holds, and hand a run on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from ..storage.atomic import read_json
+from ..storage.folders import check_manifest, open_folder
+from .options import (
+    PRINTING,
+    Device,
+    Output,
+    Printing,
+    can_write_folder,
+    hush_libraries,
+)
+from .training import TRAINING, best_validation
+
+
+def export(
+    run: Path,
+    /,
+    *,
+    output: Output,
+    to: Literal["sentence-transformers"] = "sentence-transformers",
+    printing: Printing = PRINTING,
+) -> None:
+    """Write the encoder of a run as a folder that another library loads without textvae.
+
+    Args:
+        run: Run folder of a model with a pretrained encoder.
+        output: Folder to write.
+        to: The library: SentenceTransformer(OUTPUT) then gives the latents that textvae encode gives.
+        printing: What is printed.
+    """
+    can_write_folder(output, "export", "modules.json")
+    vae = Device(device="cpu").load(run)
+    from ..integrations.sentence_transformers import save_sentence_transformer
+
+    save_sentence_transformer(vae, output)
+    record = {"output": str(output), "to": to, "dim": vae.dim}
+    printing.result(record, f"wrote {output} for {to}: vectors of {vae.dim} dimensions")
+
+
+def info(path: Path, /, *, printing: Printing = PRINTING) -> None:
+    """Say what a run, an index or an attribute folder holds.
+
+    Args:
+        path: The folder.
+        printing: What is printed.
+    """
+    kinds: dict[str, Callable[[Path], dict[str, Any]]] = {
+        "index.json": _index_facts,
+        "attribute.json": _attribute_facts,
+        "config.json": _run_facts,
+    }
+    for mark, facts in kinds.items():
+        if (path / mark).is_file():
+            printing.facts(facts(path))
+            return
+    if not path.exists():
+        raise FileNotFoundError(f"there is no run, index or attribute at {path}")
+    if path.is_dir():
+        check_manifest(path)
+    raise ValueError(f"{path} is neither a run, an index nor an attribute: it has no {', '.join(kinds)}")
+
+
+def doctor(*, printing: Printing = PRINTING) -> None:
+    """Say what this machine gives: versions, devices, threads, arithmetic, and which extras are installed.
+
+    Args:
+        printing: What is printed.
+    """
+    hush_libraries()
+    from .machine import facts
+
+    printing.facts(facts())
+
+
+def _run_facts(path: Path) -> dict[str, Any]:
+    open_folder(path, "run", "config.json")
+    config = read_json(path / "config.json")
+    if config.get("model_type") != "textvae":
+        raise ValueError(f"{path} holds a model of another kind, not a run of textvae")
+    made_from = read_json(path / TRAINING) if (path / TRAINING).exists() else {}
+    best = {f"best_{name}": value for name, value in best_validation(path).items()}
+    return {
+        "kind": "run",
+        "path": str(path),
+        "encoder": config["encoder"]["model_type"],
+        "decoder": config["decoder"]["model_type"],
+        "latent_dim": config["latent_dim"],
+        "vocab_size": config["decoder"]["vocab_size"],
+        "max_length": config["max_length"],
+        "parameters": _count_parameters(path),
+        "sentences": made_from.get("sentences"),
+        "steps": made_from.get("steps"),
+    } | best
+
+
+def _count_parameters(path: Path) -> int:
+    from math import prod
+
+    from safetensors import safe_open
+
+    count = 0
+    for file in path.glob("model*.safetensors"):
+        with safe_open(file, "numpy") as weights:
+            count += sum(prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    return count
+
+
+def _index_facts(path: Path) -> dict[str, Any]:
+    from ..index import LatentIndex
+
+    index = LatentIndex.load(path)
+    return {
+        "kind": "index",
+        "path": str(path),
+        "texts": len(index),
+        "dim": index.dim,
+        "factory": index.factory,
+        "metric": index.metric,
+        "model": index.model_path and str(index.model_path),
+        "fingerprint": index.fingerprint,
+    }
+
+
+def _attribute_facts(path: Path) -> dict[str, Any]:
+    from ..attributes.attribute import Attribute
+
+    attribute = Attribute.load(path)
+    return {
+        "kind": "attribute",
+        "path": str(path),
+        "name": attribute.name,
+        "probe": attribute.probe,
+        "negative": attribute.negative,
+        "positive": attribute.positive,
+        "examples": attribute.examples,
+        "unlabelled": attribute.unlabelled,
+        "accuracy": attribute.accuracy,
+        "interval": attribute.interval,
+        "fingerprint": attribute.fingerprint,
+    }

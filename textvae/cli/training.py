@@ -1,0 +1,118 @@
+"""The verb that trains."""
+
+from __future__ import annotations
+
+import json
+from operator import itemgetter
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, ArgumentCollection, Parameter
+from cyclopts.config import Dict
+
+from ..storage.atomic import read_json
+from ..storage.errors import CorruptFileError
+from ..training.config import TrainConfig
+from .errors import UsageError
+from .options import (
+    PRINTING,
+    READING,
+    Output,
+    Printing,
+    Reading,
+    Source,
+    hush_libraries,
+)
+
+OPTIONS = TrainConfig()
+TRAINING, METRICS = "training.json", "metrics.jsonl"
+
+
+def train(
+    corpus: Source,
+    /,
+    *,
+    output: Output,
+    valid: Source | None = None,
+    group: str | None = None,
+    resume: bool = False,
+    config: Path | None = None,
+    options: Annotated[TrainConfig, Parameter(name="*")] = OPTIONS,
+    reading: Reading = READING,
+    printing: Printing = PRINTING,
+) -> None:
+    """Train a model on a corpus.
+
+    Args:
+        corpus: File of texts, a data set on the hub, or - for standard input.
+        output: Run folder to write.
+        valid: File of validation texts; by default 5% of the corpus, 2,000 at most.
+        group: Column of the corpus with the group of each text, such as the picture it describes: what --contrastive
+            draws together.
+        resume: Continue the run from its newest checkpoint, with its options.
+        config: JSON file of options, such as {"size": "base", "epochs": 3}; flags win.
+        options: The training options.
+        reading: How the texts are read.
+        printing: What is printed.
+    """
+    if group is not None and not options.contrastive:
+        raise UsageError("--group is for the contrastive term: set --contrastive above 0. See textvae train --help")
+    texts, groups = _texts_and_groups(reading, corpus, printing, group)
+    held_out = list(reading.texts(valid, printing)) if valid is not None else None
+    hush_libraries()
+    from ..training.train import train as train_run
+
+    with printing.progress():
+        train_run(texts, output, options, valid=held_out, groups=groups, resume=resume)
+    best = best_validation(output)
+    numbers = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in best.items() if name != "step")
+    printing.result({"run": str(output)} | best, f"{output}: best validation at step {best.get('step')}: {numbers}")
+
+
+def _texts_and_groups(
+    reading: Reading, corpus: Source, printing: Printing, group: str | None
+) -> tuple[list[str], list[str] | None]:
+    if group is None:
+        return list(reading.texts(corpus, printing)), None
+    rows = list(reading.rows(corpus, printing, [group]))
+    missing = sum(row[group] is None or row[group] == "" for row in rows)
+    if missing:
+        raise ValueError(f"{missing:,} of {len(rows):,} texts have no group: leave them out of the corpus")
+    return [str(row["text"]) for row in rows], [str(row[group]) for row in rows]
+
+
+def options_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Give `train` the options that no flag set: those of --config, or of the run that --resume continues."""
+    if commands != ("train",):
+        return
+    given = {name: arguments[name].tokens for name in ("--config", "--resume", "--output")}
+    if given["--config"]:
+        path = Path(given["--config"][0].value)
+        options = _config_file(path)
+    elif given["--resume"] and given["--output"]:
+        path = Path(given["--output"][0].value) / TRAINING
+        options = read_json(path).get("options", {}) if path.exists() else {}
+    else:
+        return
+    present = {name.rstrip("_"): value for name, value in options.items() if value is not None}
+    Dict(data=present, source=str(path), use_commands_as_keys=False)(app, commands, arguments)
+
+
+def _config_file(path: Path) -> dict[str, Any]:
+    try:
+        options = read_json(path)
+    except CorruptFileError as error:  # written by hand: a mistake, not damage
+        raise ValueError(str(error)) from error
+    options = {"from_" if name == "from" else name: value for name, value in options.items()}
+    TrainConfig.from_dict(options)
+    return options
+
+
+def best_validation(run: Path) -> dict[str, float]:
+    """Return the step and the measurements of a run's best validation, {} if there was none."""
+    if not (run / METRICS).exists():
+        return {}
+    rows = [json.loads(line) for line in (run / METRICS).read_text(encoding="utf-8").splitlines()]
+    best: dict[str, float] = min((row for row in rows if "eval_loss" in row), key=itemgetter("eval_loss"), default={})
+    measured = ("step", *(name for name in best if name.startswith("eval_")))
+    return {name.removeprefix("eval_"): best[name] for name in measured} if best else {}

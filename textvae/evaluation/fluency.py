@@ -1,0 +1,144 @@
+"""Judges of fluency: any causal LM from outside, and a small one trained on the texts at hand."""
+
+# B texts, T tokens
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase, get_cosine_with_min_lr_schedule_with_warmup
+
+from ..modeling.config import PRESETS, TextVAEConfig, decoder_config
+from ..modeling.decoders import build_decoder
+from ..modeling.likelihood import IGNORED, reconstruction_nats
+from ..modeling.precision import autocast, prefer_attention
+from ..modeling.pretrained import load_lm
+from ..text.batching import TokenBudgetSampler
+from ..text.tokenizers import pad, wrap
+
+BATCH_TOKENS = 1024
+PEAK_LEARNING_RATES = {"gru": 2e-3, "transformer": 1e-3}
+
+
+def word_perplexity(nats: np.ndarray, texts: Sequence[str]) -> float:
+    """Return exp(total nats / total words): whitespace words, and an end for each text."""
+    words = sum(len(text.split()) + 1 for text in texts)
+    return math.exp(float(np.sum(nats, dtype=np.float64)) / words)
+
+
+class OutsideLM:
+    """A pretrained causal LM that scores texts; what exceeds its context is not scored.
+
+    Args:
+        source: Its folder, also one with a GGUF file, or hub id.
+        exact: Whether it computes in float32 where the processor is faster in bf16.
+    """
+
+    def __init__(self, source: str, exact: bool = False):
+        self.exact = exact
+        self.model, self.tokenizer = load_lm(source)
+        self.model.eval().to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
+        prefer_attention(self.model, self.model.device)
+        start, end = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
+        self.start, self.end = end if start is None else start, end
+
+    @torch.inference_mode()
+    def nats(self, texts: Sequence[str]) -> np.ndarray:
+        """Return -log p of each text and its end, shape (N,), float32, given the token that texts start with."""
+        ids = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+        room = getattr(self.model.config, "max_position_embeddings", None)
+        rows = [[self.start, *row, self.end][:room] for row in ids]
+        result = np.empty(len(rows), np.float32)
+        for chosen in _batches(rows, seed=0):
+            labels_BT = _labels([rows[i] for i in chosen]).to(self.model.device)
+            inputs_BT = labels_BT.masked_fill(labels_BT == IGNORED, self.end)
+            with nullcontext() if self.exact else autocast(self.model.device):
+                logits_BTV = self.model(inputs_BT, attention_mask=(labels_BT != IGNORED).long()).logits
+            result[chosen] = reconstruction_nats(logits_BTV.float(), labels_BT).cpu().numpy()
+        return result
+
+
+class SentenceLM:
+    """A decoder with no latent: the language model that a text VAE is compared with.
+
+    Args:
+        tokenizer: Gives BOS, EOS and the vocabulary.
+        size: Width and depth, as in `TextVAEConfig.preset`.
+        decoder: "gru" or "transformer".
+        dropout: Dropout in training.
+        seed: Seed of the weights and of the batches.
+        max_length: Longest text in tokens; longer ones are cut.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        size: str = "small",
+        decoder: str = "gru",
+        *,
+        dropout: float = 0.0,
+        seed: int = 0,
+        max_length: int = 64,
+    ):
+        config = decoder_config(PRESETS[size], len(tokenizer), decoder, dropout)
+        self.peak_learning_rate = PEAK_LEARNING_RATES[decoder]
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.decoder = build_decoder(TextVAEConfig(decoder=config, latent_dim=1, prefix_length=0))
+        self.decoder.to(self.device)  # type: ignore[arg-type]
+        prefer_attention(self.decoder, self.device)
+        self.tokenizer, self.seed, self.max_length = tokenizer, seed, max_length
+        self.bos_token_id, self.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
+        self.pad_token_id = tokenizer.pad_token_id
+
+    def fit(self, texts: Sequence[str], epochs: float = 3, *, batch_tokens: int = BATCH_TOKENS) -> SentenceLM:
+        """Train on texts with AdamW, a short warm-up and a cosine to 5%; a seed gives the same weights on a CPU."""
+        rows = wrap(self.tokenizer, texts, self)
+        sampler = TokenBudgetSampler([len(row) for row in rows], batch_tokens, self.seed)
+        steps = math.ceil(epochs * len(sampler))
+        optimizer = torch.optim.AdamW(self.decoder.parameters(), self.peak_learning_rate, betas=(0.9, 0.98), fused=True)
+        schedule = get_cosine_with_min_lr_schedule_with_warmup(optimizer, min(50, steps // 10), steps, min_lr_rate=0.05)
+        self.decoder.train()
+        with torch.random.fork_rng():  # of the dropout
+            torch.manual_seed(self.seed)
+            for step in range(steps):
+                if step % len(sampler) == 0:
+                    sampler.set_epoch(step // len(sampler))
+                    batches = iter(sampler)
+                chosen = next(batches)
+                total, _ = self._nats([rows[i] for i in chosen])
+                optimizer.zero_grad()
+                (total / len(chosen)).backward()
+                torch.nn.utils.clip_grad_norm_(self.decoder.parameters(), 5.0)
+                optimizer.step()
+                schedule.step()
+        self.decoder.eval()
+        return self
+
+    @torch.inference_mode()
+    def nats(self, texts: Sequence[str]) -> np.ndarray:
+        """Return -log p of each text and its end, shape (N,), float32."""
+        rows = wrap(self.tokenizer, texts, self)
+        result = np.empty(len(rows), np.float32)
+        for chosen in _batches(rows, seed=0):
+            result[chosen] = self._nats([rows[i] for i in chosen])[1].cpu().numpy()
+        return result
+
+    def _nats(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        labels_BT = _labels(rows).to(self.device)
+        with autocast(self.device):
+            inputs_BT = labels_BT.masked_fill(labels_BT == IGNORED, self.eos_token_id)
+            return self.decoder.nats(inputs_BT, torch.zeros(len(rows), 1, device=self.device), labels_BT)
+
+
+def _batches(rows: Sequence[Sequence[int]], seed: int) -> Iterator[list[int]]:
+    return iter(TokenBudgetSampler([len(row) for row in rows], BATCH_TOKENS, seed))
+
+
+def _labels(rows: Sequence[Sequence[int]]) -> Tensor:
+    return pad(rows, IGNORED)[0]

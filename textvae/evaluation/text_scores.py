@@ -1,0 +1,85 @@
+"""What written texts are worth: closeness to references, variety, repeats. Words are whitespace words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..text.tokenizers import to_texts
+
+if TYPE_CHECKING:
+    from ..latent.vae import TextVAE
+
+
+def within_length(vae: TextVAE, texts: Sequence[str]) -> list[str]:
+    """Return what of each text a likelihood is about: a cut one would seem likely for all its words."""
+    rows = vae.decoder_rows(texts)
+    full = vae.model.config.max_length
+    return [
+        to_texts(vae.tokenizer, [row])[0] if len(row) == full else text for text, row in zip(texts, rows, strict=True)
+    ]
+
+
+def bleu(written: Sequence[str], references: Sequence[str]) -> float | None:
+    """Return corpus BLEU on whitespace words, 0 to 100; None without sacrebleu."""
+    try:
+        import sacrebleu
+    except ImportError:
+        return None
+    return sacrebleu.corpus_bleu(list(written), [list(references)], tokenize="none", force=True).score
+
+
+def self_bleu(texts: Sequence[str], limit: int = 200) -> float | None:
+    """Return the mean BLEU of each text against the others, 0 (varied) to 100 (Zhu et al. 2018).
+
+    Args:
+        texts: The texts.
+        limit: Only this many are compared, the first ones; the value rises with their number, so state it.
+
+    Returns:
+        The mean, or None without sacrebleu or for fewer than 2 texts.
+    """
+    try:
+        from sacrebleu.metrics import BLEU
+    except ImportError:
+        return None
+    chosen = list(texts[:limit])
+    if len(chosen) < 2:
+        return None
+    metric = BLEU(tokenize="none", effective_order=True, force=True)
+    scores = [metric.sentence_score(text, chosen[:i] + chosen[i + 1 :]).score for i, text in enumerate(chosen)]
+    return float(np.mean(scores))
+
+
+def distinct(texts: Sequence[str], n: int) -> float:
+    """Return the number of different word n-grams over that of all (Li et al. 2016); 0 if there is none.
+
+    Example:
+        >>> distinct(["the fox", "the dog"], 1)
+        0.75
+    """
+    grams = [tuple(words[i : i + n]) for words in map(str.split, texts) for i in range(len(words) - n + 1)]
+    return len(set(grams)) / len(grams) if grams else 0.0
+
+
+def duplicates(texts: Sequence[str]) -> float:
+    """Return the share of texts that repeat an earlier one."""
+    return 1 - len(set(texts)) / len(texts)
+
+
+def edit_distance(a: str, b: str) -> float:
+    """Return the word-level Levenshtein distance over the longer text's words, 0 (same) to 1.
+
+    Example:
+        >>> edit_distance("the quick fox", "the slow fox")
+        0.3333333333333333
+    """
+    first, second = a.split(), b.split()
+    row = list(range(len(second) + 1))
+    for i, word in enumerate(first, 1):
+        diagonal, row[0] = row[0], i
+        for j, other in enumerate(second, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
+    return row[-1] / max(len(first), len(second), 1)

@@ -1,0 +1,13 @@
+"""Vector search: an index over the latents of a corpus, with the texts and their metadata."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .latent_index import Hit, LatentIndex
+
+__all__ = ["Hit", "LatentIndex"]
+__getattr__ = lazy_names(__name__, {"Hit": "latent_index", "LatentIndex": "latent_index"})

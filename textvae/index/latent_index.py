@@ -1,0 +1,457 @@
+"""Similarity search in latent space: FAISS over posterior means, beside the texts and their metadata."""
+
+# N vectors, D latent dimensions
+from __future__ import annotations
+
+import operator
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..latent.geometry import barycentre
+from ..storage.atomic import write_json
+from ..storage.errors import CorruptFileError
+from ..storage.folders import atomic_folder, check_replaceable, read_folder
+from ..storage.locks import only_writer
+from .build import Recipe, build_in_memory, build_on_disk
+from .distances import Metric, closeness, comparable, embedded, weight, width
+from .filters import Filter, parse_filter
+from .folder import ABOUT, FORMAT_VERSION, ITEMS, VECTORS, open_index
+from .item_store import Item, ItemStore, Row, StoreError, rows_of
+from .model_source import ModelSource
+from .vectors import VectorStore, reason
+
+if TYPE_CHECKING:
+    from ..latent.vae import TextVAE
+
+LEAST_WEIGHT = 1e-3  # of all hits of a blend together, below which they weigh the same
+
+
+class Hit(NamedTuple):
+    """One neighbour of a query; a larger score is always closer."""
+
+    id: int
+    score: float
+    text: str
+    metadata: dict[str, Any]
+
+
+class LatentIndex:
+    """Texts that can be searched by meaning; make one with `build` or `load`.
+
+    Scores are cosines under the metric "cosine", negated Euclidean distances of posterior means under "l2", negated
+    2-Wasserstein distances of whole posteriors under "wasserstein": larger is closer in all.
+    Every method may be called from several threads; calls wait for each other.
+
+    Example:
+        >>> index = LatentIndex.build(vae, ["a red fox", "a blue whale"])
+        >>> index.search("a red fox", k=1)[0].text
+        'a red fox'
+    """
+
+    def __init__(self, vectors: VectorStore, items: ItemStore, metric: Metric, model: ModelSource):
+        """Wrap vectors and their items; `build` and `load` are the ways in."""
+        self.factory: str = vectors.factory
+        self.metric: Metric = metric
+        self.fingerprint: str = model.fingerprint
+        self._vectors, self._items, self._model = vectors, items, model
+        self._lock = threading.RLock()
+
+    @classmethod
+    def build(
+        cls,
+        vae: TextVAE,
+        corpus: Iterable[Item],
+        *,
+        factory: str = "Flat",
+        metric: Metric = "cosine",
+        metadata: Sequence[Mapping[str, Any] | None] | None = None,
+        batch_size: int = 64,
+        path: str | Path | None = None,
+        resume: bool = False,
+    ) -> LatentIndex:
+        """Encode a corpus and index it; texts are streamed, ids count from 0 in corpus order.
+
+        Args:
+            vae: The model that embeds the corpus and later the queries.
+            corpus: Texts, or mappings with a "text" whose other keys become metadata. Lone surrogates, which no
+                encoding can store, become U+FFFD; every other character comes back as it was. May be empty.
+            factory: A faiss factory string. "Flat" is exact; "HNSW32" and "IVF256,Flat" are faster on large corpora.
+                Factories that learn (IVF, PQ, PCA) train on the first 65,536 texts, or 39 for each inverted list:
+                shuffle a sorted corpus. "auto" is "Flat" up to 50,000 texts and above it about 4 * sqrt(N) inverted
+                lists, of vectors, or of bytes ("SQ8") where vectors would take over 2 GB; a corpus without a length
+                that goes on after 50,000 texts counts as a million. `index.factory` names the choice.
+            metric: "cosine" or "l2" of the posterior means, or "wasserstein", the distance of means and standard
+                deviations, with vectors twice as wide. Under "cosine" a zero vector scores 0 against everything.
+            metadata: One dictionary of JSON values (or None) per text, beside a corpus of strings.
+            batch_size: Texts that the model encodes at once.
+            path: Folder to save the index to. The build then keeps its blocks in PATH.partial, survives being killed,
+                holds no texts in memory, knows the length of every corpus, and trains on texts from all over it.
+            resume: Continue a build to `path` that was interrupted, from the same corpus; without one, start.
+
+        Raises:
+            ValueError: Unknown metric or factory, too few texts to train it, metadata that is not JSON, or an
+                interrupted build of another corpus, model, metric or factory.
+            TypeError: An item is neither a string nor a mapping.
+            FileExistsError: The path holds something else, or an interrupted build without `resume`.
+            BlockingIOError: Another process or thread is writing it.
+
+        Example:
+            >>> len(LatentIndex.build(vae, [{"text": "a red fox", "page": 3}], factory="HNSW32", metric="l2"))
+            1
+        """
+        recipe = Recipe(vae.fingerprint, vae.dim, metric, factory)
+        rows = rows_of(corpus, metadata)
+        if path is None:
+            if resume:
+                raise ValueError("only a build to a folder can be continued: give its path with resume=True")
+            count = len(corpus) if isinstance(corpus, Sized) else None
+            return cls(
+                *build_in_memory(vae, recipe, rows, count, batch_size), metric, ModelSource(vae.fingerprint, vae)
+            )
+        path = Path(path).resolve()
+        with only_writer(path):
+            check_replaceable(path, ABOUT)
+            with build_on_disk(vae, recipe, rows, path, batch_size, resume=resume) as parts:
+                cls(*parts, metric, ModelSource(vae.fingerprint, vae))._write(path)
+        return cls.load(path, vae)
+
+    @overload
+    def search(self, queries: str, k: int = 10, *, where: str | None = None) -> list[Hit]: ...
+    @overload
+    def search(self, queries: list[str], k: int = 10, *, where: str | None = None) -> list[list[Hit]]: ...
+    @overload
+    def search(self, queries: ArrayLike, k: int = 10, *, where: str | None = None) -> list[Any]: ...
+    def search(self, queries: Any, k: int = 10, *, where: str | None = None) -> list[Any]:
+        """Return the k nearest texts of each query, nearest first.
+
+        Args:
+            queries: One text, a list of texts, one vector (D,) or vectors (N, D); never modified. Under "wasserstein"
+                also means beside standard deviations, (N, 2D); vectors (N, D) are points, with deviations of 0.
+            k: Hits per query; an index of fewer texts returns all of them. Approximate factories search wider when
+                they find fewer than k.
+            where: A condition on metadata, such as "topic = 'food' and stars >= 4": only texts that meet it are
+                found. `textvae.filters.parse_filter` has the rules.
+
+        Returns:
+            A list of hits for one text or vector; a list of such lists for several, [] for [].
+
+        Raises:
+            ValueError: k is below 1, vectors are of another dimension or not finite, or `where` is not a condition.
+            FileNotFoundError: The query is a text and the model folder is gone.
+
+        Example:
+            >>> [[hit.id for hit in hits] for hits in index.search(index.vae.encode(["a blue whale"]), k=2)]
+            [[1, 0]]
+        """
+        k, condition = _checked(k, where)
+        vectors, single = self._queries(queries)
+        with self._lock:
+            scores, ids = self._nearest(vectors, k, condition)
+            items = self._items.get_many(set(ids[ids >= 0].tolist()))
+        rows = zip(ids.tolist(), scores.tolist(), strict=True)
+        hits = [[Hit(id, score, *items[id]) for id, score in zip(*row, strict=True) if id >= 0] for row in rows]
+        return hits[0] if single else hits
+
+    def neighbours(
+        self, queries: Sequence[str] | ArrayLike, k: int = 10, *, where: str | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return what `search` finds as arrays of scores and ids, without the texts, which saves their time.
+
+        Args:
+            queries: As in `search`; Q of them, one is Q = 1.
+            k: Hits per query.
+            where: As in `search`.
+
+        Returns:
+            Scores (Q, k), larger is closer, and ids (Q, k), nearest first. An index of fewer texts has fewer columns;
+            a query that found fewer than the others has -inf and -1 in the rest of its row.
+
+        Raises:
+            ValueError: As in `search`.
+
+        Example:
+            >>> scores, ids = index.neighbours(["a blue whale", "a red fox"], k=1)
+            >>> ids.tolist()
+            [[1], [0]]
+        """
+        k, condition = _checked(k, where)
+        vectors, _ = self._queries(queries)
+        with self._lock:
+            return self._nearest(vectors, k, condition)
+
+    def _queries(self, queries: Any) -> tuple[NDArray[np.float32], bool]:
+        """Return the vectors of queries, and whether it was a single one."""
+        if isinstance(queries, list | tuple) and not queries:
+            return np.empty((0, self._vectors.width), np.float32), False
+        single = isinstance(queries, str)
+        if single or (isinstance(queries, list | tuple) and all(isinstance(query, str) for query in queries)):
+            return embedded(self.vae, [queries] if single else queries, self.metric), single
+        given = np.asarray(queries)
+        single = given.ndim == 1
+        return comparable(given[None] if single else given, self.metric, self.dim), single
+
+    def _nearest(
+        self, vectors: NDArray[np.float32], k: int, condition: Filter | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        within = None if condition is None else self._items.matching(condition)
+        scores, ids = self._vectors.nearest(vectors, k, within)
+        return np.where(ids < 0, -np.inf, closeness(scores, self.metric)), ids
+
+    def blend(self, hits: Sequence[Hit], *, refinements: int = 0) -> str:
+        """Write one text from what hits of a search have in common, a generative snippet.
+
+        It is decoded from the mean of their latents, in which each weighs its cosine, or 1 / (1 + distance).
+
+        Args:
+            hits: What `search` returned for a query.
+            refinements: Of the decoding, as in `TextVAE.decode`: nearer to the mean, and slower.
+
+        Raises:
+            ValueError: There are no hits.
+            FileNotFoundError: The model folder is gone.
+        """
+        if not hits:
+            raise ValueError("there are no hits to blend: search wider, or with another condition")
+        weights = [weight(hit.score, self.metric) for hit in hits]
+        latents = self.vae.encode([hit.text for hit in hits])
+        middle = barycentre(latents, weights if sum(weights) > LEAST_WEIGHT else None)
+        return self.vae.decode(middle[None], refinements=refinements)[0]
+
+    def add(
+        self, texts: Iterable[Item], metadata: Sequence[Mapping[str, Any] | None] | None = None, *, batch_size: int = 64
+    ) -> list[int]:
+        """Add texts, given as in `build`, and return their new ids; an id is never used twice.
+
+        Raises:
+            ValueError: Metadata that is not JSON, or vectors that faiss refuses. Nothing is added.
+            TypeError: An item is neither a string nor a mapping. Nothing is added.
+            FileNotFoundError: The model folder is gone.
+
+        Example:
+            >>> index.add(["a green frog"], metadata=[{"page": 7}])
+            [2]
+        """
+        rows = list(rows_of(texts, metadata))
+        return self._append(rows, self._encode(rows, batch_size)) if rows else []
+
+    def remove(self, ids: Iterable[int]) -> int:
+        """Remove texts by id and return how many there were.
+
+        A graph (HNSW) only forgets the vectors: it is built again once a fifth of them are removed.
+
+        Raises:
+            ValueError: An id is not in the index. Nothing is removed.
+
+        Example:
+            >>> index.remove([2])
+            1
+        """
+        wanted = [operator.index(id) for id in ids]
+        with self._lock, self._items.removing(wanted) as removed:
+            self._vectors.remove(removed)
+        return len(removed)
+
+    def upsert(
+        self,
+        ids: Iterable[int],
+        texts: Iterable[Item],
+        metadata: Sequence[Mapping[str, Any] | None] | None = None,
+        *,
+        batch_size: int = 64,
+    ) -> None:
+        """Replace the texts of ids, with their metadata and vectors; the texts are given as in `build`.
+
+        A graph (HNSW) only forgets the old vectors, as in `remove`.
+
+        Raises:
+            ValueError: An id is not in the index or comes twice, there are not as many texts as ids, metadata are not
+                JSON, or faiss refuses the vectors. Nothing is replaced.
+            TypeError: An item is neither a string nor a mapping. Nothing is replaced.
+            FileNotFoundError: The model folder is gone.
+
+        Example:
+            >>> index.upsert([0], ["a white fox"], metadata=[{"page": 4}])
+            >>> index.get(0)
+            ('a white fox', {'page': 4})
+        """
+        wanted, rows = [operator.index(id) for id in ids], list(rows_of(texts, metadata))
+        if len(wanted) != len(rows):
+            raise ValueError(f"there are {len(wanted)} ids and {len(rows)} texts: give one text for each id")
+        if not rows:
+            return
+        vectors = self._encode(rows, batch_size)
+        with self._lock, self._items.replacing(wanted, rows) as old:
+            self._vectors.replace(wanted, vectors, before=lambda: self._encode(old, batch_size))
+
+    def compact(self) -> int:
+        """Free the memory of removed and replaced vectors that a graph only forgot, and return how many there were.
+
+        The graph is built again. Factories that cannot give their vectors back keep them and return 0.
+
+        Example:
+            >>> index.compact()  # inverted lists and "Flat" forget nothing
+            0
+        """
+        with self._lock:
+            return self._vectors.compact()
+
+    def get(self, id: int) -> tuple[str, dict[str, Any]]:
+        """Return the text and the metadata of an id.
+
+        Raises:
+            ValueError: There is no such id.
+
+        Example:
+            >>> index.get(0)
+            ('a red fox', {})
+        """
+        with self._lock:
+            return self._items.get(id)
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._vectors)
+
+    def __repr__(self) -> str:
+        return f"LatentIndex({len(self)} texts, dim={self.dim}, factory={self.factory!r}, metric={self.metric!r})"
+
+    @property
+    def dim(self) -> int:
+        """Latent dimensions D."""
+        return self._vectors.width // width(self.metric, 1)
+
+    @property
+    def ids(self) -> list[int]:
+        """Every id, ascending."""
+        with self._lock:
+            return self._items.ids()
+
+    @property
+    def texts(self) -> list[str]:
+        """Every text, in the order of `ids`."""
+        with self._lock:
+            return self._items.texts()
+
+    @property
+    def model_path(self) -> Path | None:
+        """The folder of the model, None if the model was never saved; it may have moved since."""
+        return self._model.path
+
+    @property
+    def vae(self) -> TextVAE:
+        """The model of the index, loaded at first use.
+
+        Raises:
+            FileNotFoundError: Its folder is gone.
+            ValueError: The folder now holds another model.
+        """
+        with self._lock:
+            return self._model.get()
+
+    def save(self, path: str | Path) -> None:
+        """Write the index to a folder, which replaces an older index there as a whole or not at all.
+
+        Raises:
+            FileExistsError: The path holds something that is not an index; it is left alone.
+            BlockingIOError: Another process or thread is writing it.
+            OSError: The disk is full or the folder cannot be written; an older index stays.
+
+        Example:
+            >>> index.save(folder)
+            >>> len(LatentIndex.load(folder))
+            2
+        """
+        path = Path(path).resolve()
+        with self._lock, only_writer(path):
+            self._write(path)
+
+    @classmethod
+    def load(cls, path: str | Path, vae: TextVAE | None = None, *, mmap: bool = False) -> LatentIndex:
+        """Open a saved index; the folder does not change until `save`, and another writer may replace it at any time.
+
+        Args:
+            path: The folder.
+            vae: The model that built the index. By default it is loaded when a text first needs it, from the folder
+                it had when the index was saved, by its absolute path or by the one relative to the index.
+            mmap: Leave the vectors on disk, where a search reads those it needs: processes share them, and they may
+                be more than memory holds. Such an index can be searched and saved but not changed.
+
+        Raises:
+            FileNotFoundError: There is no such folder.
+            ValueError: The folder is not an index, comes from a newer textvae, or was built with another model.
+            CorruptFileError: A file is missing, truncated or altered.
+
+        Example:
+            >>> index.save(folder)
+            >>> LatentIndex.load(folder, vae).texts
+            ['a red fox', 'a blue whale']
+        """
+        index = read_folder(Path(path).resolve(), lambda folder: cls._read(folder, mmap))
+        if vae is not None:
+            index._model.give(vae)
+        return index
+
+    @classmethod
+    def _read(cls, path: Path, mmap: bool) -> LatentIndex:
+        about = open_index(path)
+        try:
+            vectors = VectorStore.read(path / VECTORS, about["factory"], about.get("tombstones", ()), mapped=mmap)
+            items = ItemStore(path / ITEMS, about.get("next_id", 0))
+            stored, last = items.extent()
+            model = ModelSource(about["fingerprint"], folders=about["model_folders"])
+            index = cls(vectors, items, about["metric"], model)
+            counts = len(index), stored, about["count"]
+        except (RuntimeError, StoreError, KeyError, TypeError) as error:
+            raise CorruptFileError(f"{path} is not a readable index ({reason(error)}): build it again") from error
+        if len(set(counts)) > 1 or last >= items.next_id or index.dim != about["dim"]:
+            raise CorruptFileError(
+                f"the files of {path} disagree: {counts[0]} vectors, {counts[1]} texts, {counts[2]} in {ABOUT}: "
+                "build the index again"
+            )
+        return index
+
+    def _write(self, path: Path) -> None:
+        with atomic_folder(path, ABOUT) as staged:
+            try:
+                self._vectors.write(staged / VECTORS)
+                self._items.save(staged / ITEMS)
+            except (RuntimeError, StoreError) as error:
+                raise OSError(f"could not write {path} ({reason(error)}): is the disk full?") from error
+            model = self.model_path
+            about = {
+                "format_version": FORMAT_VERSION,
+                "model": model and str(model),
+                "model_relative": model and os.path.relpath(model, path),
+                "fingerprint": self.fingerprint,
+                "metric": self.metric,
+                "factory": self.factory,
+                "dim": self.dim,
+                "count": len(self),
+                "next_id": self._items.next_id,
+                "tombstones": sorted(self._vectors.tombstones),
+            }
+            write_json(staged / ABOUT, about)
+
+    def _encode(self, rows: Sequence[Row], batch_size: int) -> NDArray[np.float32]:
+        vectors = embedded(self.vae, [text for text, _ in rows], self.metric, batch_size=batch_size)
+        assert len(vectors) == len(rows)
+        return vectors
+
+    def _append(self, rows: Sequence[Row], vectors: NDArray[np.float32]) -> list[int]:
+        with self._lock, self._items.adding(rows) as ids:
+            self._vectors.add(ids, vectors)
+        return list(ids)
+
+
+def _checked(k: int, where: str | None) -> tuple[int, Filter | None]:
+    """Return k and the condition of a search, before any text is encoded."""
+    k = operator.index(k)
+    if k < 1:
+        raise ValueError(f"k is the number of hits and at least 1, got {k}")
+    return k, None if where is None else parse_filter(where)

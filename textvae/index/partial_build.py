@@ -1,0 +1,145 @@
+"""An index under construction that survives a crash: what is acknowledged is on disk, and a resumed build goes on."""
+
+# N texts, W dimensions of a vector
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..storage.atomic import read_json, sync, write_json
+from ..storage.errors import CorruptFileError
+from ..storage.folders import STAGED
+from .item_store import ItemStore, Row, StoreError
+
+PARTIAL = ".partial"  # what follows the name of an index while it is built
+VECTORS, ITEMS, ABOUT = "vectors.f32", "items.sqlite", "build.json"
+OURS = {VECTORS, ITEMS, f"{ITEMS}-journal", ABOUT, STAGED + ABOUT}
+NUMBER = np.dtype("<f4")
+
+
+class Staging:
+    """Texts and vectors of an unfinished build, in the folder INDEX.partial.
+
+    A block is acknowledged by the commit of its texts to SQLite, after its vectors are on disk; vectors beyond the
+    acknowledged texts are cut off when the build goes on.
+    """
+
+    def __init__(self, path: Path, about: Mapping[str, Any], width: int, *, resume: bool):
+        """Start or continue the build of an index.
+
+        Args:
+            path: Folder of the finished index.
+            about: What must be the same when the build goes on: model, metric, factory.
+            width: Dimensions W of a vector.
+            resume: Continue an interrupted build; without one, start.
+
+        Raises:
+            FileExistsError: There is an interrupted build and `resume` is False, or a folder that is no build.
+            ValueError: The interrupted build differs in `about`.
+            CorruptFileError: The interrupted build cannot be read.
+        """
+        self.folder, self.width = path.with_name(path.name + PARTIAL), width
+        self._about = self.folder / ABOUT
+        if self.folder.exists():
+            self._check(dict(about), resume)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self._about.exists():
+            write_json(self._about, about)
+        try:
+            self.items = ItemStore(self.folder / ITEMS, durable=True)
+        except StoreError as error:
+            raise CorruptFileError(f"{self.folder} is not a readable build ({error}): delete it") from error
+        self._file = open(self.folder / VECTORS, "ab")
+        sync(self.folder)
+        acknowledged = len(self) * self._stride
+        if self._file.tell() < acknowledged:
+            self.close()
+            raise CorruptFileError(f"{self.folder / VECTORS} was cut short: delete {self.folder} and build again")
+        self._file.truncate(acknowledged)
+
+    def __len__(self) -> int:
+        return self.items.next_id
+
+    def skip(self, rows: Iterator[Row]) -> None:
+        """Take the acknowledged rows off a corpus.
+
+        Raises:
+            ValueError: The corpus has other rows than the interrupted build.
+        """
+        if not len(self):
+            return
+        for position, stored in enumerate(self.items.rows()):
+            if next(rows, None) != stored:
+                raise ValueError(
+                    f"{self.folder} was built from another corpus: item {position} differs; give that corpus, or "
+                    "delete the folder to start again"
+                )
+
+    def append(self, rows: Sequence[Row], vectors: NDArray[np.float32]) -> None:
+        """Store a block of texts and their vectors (N, W); on return it is acknowledged."""
+        with self.items.adding(rows):
+            self._file.write(np.ascontiguousarray(vectors, NUMBER).data)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def blocks(self, size: int) -> Iterator[tuple[range, NDArray[np.float32]]]:
+        """Yield the ids and vectors of all texts, at most `size` at a time."""
+        stored = self._stored()
+        for start in range(0, len(self), size):
+            ids = range(start, min(start + size, len(self)))
+            yield ids, np.array(stored[ids.start : ids.stop], np.float32)
+
+    def sample(self, size: int) -> NDArray[np.float32]:
+        """Return the vectors of at most `size` texts that are spread over the whole corpus."""
+        chosen = np.unique(np.linspace(0, len(self) - 1, min(size, len(self))).astype(np.int64))
+        return np.array(self._stored()[chosen], np.float32)
+
+    def close(self) -> None:
+        """Close the files and leave the build to be continued; one without a single block is deleted."""
+        empty = not len(self)
+        self._file.close()
+        self.items.close()
+        if empty:
+            self.discard()
+
+    def discard(self) -> None:
+        """Delete the build."""
+        self._file.close()
+        self.items.close()
+        self._about.unlink(missing_ok=True)  # first: a folder without it holds no build
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def _stride(self) -> int:
+        return self.width * NUMBER.itemsize
+
+    def _stored(self) -> NDArray[np.float32]:
+        if not len(self):  # numpy cannot map an empty file
+            return np.empty((0, self.width), np.float32)
+        return np.memmap(self.folder / VECTORS, NUMBER, "r", shape=(len(self), self.width))
+
+    def _check(self, about: dict[str, Any], resume: bool) -> None:
+        foreign = not self.folder.is_dir() or {file.name for file in self.folder.iterdir()} - OURS
+        if foreign:
+            raise FileExistsError(f"{self.folder} is in the way and holds something else: choose another folder")
+        if not self._about.exists():  # a crash at its first moment or its last
+            shutil.rmtree(self.folder)
+            return
+        if not resume:
+            raise FileExistsError(
+                f"{self.folder} holds an interrupted build: continue it with resume=True (--resume on the command "
+                "line), or delete the folder"
+            )
+        before = read_json(self._about)
+        for key, (old, new) in {key: (before.get(key), about.get(key)) for key in {**before, **about}}.items():
+            if old != new:
+                raise ValueError(
+                    f"{self.folder} was begun with the {key} {old!r}, not {new!r}: continue it with that, or delete "
+                    "the folder to start again"
+                )

@@ -1,0 +1,140 @@
+"""Runs as folders that other libraries load without textvae: for now, sentence-transformers."""
+
+# H hidden, D latent dimensions
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..storage.atomic import read_json, write_json
+from ..storage.folders import atomic_folder
+
+if TYPE_CHECKING:
+    from ..latent.vae import TextVAE
+    from ..modeling.encoder import LatentEncoder
+
+MODULES = "modules.json"
+STOCK = "sentence_transformers.models."  # a class from elsewhere is refused unless the user trusts remote code
+IDENTITY = "torch.nn.modules.linear.Identity"  # what is not understood here silently becomes a tanh
+NO_MODULE = "which sentence-transformers has no stock module for"
+
+
+def save_sentence_transformer(vae: TextVAE, path: str | Path) -> None:
+    """Write a folder that `SentenceTransformer(path)` loads, and whose vectors are those of `vae.encode`.
+
+    The folder consists of modules that come with sentence-transformers 5 and newer, so it needs neither textvae nor
+    trust in remote code. Its arithmetic is float32, where `vae.encode` may round to bf16.
+
+    Args:
+        vae: A model with a pretrained encoder.
+        path: The folder; an older export there is replaced.
+
+    Raises:
+        ValueError: The means of this model are beyond those modules.
+        FileExistsError: `path` holds something else.
+    """
+    config, encoder = vae.model.config, vae.model.encoder
+    _check_exportable(vae)
+    hidden, dim = config.encoder.hidden_size, config.latent_dim
+    pooling = {"word_embedding_dimension": hidden, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
+    projection = _projection(encoder, dim)
+    dense = {
+        "in_features": hidden,
+        "out_features": dim,
+        "bias": "linear.bias" in projection,
+        "activation_function": IDENTITY,
+    }
+    with atomic_folder(path, MODULES) as folder:
+        encoder.backbone.save_pretrained(folder)
+        _save_tokenizer(vae, folder)
+        settings = {"max_seq_length": config.encoder_max_length or config.max_length, "do_lower_case": False}
+        write_json(folder / "sentence_bert_config.json", settings | _without_pooler(encoder))
+        about = {"model_type": "SentenceTransformer", "prompts": {}, "similarity_fn_name": "cosine"}
+        write_json(folder / "config_sentence_transformers.json", about)
+        listed = [
+            {"idx": 0, "name": "0", "path": "", "type": f"{STOCK}Transformer"},
+            _add(folder, 1, "Pooling", pooling),
+            _add(folder, 2, "Normalize", {})
+            if encoder.kept
+            else _add(folder, 2, "LayerNorm", {"dimension": hidden}, _named("norm", encoder.norm)),
+            _add(folder, 3, "Dense", dense, projection),
+        ]
+        (folder / MODULES).write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+
+
+def _check_exportable(vae: TextVAE) -> None:
+    config = vae.model.config
+    if config.keep_encoder and config.residual:
+        raise ValueError(
+            f"this model adds what learnt queries read to its encoder's embedding, {NO_MODULE}: "
+            "train one with --residual 0, or encode with textvae"
+        )
+    if config.unit_mean:
+        raise ValueError(
+            f"this model scales its vectors to one length after its last layer, {NO_MODULE}: "
+            "train one without --teacher, or encode with textvae"
+        )
+    if vae.encoder_tokenizer is vae.tokenizer or (config.pooling == "attention" and not config.keep_encoder):
+        raise ValueError(
+            f"this model's encoder was trained from scratch and pools by attention, {NO_MODULE}: "
+            "train one with --encoder, a pretrained encoder, or encode with textvae"
+        )
+
+
+def _projection(encoder: LatentEncoder, dim: int) -> dict[str, Tensor]:
+    """Return the weights of the last layer, which gives mu."""
+    if encoder.kept:  # the embedding of length sqrt(D)
+        return {"linear.weight": dim**0.5 * torch.eye(dim)}
+    layer = _named("linear", encoder.mean)
+    if encoder.gamma is None:
+        return layer
+    norm = encoder.batch_norm  # in evaluation a scale and a shift
+    assert norm.running_mean is not None and norm.running_var is not None
+    mean, variance = norm.running_mean.cpu().double(), norm.running_var.cpu().double()
+    scale_D = encoder.gamma / (variance + norm.eps).sqrt()
+    return {
+        "linear.weight": (scale_D[:, None] * layer["linear.weight"].double()).float(),
+        "linear.bias": (scale_D * (layer["linear.bias"].double() - mean)).float(),
+    }
+
+
+def _named(prefix: str, module: torch.nn.Module) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+
+
+def _add(
+    folder: Path, position: int, kind: str, settings: dict[str, Any], weights: dict[str, Tensor] | None = None
+) -> dict[str, Any]:
+    """Write the folder of one module and return its line in the list of modules."""
+    name = f"{position}_{kind}"
+    (folder / name).mkdir()
+    write_json(folder / name / "config.json", settings)
+    if weights:
+        save_file(weights, folder / name / "model.safetensors", {"format": "pt"})
+    return {"idx": position, "name": str(position), "path": name, "type": STOCK + kind}
+
+
+def _save_tokenizer(vae: TextVAE, folder: Path) -> None:
+    """Write the encoder's tokenizer such that it pads and reads control tokens as `vae.encode` does."""
+    tokenizer = copy.deepcopy(vae.encoder_tokenizer)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:  # what the last batch left behind
+        backend.no_truncation()
+        backend.no_padding()
+    tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    write_json(path, read_json(path) | {"padding_side": "right", "split_special_tokens": True})
+
+
+def _without_pooler(encoder: LatentEncoder) -> dict[str, Any]:
+    """Return the setting that keeps a BERT-like class from drawing a pooler, of which there are no weights."""
+    takes = "add_pooling_layer" in inspect.signature(type(encoder.backbone).__init__).parameters
+    lacks = getattr(encoder.backbone, "pooler", None) is None
+    return {"model_args": {"add_pooling_layer": False}} if takes and lacks else {}

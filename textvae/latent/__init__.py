@@ -1,0 +1,1 @@
+"""The latent space: TextVAE, latents, decoding, geometry and priors."""

@@ -1,0 +1,31 @@
+"""How much single latent dimensions say about the classes of texts."""
+
+# N texts, D latent dimensions, F factors
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+BINS = 20  # of equal width, into which a dimension is cut
+
+
+def information(latents_ND: NDArray, factors_NF: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return I(dimension; factor) in nats, (D, F), and the factors' entropies, (F,).
+
+    Args:
+        latents_ND: Latents, shape (N, D).
+        factors_NF: Class of each text by each factor, shape (N, F); negative where unknown.
+    """
+    from scipy.stats import entropy
+    from sklearn.metrics import mutual_info_score
+
+    low, high = latents_ND.min(0), latents_ND.max(0)
+    bins_ND = ((latents_ND - low) / np.where(high > low, high - low, 1) * BINS).astype(int).clip(0, BINS - 1)
+    result = np.zeros((latents_ND.shape[1], factors_NF.shape[1]))
+    entropies = np.zeros(factors_NF.shape[1])
+    for f, values in enumerate(factors_NF.T):
+        known = values >= 0
+        if known.any():
+            entropies[f] = entropy(np.unique(values[known], return_counts=True)[1])
+            result[:, f] = [mutual_info_score(values[known], bins) for bins in bins_ND[known].T]
+    return result, entropies

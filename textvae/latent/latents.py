@@ -1,0 +1,146 @@
+"""Latents of texts in models that split them into a meaning and wording slots, and what is read of texts."""
+
+# N texts, D numbers of a meaning, S slots, W numbers of a slot
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from ..modeling.gaussian import DiagonalGaussian
+from ..modeling.slots import ABSENT, GIVEN, OPEN
+from ..storage.atomic import atomic_path
+from ..storage.errors import CorruptFileError
+from .geometry import Array
+
+DIMENSIONS = {"meaning": 2, "slots": 3, "states": 2}
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Latents z = (m, w_1 .. w_k) of N texts, padded to the S slots of the longest.
+
+    Attributes:
+        meaning: m, shape (N, D), float32.
+        slots: w, shape (N, S, W), float32; zeros where a slot is not given.
+        states: 1 for a slot that is given, 0 for one that is open, so that the decoder fills it, -1 for padding, shape
+            (N, S), float32. A text all of whose slots are padding is written from its meaning alone.
+
+    Raises:
+        ValueError: Shapes do not fit each other, a number is not finite, or a state is none of the three.
+
+    Example:
+        >>> z = Latents(np.zeros((1, 4)), np.ones((1, 2, 3)), np.ones((1, 2)))
+        >>> z.opened([[False, True]]).states.tolist()
+        [[1.0, 0.0]]
+    """
+
+    meaning: Array
+    slots: Array
+    states: Array
+
+    def __post_init__(self) -> None:
+        for name, ndim in DIMENSIONS.items():
+            value = np.asarray(getattr(self, name), np.float32)
+            object.__setattr__(self, name, value)
+            if value.ndim != ndim:
+                raise ValueError(f"{name} of latents need {ndim} axes, got an array of shape {value.shape}")
+            if not np.isfinite(value).all():
+                raise ValueError(f"{name} of latents hold a NaN or an infinity: nothing can be decoded from it")
+        if not len(self.meaning) == len(self.slots) == len(self.states) or self.slots.shape[1] != self.states.shape[1]:
+            shapes = self.meaning.shape, self.slots.shape, self.states.shape
+            raise ValueError(f"meaning, slots and states of latents have shapes {shapes}: texts or slots differ")
+        if not np.isin(self.states, (GIVEN, OPEN, ABSENT)).all():
+            raise ValueError("states of slots must be 1 (given), 0 (open) or -1 (padding)")
+        object.__setattr__(self, "slots", np.where(self.states[..., None] == GIVEN, self.slots, np.float32(0)))
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.meaning)
+
+    def __getitem__(self, rows: slice | NDArray | list[int]) -> Latents:
+        """Select texts."""
+        return Latents(self.meaning[rows], self.slots[rows], self.states[rows])
+
+    def opened(self, which: NDArray | list | None = None) -> Latents:
+        """Return the latents with slots opened: those where `which`, booleans (N, S), is true; by default all."""
+        chosen = np.ones(self.states.shape, bool) if which is None else np.asarray(which, bool)
+        return Latents(self.meaning, self.slots, np.where((self.states != ABSENT) & chosen, OPEN, self.states))
+
+    def moved(self, meaning: Array) -> Latents:
+        """Return the latents with other meanings, shape (N, D), and the same slots."""
+        return Latents(meaning, self.slots, self.states)
+
+    def pack(self) -> Array:
+        """Return one row of numbers for each text, shape (N, D + S * (W + 1)), as the network's decoder reads them."""
+        numbers = self.slots.shape[1] * self.slots.shape[2]
+        return np.concatenate([self.meaning, self.slots.reshape(len(self), numbers), self.states], 1)
+
+    def save(self, path: str | Path) -> None:
+        """Write the latents to a safetensors file, whole or not at all."""
+        with atomic_path(path) as staged:
+            save_file({name: np.ascontiguousarray(getattr(self, name)) for name in DIMENSIONS}, staged)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Latents:
+        """Read what `save` wrote.
+
+        Raises:
+            CorruptFileError: The file is something else.
+        """
+        try:
+            arrays = load_file(path)
+            if set(arrays) != set(DIMENSIONS):
+                raise ValueError(f"it holds {', '.join(sorted(arrays)) or 'nothing'}")
+            return cls(**arrays)
+        except (SafetensorError, ValueError) as error:
+            raise CorruptFileError(f"{path} holds no latents ({error}): restore it from a copy") from error
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a model reads of N texts: q(z|x), all of it.
+
+    Attributes:
+        ids: The decoder's token ids of each text, BOS ... EOS.
+        meaning: Posterior of m, which is z in a model without slots: mean and log_std of shape (N, D).
+        slots: Posterior of the slots, (N, S, W), the prior where a text has none; S is 0 in a model without slots.
+        states: 1 for the slots of a text, -1 for padding, shape (N, S).
+    """
+
+    ids: list[list[int]]
+    meaning: DiagonalGaussian
+    slots: DiagonalGaussian
+    states: torch.Tensor
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.ids)
+
+    def __getitem__(self, rows: slice | list[int]) -> Reading:
+        """Select texts."""
+        ids = self.ids[rows] if isinstance(rows, slice) else [self.ids[i] for i in rows]
+        return Reading(ids, self.meaning[rows], self.slots[rows], self.states[rows])
+
+    @property
+    def mean(self) -> Latents:
+        """The means of all of z."""
+        return self._latents(self.meaning.mean, self.slots.mean)
+
+    def sample(self, seed: int = 0) -> Latents:
+        """Return one draw of z for each text (the reparameterised sample)."""
+        generator = torch.Generator().manual_seed(seed)
+        return self._latents(self.meaning.sample(generator=generator), self.slots.sample(generator=generator))
+
+    def flat(self) -> DiagonalGaussian:
+        """Return q(z|x) over all numbers of z, shape (N, D + S * W); those of padding are N(0, 1), as in the prior."""
+        pairs = (self.meaning.mean, self.slots.mean), (self.meaning.log_std, self.slots.log_std)
+        return DiagonalGaussian(*(torch.cat([of_m, of_w.flatten(1)], 1) for of_m, of_w in pairs))
+
+    def _latents(self, meaning: torch.Tensor, slots: torch.Tensor) -> Latents:
+        return Latents(meaning.numpy(), slots.numpy(), self.states.numpy())

@@ -1,0 +1,118 @@
+"""A prior that fits: the aggregate posterior is rarely N(0, I), and samples from N(0, I) then land in its gaps."""
+
+# N texts, D latent dimensions, K components
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from ..modeling.gaussian import LOG_2PI, DiagonalGaussian
+from ..storage.errors import CorruptFileError
+from .geometry import Array
+
+SHAPES = {"weights": 1, "means": 2, "factors": 3}
+FLOOR = 1e-6  # of a variance
+
+
+@dataclass(frozen=True)
+class LatentPrior:
+    """A mixture of Gaussians with full covariances in latent space.
+
+    Attributes:
+        weights: Share of each component, shape (K,).
+        means: Shape (K, D).
+        factors: Lower Cholesky factors of the covariances, shape (K, D, D).
+    """
+
+    weights: Array
+    means: Array
+    factors: Array
+
+    @classmethod
+    def fit(cls, posterior: DiagonalGaussian, components: int = 1, seed: int = 0) -> LatentPrior:
+        """Fit the aggregate posterior (1/N) sum q(z|x): by its exact moments, or by EM on one draw from each q(z|x).
+
+        Args:
+            posterior: Of N texts, at least 2.
+            components: K.
+            seed: Seed of the draws and of EM.
+
+        Raises:
+            ValueError: There are fewer than 2 texts, or fewer than the components, or less than one component.
+        """
+        if components < 1:
+            raise ValueError(f"components must be at least 1, got {components}")
+        if len(posterior) < max(2, components):
+            raise ValueError(f"{components} components need at least {max(2, components)} texts, got {len(posterior)}")
+        if components > 1:
+            from sklearn.mixture import GaussianMixture
+
+            draws = posterior.sample(generator=torch.Generator().manual_seed(seed)).numpy()
+            fitted = GaussianMixture(components, reg_covar=1e-4, random_state=seed).fit(draws)
+            weights, means, covariances = fitted.weights_, fitted.means_, fitted.covariances_
+        else:
+            mu, spread = posterior.mean.double().numpy(), posterior.std.double().square().numpy()
+            covariance = np.cov(mu, rowvar=False, bias=True).reshape(mu.shape[1], -1)
+            weights, means = np.ones(1), mu.mean(0, keepdims=True)
+            covariances = (covariance + np.diag(spread.mean(0) + FLOOR))[None]
+        factors = np.linalg.cholesky(covariances)
+        return cls(*(np.ascontiguousarray(part, np.float32) for part in (weights, means, factors)))
+
+    def sample(self, n: int, seed: int | None = None) -> Array:
+        """Draw latents, shape (n, D); the same seed gives the same ones."""
+        generator = np.random.default_rng(seed)
+        shares = self.weights / self.weights.sum(dtype=np.float64)
+        chosen = generator.choice(len(self.weights), size=n, p=shares)
+        noise = generator.standard_normal((n, self.means.shape[1]), dtype=np.float32)
+        latents = self.means[chosen]
+        for k, factor in enumerate(self.factors):
+            latents[chosen == k] += noise[chosen == k] @ factor.T
+        return latents
+
+    def log_prob(self, latents: NDArray) -> NDArray[np.float64]:
+        """Return the log density of latents (N, D) in nats, shape (N,)."""
+        of_component = [
+            np.log(weight) - np.log(np.diag(factor)).sum() - 0.5 * (len(factor) * LOG_2PI + square)
+            for weight, factor, square in zip(
+                self.weights.astype(np.float64), self.factors.astype(np.float64), self._squares(latents), strict=True
+            )
+        ]
+        return np.logaddexp.reduce(of_component, 0)
+
+    def distance(self, latents: NDArray) -> NDArray[np.float64]:
+        """Return the Mahalanobis distance of latents (N, D) from the nearest component, shape (N,)."""
+        return np.sqrt(np.min(self._squares(latents), 0))
+
+    def _squares(self, latents: NDArray) -> list[NDArray[np.float64]]:
+        """Return the squared Mahalanobis distances from each of the K components, shape (N,) each."""
+        pairs = zip(self.means.astype(np.float64), self.factors.astype(np.float64), strict=True)
+        return [np.square(np.linalg.solve(factor, (latents - mean).T)).sum(0) for mean, factor in pairs]
+
+    def save(self, path: str | Path) -> None:
+        """Write the prior to a safetensors file."""
+        save_file(dict(zip(SHAPES, self._parts(), strict=True)), path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> LatentPrior:
+        """Read what `save` wrote.
+
+        Raises:
+            CorruptFileError: The file is something else.
+        """
+        try:
+            arrays = load_file(path)
+        except SafetensorError as error:
+            raise CorruptFileError(f"{path} is no prior ({error}): restore it from a copy") from error
+        whole = {name: array.ndim for name, array in arrays.items()} == SHAPES
+        if not whole or not all(np.isfinite(array).all() for array in arrays.values()):
+            raise CorruptFileError(f"{path} is no prior: it holds {', '.join(arrays) or 'nothing'}")
+        return cls(**arrays)
+
+    def _parts(self) -> tuple[Array, Array, Array]:
+        return self.weights, self.means, self.factors

@@ -1,0 +1,574 @@
+"""TextVAE: text in, text and numpy out. Everything people do with a trained latent space."""
+
+# N texts, D latent dimensions, K importance samples
+from __future__ import annotations
+
+import copy
+import functools
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from safetensors import SafetensorError
+from torch.nn import functional as F
+from transformers import PreTrainedTokenizerBase
+
+from ..modeling import TextVAEModel
+from ..modeling.config import TextVAEConfig
+from ..modeling.encoder import Posterior
+from ..modeling.gaussian import DiagonalGaussian
+from ..modeling.likelihood import IGNORED, importance_weighted_bound
+from ..modeling.precision import autocast, prefer_attention
+from ..modeling.slots import ABSENT, GIVEN
+from ..storage.atomic import read_json, write_json
+from ..storage.errors import CorruptFileError, require
+from ..storage.folders import atomic_folder, open_folder, read_folder
+from ..text.batching import ORDINARY_LENGTH, by_length, few_sizes
+from ..text.cleaning import gate_texts
+from ..text.tokenizers import encoder_ids, load_tokenizer, pad, to_texts, train_tokenizer, wrap
+from . import geometry
+from .decoding import Decoding, decode
+from .geometry import Array, Method
+from .latents import Latents, Reading
+from .priors import LatentPrior
+
+ENCODER_TOKENIZER, PRIOR = "encoder_tokenizer", "prior.safetensors"
+SAMPLE_GUIDANCE = 0.8  # what each weight gains and costs: results/prior.json
+MOST_COMPONENTS, TEXTS_PER_DIMENSION = 20, 8  # of the fitted prior; what more Gaussians gain: results/prior.json
+VARY_WORDING = 0.5
+TINY = 1e-6
+VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
+
+
+class TextVAE:
+    """A text variational autoencoder with its tokenizers.
+
+    Example:
+        >>> config = TextVAEConfig.preset("tiny", vocab_size=300)
+        >>> vae = TextVAE.from_texts(["the food was good", "the room was cold"], config)
+        >>> vae.encode("the food was cold").shape
+        (32,)
+    """
+
+    def __init__(
+        self,
+        model: TextVAEModel,
+        tokenizer: PreTrainedTokenizerBase,
+        encoder_tokenizer: PreTrainedTokenizerBase | None = None,
+        *,
+        path: Path | None = None,
+        prior: LatentPrior | None = None,
+    ):
+        self.model = model.eval()
+        prefer_attention(model, model.device)
+        self.tokenizer = tokenizer
+        self.encoder_tokenizer = encoder_tokenizer or tokenizer
+        self.path = path
+        self.prior = prior
+
+    # Loading and saving
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path, device: str | torch.device | None = None) -> TextVAE:
+        """Load a run.
+
+        Args:
+            path: A run folder written by `train` or `save_pretrained`.
+            device: Where to put the model; by default the GPU if there is one, else the CPU.
+
+        Raises:
+            FileNotFoundError: There is no such folder.
+            ValueError: It is not a run.
+            CorruptFileError: A file was truncated or altered, or a weight is not finite.
+        """
+        return read_folder(path, lambda folder: cls._read(folder, device))
+
+    @classmethod
+    def _read(cls, path: Path, device: str | torch.device | None) -> TextVAE:
+        open_folder(path, "run", "config.json")
+        if not (path / "model.safetensors").exists() and not (path / "model.safetensors.index.json").exists():
+            raise ValueError(f"{path} holds no trained model yet: finish its training with --resume")
+        if read_json(path / "config.json").get("model_type") != TextVAEConfig.model_type:
+            raise ValueError(f"{path} holds a model of another kind, not a run of textvae")
+        try:
+            loaded: Any = TextVAEModel.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
+        except SafetensorError as error:
+            raise CorruptFileError(f"the weights in {path} are damaged ({error}): restore them from a copy") from error
+        model: TextVAEModel = loaded[0]
+        if lacking := sorted(loaded[1]["missing_keys"]):  # transformers draws them at random
+            raise CorruptFileError(f"{path} lacks the weights {', '.join(lacking)}: train it anew")
+        if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
+            raise CorruptFileError(f"{path} holds weights that are not finite: restore it from a copy")
+        tokenizer, encoder_tokenizer = load_tokenizers(path)
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        model.to(torch.device(device))  # type: ignore[arg-type]
+        prior = LatentPrior.load(path / PRIOR) if (path / PRIOR).exists() else None
+        return cls(model, tokenizer, encoder_tokenizer, path=path.resolve(), prior=prior)
+
+    @classmethod
+    def from_texts(cls, texts: Sequence[str], config: TextVAEConfig, *, seed: int = 0) -> TextVAE:
+        """Return an untrained model whose byte-level BPE tokenizer was trained on the texts.
+
+        The vocabularies of both halves of the config shrink to what the tokenizer has.
+        """
+        tokenizer = train_tokenizer(gate_texts(texts), config.decoder.vocab_size)
+        config = copy.deepcopy(config)
+        config.encoder.vocab_size = config.decoder.vocab_size = len(tokenizer)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = TextVAEModel(config)
+        return cls(model, tokenizer)
+
+    def save_pretrained(self, path: str | Path, *, dtype: Literal["float32", "bfloat16"] = "float32") -> None:
+        """Write the model and its tokenizers as a run folder, at once and with a manifest.
+
+        Args:
+            path: The folder.
+            dtype: How the weights are stored; "bfloat16" takes half the space and rounds them to 8 bits of precision.
+                What is loaded from there is another model than this one: load it before you build an index on it.
+        """
+        require(dtype in ("float32", "bfloat16"), f"dtype must be 'float32' or 'bfloat16', got {dtype!r}")
+        model = self.model if dtype == "float32" else copy.deepcopy(self.model).to(torch.bfloat16)  # type: ignore[arg-type]
+        with atomic_folder(path, "config.json") as folder:
+            model.save_pretrained(folder)
+            if dtype == "bfloat16":  # stored so, not to be computed with
+                write_json(folder / "config.json", read_json(folder / "config.json") | {"dtype": "float32"})
+            self.save_tokenizers(folder)
+            if self.prior is not None:
+                self.prior.save(folder / PRIOR)
+        if dtype == "float32":
+            self.path = Path(path).resolve()
+
+    def save_tokenizers(self, folder: Path) -> None:
+        """Write the tokenizer files into a folder."""
+        self.tokenizer.save_pretrained(folder)
+        if self.encoder_tokenizer is not self.tokenizer:
+            self.encoder_tokenizer.save_pretrained(folder / ENCODER_TOKENIZER)
+
+    @property
+    def dim(self) -> int:
+        """Number of latent dimensions D."""
+        return self.model.config.latent_dim
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.device
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that identify the weights."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    # Text to latents
+
+    def encode(self, texts: str | Sequence[str], /, *, batch_size: int = 64) -> Array:
+        """Return posterior means, float32. Deterministic. Of a model with wording slots they are those of the meaning.
+
+        Args:
+            texts: A string gives shape (D,); a list of N gives (N, D), and an empty list (0, D).
+            batch_size: Sentences of 16 tokens encoded together; of longer ones, fewer.
+        """
+        if isinstance(texts, str):
+            return self.posterior([texts], batch_size=batch_size).mean[0].numpy()
+        return self.posterior(texts, batch_size=batch_size).mean.numpy()
+
+    def posterior(self, texts: Sequence[str], /, *, batch_size: int = 64) -> DiagonalGaussian:
+        """Return q(m|x) of each text, which is q(z|x) in a model without wording slots.
+
+        Mean and log_std have shape (N, D), float32, on the CPU.
+        """
+        return self._read_gated(gate_texts(texts), batch_size, slots=False).meaning
+
+    def read(self, texts: Sequence[str], /, *, batch_size: int = 64) -> Reading:
+        """Return all that the model reads of each text: token ids, and the posterior with its wording slots.
+
+        Example:
+            >>> vae.decode(vae.read(["a dog barks"]).mean)  # doctest: +SKIP
+            ['a dog barks']
+        """
+        return self._read_gated(gate_texts(texts), batch_size, slots=True)
+
+    @torch.inference_mode()
+    def _read_gated(self, texts: list[str], batch_size: int, slots: bool) -> Reading:
+        config, N = self.model.config, len(texts)
+        S = config.max_slots if slots else 0
+        rows = self.encoder_rows(texts)
+        means, log_stds = torch.empty(N, self.dim), torch.empty(N, self.dim)
+        of_slots = torch.zeros(2, N, S, config.slot_dim)  # mean and log_std
+        states = torch.full((N, S), ABSENT)
+        with autocast(self.device):  # around all batches: it rounds the weights once
+            for chosen in by_length(rows, batch_size):
+                longest = len(rows[chosen[-1]])
+                filled = few_sizes(len(chosen), batch_size * ORDINARY_LENGTH // longest)
+                ids, mask = pad([rows[i] for i in chosen + chosen[-1:] * (filled - len(chosen))], self.encoder_pad_id)
+                whole = len(rows[chosen[0]]) == longest
+                batch = ids.to(self.device), None if whole else mask.to(self.device)
+                posterior = self.model.read(*batch) if S else Posterior(self.model.encode(*batch))
+                meaning = posterior.meaning[: len(chosen)]
+                means[chosen], log_stds[chosen] = meaning.mean.float().cpu(), meaning.log_std.float().cpu()
+                if posterior.slots is not None and posterior.states is not None:
+                    found = posterior.states.shape[1]
+                    of_slots[0, chosen, :found] = posterior.slots.mean[: len(chosen)].float().cpu()
+                    of_slots[1, chosen, :found] = posterior.slots.log_std[: len(chosen)].float().cpu()
+                    states[chosen, :found] = posterior.states[: len(chosen)].cpu()
+        used = int((states == GIVEN).sum(1).max()) if N and S else 0
+        return Reading(
+            self.decoder_rows(texts) if slots else [[]] * N,
+            DiagonalGaussian(means, log_stds),
+            DiagonalGaussian(*of_slots[:, :, :used]),
+            states[:, :used],
+        )
+
+    # Latents to text
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        latents: ArrayLike | Latents,
+        /,
+        *,
+        temperature: float = 0,
+        top_k: int = 0,
+        top_p: float = 1,
+        num_beams: int = 1,
+        candidates: int = 1,
+        refinements: int = 0,
+        guidance: float = 1,
+        prefixes: Sequence[str] | None = None,
+        max_length: int | None = None,
+        seed: int | None = None,
+        batch_size: int = 256,
+    ) -> list[str]:
+        """Write a text for each latent.
+
+        Args:
+            latents: Shape (N, D), or `Latents`. In a model with wording slots an array of meanings leaves the wording
+                to the decoder.
+            temperature: 0 takes the likeliest token each time; above 0 samples.
+            top_k: Sample among this many likeliest tokens; 0 for all.
+            top_p: Sample among the likeliest tokens whose probabilities sum to this.
+            num_beams: Beams of a beam search; not together with a temperature.
+            candidates: Texts written for each latent, of which the one whose own mean lies nearest is returned.
+            refinements: Times that what was written is read again, and written anew with an aim that makes up for what
+                it missed; the nearest text of all is returned. Needs no sampling.
+            guidance: Weight of the latent: 1 is the decoder itself; below, it is mixed with what the decoder writes
+                without a latent, for more fluent and less faithful texts; above, the latent is followed further. Other
+                than 1 needs a model trained with latent dropout, and no beams.
+            prefixes: What each text begins with, one for each latent; not with beams.
+            max_length: Longest text in tokens; by default the model's.
+            seed: Seed of the sampling; None draws fresh.
+            batch_size: Latents decoded together.
+
+        Returns:
+            N texts.
+        """
+        options = Decoding(
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            num_beams=num_beams,
+            candidates=candidates,
+            refinements=refinements,
+            guidance=guidance,
+            max_length=max_length,
+            batch_size=batch_size,
+        )
+        longest = self.model.config.longest_text
+        fits = longest is None or (max_length or 0) <= longest
+        require(fits, f"max_length must be at most {longest}, what the decoder has positions for, got {max_length}")
+        points = self.on_sphere(self._latents(latents))
+        begun = None
+        if prefixes is not None:
+            require(num_beams == 1, "choose prefixes or beams (num_beams), not both")
+            wrong = f"{len(points)} latents need as many prefixes, got {len(prefixes)}"
+            require(len(prefixes) == len(points), wrong)
+            begun = [row[:-1] for row in self.decoder_rows(gate_texts(prefixes))]
+        return decode(points, self.dim, options, self.write, self.encode, begun, seed)
+
+    @torch.inference_mode()
+    def write(self, latents: Array, options: Decoding, begun: Sequence[Sequence[int]] | None = None) -> list[str]:
+        """Return all candidates of each of N latents, those of one before those of the next; `decode` chooses.
+
+        Args:
+            latents: Shape (N, D), or packed with wording slots.
+            options: How to decode.
+            begun: Token ids that each latent's text begins with, BOS first.
+        """
+        written: list[str] = []
+        for start in range(0, len(latents), options.batch_size):
+            chosen = slice(start, start + options.batch_size)
+            points = torch.tensor(self.on_sphere(latents[chosen]))
+            if options.num_beams > 1:
+                ids = self.model.generate(
+                    points,
+                    num_beams=options.num_beams,
+                    num_return_sequences=options.candidates,
+                    max_length=options.max_length or self.model.config.max_length,
+                )
+            else:
+                beginnings = None
+                if begun is not None:
+                    beginnings, _ = pad(begun[chosen], self.model.config.pad_token_id)
+                    beginnings = beginnings.repeat_interleave(options.candidates, 0)
+                ids = self.model.write(points.repeat_interleave(options.candidates, 0), options, prefixes=beginnings)
+            written += to_texts(self.tokenizer, ids.tolist())
+        return written
+
+    def reconstruct(self, texts: Sequence[str], /, *, refinements: int = 0, batch_size: int = 256) -> list[str]:
+        """Write each text back from its posterior mean, refined as in `decode`."""
+        latents = self.read(texts, batch_size=batch_size).mean
+        return self.decode(latents, refinements=refinements, batch_size=batch_size)
+
+    def sample(
+        self,
+        n: int,
+        *,
+        temperature: float = 0,
+        top_p: float = 1,
+        guidance: float | None = None,
+        seed: int | None = None,
+        batch_size: int = 256,
+        prior: Literal["fitted", "standard"] = "fitted",
+    ) -> list[str]:
+        """Write n texts from latents drawn from the prior.
+
+        The variety comes from the latents; a temperature adds the decoder's own.
+
+        Args:
+            n: Number of texts.
+            temperature: Sampling temperature of the decoder.
+            top_p: Sample among the likeliest tokens whose probabilities sum to this.
+            guidance: Weight of the latent, as in `decode`; by default 0.8 for a model trained with latent dropout,
+                else 1.
+            seed: Seed of the draw.
+            batch_size: Latents decoded together.
+            prior: "fitted" draws from the prior that training or `fit_prior` fitted to the latents of its texts, if
+                there is one; "standard" from N(0, I).
+        """
+        require(n >= 1, f"n must be at least 1, got {n}")
+        require(prior in ("fitted", "standard"), f"prior must be 'fitted' or 'standard', got {prior!r}")
+        if self.prior is not None and prior == "fitted":
+            latents = self.prior.sample(n, seed)
+        else:
+            latents = np.random.default_rng(seed).standard_normal((n, self.dim), dtype=np.float32)
+        if guidance is None:
+            guidance = SAMPLE_GUIDANCE if self.model.config.latent_dropout else 1
+        return self.decode(
+            latents, temperature=temperature, top_p=top_p, guidance=guidance, seed=seed, batch_size=batch_size
+        )
+
+    def fit_prior(self, texts: Sequence[str], components: int | None = None, *, seed: int = 0) -> LatentPrior:
+        """Fit the prior that `sample` draws from to the latents of texts; `save_pretrained` keeps it.
+
+        Args:
+            texts: Texts like those of the training; some thousands do.
+            components: Gaussians of the mixture; by default one for every 8 * D texts, at least 1 and at most 20.
+            seed: Seed of the fit.
+        """
+        if components is None:
+            components = max(1, min(MOST_COMPONENTS, len(texts) // (TEXTS_PER_DIMENSION * self.dim)))
+        self.prior = LatentPrior.fit(self.posterior(texts), components, seed)
+        return self.prior
+
+    def vary(
+        self,
+        text: str,
+        n: int,
+        *,
+        spread: float = 1.0,
+        wording: float | None = None,
+        temperature: float = 0,
+        seed: int | None = None,
+    ) -> list[str]:
+        """Write n texts from latents drawn around one sentence.
+
+        Args:
+            text: The sentence.
+            n: Number of texts.
+            spread: Width of the draw: 0 stays at the mean, 1 adds half the prior's standard deviation to the
+                posterior's own.
+            wording: Share of the wording slots that are kept, drawn anew for each text; the others are opened. 1 is
+                near a copy, 0 keeps the meaning alone. By default 0.5; not for a model without slots.
+            temperature: Sampling temperature of the decoder.
+            seed: Seed of the draw.
+        """
+        require(n >= 1, f"n must be at least 1, got {n}")
+        require(spread >= 0, f"spread must not be negative, got {spread}")
+        has_slots = self.model.config.slot_dim > 0
+        require(wording is None or has_slots, f"wording needs a model with wording slots, got {wording}")
+        kept = VARY_WORDING if wording is None else wording
+        require(0 <= kept <= 1, f"wording must be a share in [0, 1], got {wording}")
+        reading = self.read([text])
+        std = np.sqrt(reading.meaning.std.numpy() ** 2 + (VARY_SCALE * spread) ** 2) if spread else 0.0
+        generator = np.random.default_rng(seed)
+        noise = generator.standard_normal((n, self.dim), dtype=np.float32)
+        meanings = (reading.meaning.mean.numpy() + std * noise).astype(np.float32)
+        if not has_slots or not kept:  # with all slots open their number would still be known
+            return self.decode(meanings, temperature=temperature, seed=seed)
+        latents = reading.mean[[0] * n].moved(meanings)
+        slots = latents.states.shape[1]
+        ranks = generator.permuted(np.tile(np.arange(slots), (n, 1)), axis=1)
+        return self.decode(latents.opened(ranks >= round(kept * slots)), temperature=temperature, seed=seed)
+
+    # Moving
+
+    def interpolate(self, a: str, b: str, n: int = 7, *, method: Method = "slerp") -> list[str]:
+        """Write n texts along the path from one sentence to another, the reconstructions of both included.
+
+        A model with wording slots writes the ends from all of z and what is between them from the meanings.
+        """
+        ends = self.read([a, b]).mean
+        points = geometry.path(ends.meaning[0], ends.meaning[1], n, method)
+        first, last = self.decode(ends)
+        return [first, *self.decode(points[1:-1]), last]
+
+    def analogy(self, a: str, b: str, c: str, *, scale: float = 1.0) -> str:
+        """Write what is to c as b is to a: z = c + scale * (b - a)."""
+        first, second, third = self.encode([a, b, c])
+        return self.decode((third + scale * (second - first))[None])[0]
+
+    def blend(self, texts: Sequence[str], weights: Sequence[float] | None = None) -> str:
+        """Write one text from the weighted mean of several texts' latents."""
+        return self.decode(geometry.barycentre(self.encode(gate_texts(texts)), weights)[None])[0]
+
+    def traverse(self, text: str, dim: int, values: Sequence[float]) -> list[str]:
+        """Write the text with one latent dimension set to each of the values.
+
+        The others are kept, but for the scaling of a model with `unit_mean`.
+        """
+        require(0 <= dim < self.dim, f"dim must be in 0..{self.dim - 1}, got {dim}")
+        latents = np.repeat(self.encode([text]), len(values), 0)
+        latents[:, dim] = np.asarray(values, np.float32)
+        return self.decode(latents)
+
+    # Likelihood
+
+    @torch.inference_mode()
+    def log_likelihood(
+        self, texts: Sequence[str], /, *, num_samples: int = 128, seed: int = 0, batch_size: int = 1024
+    ) -> Array:
+        """Return the importance-weighted estimate of log p(x) of each text (Burda et al. 2016, eq. 8).
+
+        Args:
+            texts: N texts.
+            num_samples: K, the importance samples; the estimate is a lower bound that rises with K.
+            seed: Seed of the samples.
+            batch_size: Importance samples decoded together.
+
+        Returns:
+            Nats per sentence, shape (N,), float32, for the tokens and the end of the sentence.
+        """
+        require(num_samples >= 1, f"num_samples must be at least 1, got {num_samples}")
+        require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
+        reading = self.read(texts)
+        posterior, rows = reading.flat(), reading.ids
+        prior = DiagonalGaussian.standard(posterior.dim)
+        own = (self.dim + (reading.states == GIVEN).sum(1) * self.model.config.slot_dim).tolist()  # numbers of each z
+        seeds = torch.randint(2**62, (len(rows),), generator=torch.Generator().manual_seed(seed)).tolist()
+        result = torch.empty(len(rows))
+        with autocast(self.device):
+            for chosen in by_length(rows, max(1, batch_size // num_samples)):
+                likely = posterior[chosen]
+                # A text's samples are its own, whatever texts are beside it in the batch.
+                sources = [torch.Generator().manual_seed(seeds[i]) for i in chosen]
+                noise = [
+                    F.pad(torch.randn(num_samples, own[i], generator=source), (0, posterior.dim - own[i]))
+                    for i, source in zip(chosen, sources, strict=True)
+                ]
+                latents_KBD = likely.mean + likely.std * torch.stack(noise, 1)
+                packed_KBP = torch.cat([latents_KBD, reading.states[chosen].expand(num_samples, -1, -1)], -1)
+                ids, mask = pad([rows[i] for i in chosen], self.model.config.pad_token_id)
+                labels_KBT = ids.masked_fill(mask == 0, IGNORED).expand(num_samples, -1, -1)
+                nats = [
+                    self.model.nats(latents.to(self.device), labels.to(self.device)).cpu()
+                    for latents, labels in zip(
+                        packed_KBP.flatten(0, 1).split(batch_size),
+                        labels_KBT.flatten(0, 1).split(batch_size),
+                        strict=True,
+                    )
+                ]
+                likelihood_KB = -torch.cat(nats).view(num_samples, -1)
+                result[chosen] = importance_weighted_bound(
+                    likelihood_KB, prior.log_prob(latents_KBD), likely.log_prob(latents_KBD)
+                )
+        return result.numpy()
+
+    @torch.inference_mode()
+    def nats(self, texts: Sequence[str], latents: ArrayLike | Latents, /, *, batch_size: int = 64) -> Array:
+        """Return -log p(x|z) of each text given a latent of its own, as for `decode`: nats per sentence, shape (N,)."""
+        points = torch.tensor(self._latents(latents))
+        rows = self.decoder_rows(gate_texts(texts))
+        require(len(rows) == len(points), f"{len(rows)} texts need as many latents, got {len(points)}")
+        result = torch.empty(len(rows))
+        with autocast(self.device):
+            for chosen in by_length(rows, batch_size):
+                ids, mask = pad([rows[i] for i in chosen], self.model.config.pad_token_id)
+                labels = ids.masked_fill(mask == 0, IGNORED).to(self.device)
+                result[chosen] = self.model.nats(points[chosen].to(self.device), labels).cpu()
+        return result.numpy()
+
+    # Shared with training
+
+    @property
+    def encoder_pad_id(self) -> int:
+        """Padding id of the encoder's tokenizer."""
+        shared = self.encoder_tokenizer is self.tokenizer
+        return self.model.config.pad_token_id if shared else self.encoder_tokenizer.pad_token_id
+
+    def encoder_rows(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the encoder's token ids of each text."""
+        if self.encoder_tokenizer is self.tokenizer:
+            return wrap(self.tokenizer, texts, self.model.config)
+        config = self.model.config
+        return encoder_ids(self.encoder_tokenizer, texts, config.encoder_max_length or config.max_length)
+
+    def decoder_rows(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the decoder's token ids of each text, BOS ... EOS."""
+        return wrap(self.tokenizer, texts, self.model.config)
+
+    def _latents(self, latents: ArrayLike | Latents) -> Array:
+        """Return checked latents as the network reads them: (N, D), or packed with wording slots."""
+        config = self.model.config
+        if isinstance(latents, Latents):
+            numbers = latents.slots.shape[2]
+            if latents.meaning.shape[1] != self.dim or (latents.slots.shape[1] and numbers != config.slot_dim):
+                raise ValueError(
+                    f"latents have meanings of {latents.meaning.shape[1]} and slots of {numbers} numbers, "
+                    f"the model needs {self.dim} and {config.slot_dim}"
+                )
+            return latents.pack()
+        points = np.asarray(latents, np.float32)
+        if points.shape == (0,):
+            points = points.reshape(0, self.dim)
+        if points.ndim != 2 or points.shape[1] != self.dim:
+            raise ValueError(f"latents have shape {points.shape}, the model needs (N, {self.dim})")
+        if not np.isfinite(points).all():
+            raise ValueError("latents hold a NaN or an infinity: nothing can be decoded from it")
+        return points
+
+    def on_sphere(self, points: Array) -> Array:
+        """Scale meanings, the first D numbers of each row, to the length that means have in a model with `unit_mean`.
+
+        Sums and centroids lose that length. In other models the points stay as they are.
+        """
+        if not self.model.config.unit_mean:
+            return points
+        points = points.copy()
+        lengths = np.linalg.norm(points[:, : self.dim], axis=1, keepdims=True)
+        points[:, : self.dim] *= self.dim**0.5 / np.maximum(lengths, TINY)
+        return points
+
+
+def load_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:
+    """Return the decoder's tokenizer of a run folder, and the encoder's if it has one of its own."""
+    second = folder / ENCODER_TOKENIZER
+    return load_tokenizer(folder), load_tokenizer(second) if second.exists() else None

@@ -1,0 +1,104 @@
+"""Likelihoods in nats: cross-entropy without the logits of a batch in float32, and the importance-weighted bound."""
+
+# B sentences, K importance samples, N tokens, T target tokens, H hidden, V vocabulary, C tokens of a chunk
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+IGNORED = -100
+CHUNK_ELEMENTS = 2**20  # C * V: what fits a core's cache
+CHUNK_ELEMENTS_ACCELERATOR = 2**28  # what fits its memory many times, in few launches
+
+
+def linear_cross_entropy(states_NH: Tensor, weight_VH: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the cross-entropy of `states @ weight.T` against targets, in nats.
+
+    The gradient is made beside the value, chunk by chunk while the logits are in the cache, so the largest tensor is
+    (N, V) in the arithmetic of the matrix product (bf16 under autocast), and the backward pass has none of it left.
+
+    Args:
+        states_NH: Inputs of the layer, shape (N, H).
+        weight_VH: Weight of the layer, shape (V, H).
+        targets_N: Class of each token, shape (N,); -100 marks tokens that are not scored.
+
+    Returns:
+        The sum over tokens, a scalar with a gradient; and the value of each token, shape (N,), float32, without one.
+    """
+    total, nats_N = _LinearCrossEntropy.apply(states_NH, weight_VH, targets_N, torch.is_grad_enabled())
+    return total, nats_N
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, states_NH: Tensor, weight_VH: Tensor, targets_N: Tensor, learns: bool
+    ) -> tuple[Tensor, Tensor]:
+        device = states_NH.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states_NH.dtype
+        learns = learns and any(ctx.needs_input_grad[:2])  # which parameters have under no_grad too
+        tokens, vocabulary = len(states_NH), len(weight_VH)
+        with torch.autocast(device, enabled=False):
+            states, weight = states_NH.to(dtype), weight_VH.to(dtype)
+            gradient_NV = states.new_empty(tokens, vocabulary) if learns else None
+            nats_N = states.new_empty(tokens, dtype=torch.float32)
+            scored_N1 = (targets_N != IGNORED).unsqueeze(1)
+            targets_N1 = targets_N.clamp(min=0).unsqueeze(1)
+            rows = max(64, (CHUNK_ELEMENTS if device == "cpu" else CHUNK_ELEMENTS_ACCELERATOR) // vocabulary)
+            for start in range(0, tokens, rows):
+                chunk = slice(start, start + rows)
+                logits_CV = (states[chunk] @ weight.t()).float()
+                largest_C1 = logits_CV.amax(1, keepdim=True)
+                picked_C1 = logits_CV.gather(1, targets_N1[chunk])
+                total_C1 = logits_CV.sub_(largest_C1).exp_().sum(1, keepdim=True)
+                nats_C1 = total_C1.log() + largest_C1 - picked_C1
+                nats_N[chunk] = (nats_C1 * scored_N1[chunk]).squeeze(1)
+                if gradient_NV is not None:
+                    # softmax minus the target, and 0 for a token that is not scored
+                    logits_CV.mul_(scored_N1[chunk] / total_C1)
+                    logits_CV.scatter_add_(1, targets_N1[chunk], -scored_N1[chunk].float())
+                    gradient_NV[chunk] = logits_CV
+            if gradient_NV is not None:
+                ctx.save_for_backward(gradient_NV @ weight, gradient_NV.t() @ states)
+        ctx.dtypes = states_NH.dtype, weight_VH.dtype
+        ctx.mark_non_differentiable(nats_N)
+        return nats_N.sum(), nats_N
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        for_states, for_weight = ctx.saved_tensors
+        states_dtype, weight_dtype = ctx.dtypes
+        return (for_states.to(states_dtype) * outputs[0], for_weight.to(weight_dtype) * outputs[0], None, None)
+
+
+def reconstruction_nats(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return -log p(x|z) for each sentence, summed over its tokens.
+
+    Args:
+        logits: Scores where position t predicts token t + 1, shape (B, T, V).
+        labels: The token ids themselves, shape (B, T); -100 marks positions that are not scored.
+
+    Returns:
+        Nats per sentence, shape (B,), float32.
+    """
+    predictions_BTV, targets_BT = logits[:, :-1], labels[:, 1:]
+    nll_BT = F.cross_entropy(
+        predictions_BTV.reshape(-1, predictions_BTV.shape[-1]).float(),
+        targets_BT.reshape(-1),
+        ignore_index=IGNORED,  # masked before the sum: ignored positions cost exactly 0
+        reduction="none",
+    ).view(targets_BT.shape)
+    return nll_BT.sum(-1)
+
+
+def importance_weighted_bound(log_likelihood_KB: Tensor, log_prior_KB: Tensor, log_posterior_KB: Tensor) -> Tensor:
+    """Return log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x) for each sentence (Burda et al. 2016, eq. 8).
+
+    All three inputs have shape (K, B); the result has shape (B,) and tends to log p(x) from below as K grows.
+    """
+    log_weights_KB = log_likelihood_KB + log_prior_KB - log_posterior_KB
+    return torch.logsumexp(log_weights_KB, 0) - math.log(len(log_weights_KB))

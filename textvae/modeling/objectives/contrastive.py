@@ -1,0 +1,33 @@
+"""The contrastive term: two views of a text find each other."""
+
+# B sentences, D latent dimensions
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+CONTRASTIVE_TEMPERATURE = 0.05  # as in Gao et al. 2021
+
+
+def contrastive_nats(means_BD: Tensor, others_BD: Tensor, groups_B: Tensor | None = None) -> Tensor:
+    """Return the nats it takes to find the other view of each text among those of the batch (Gao et al. 2021, eq. 1).
+
+    Both ways on average, by the cosine over a temperature of 0.05.
+
+    Args:
+        means_BD: Latents of B texts, shape (B, D).
+        others_BD: Latents of their other views, shape (B, D).
+        groups_B: Group of each text, shape (B,): the views of its fellows count as neither right nor wrong.
+
+    Returns:
+        A scalar in nats per text; where nothing tells them apart, ln of the number of views that count.
+    """
+    with torch.autocast(means_BD.device.type, enabled=False):  # cosines near 1 in bf16 would be a coarse grid
+        cosines_BB = F.normalize(means_BD.float(), dim=-1) @ F.normalize(others_BD.float(), dim=-1).t()
+    logits_BB = cosines_BB / CONTRASTIVE_TEMPERATURE
+    if groups_B is not None:
+        fellows_BB = (groups_B[:, None] == groups_B).fill_diagonal_(False)
+        logits_BB = logits_BB.masked_fill(fellows_BB, float("-inf"))
+    targets_B = torch.arange(len(logits_BB), device=logits_BB.device)
+    return (F.cross_entropy(logits_BB, targets_B) + F.cross_entropy(logits_BB.t(), targets_B)) / 2

@@ -1,0 +1,67 @@
+"""Pretrained language models and sentence encoders, from folders and hub ids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+
+from ..text.tokenizers import load_tokenizer
+
+
+def load_lm(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a pretrained causal LM in float32 and its tokenizer from a folder, also one with a GGUF file, or hub id.
+
+    Raises:
+        OSError: Nothing could be loaded from there.
+    """
+    gguf_file = _gguf_file(source)
+    options = {"gguf_file": gguf_file} if gguf_file else {}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, **options)
+        tokenizer = load_tokenizer(source, gguf_file)
+    except (OSError, ValueError) as error:
+        raise OSError(f"no causal LM could be loaded from {source!r}, a folder or hub id: {error}") from error
+    if gguf_file:
+        # The weights are plain float32 now; left in the config, this mark forbids saving them.
+        del model.config.quantization_config
+    return model, tokenizer
+
+
+def load_backbone(source: str) -> PreTrainedModel:
+    """Load a pretrained encoder in float32, without a pooling layer, from a folder or hub id."""
+    # only BERT-like classes take the option
+    options = {"add_pooling_layer": False} if AutoConfig.from_pretrained(source).model_type == "bert" else {}
+    return AutoModel.from_pretrained(source, dtype=torch.float32, **options)
+
+
+def _gguf_file(source: str) -> str | None:
+    folder = Path(source)
+    if not folder.is_dir() or (folder / "config.json").exists():
+        return None
+    files = sorted(folder.glob("*.gguf"))
+    return files[0].name if files else None
+
+
+def load_sentence_encoder(encoder: str, device: str) -> Any:
+    """Load a sentence encoder with sentence-transformers from a folder or hub id.
+
+    Raises:
+        ImportError: sentence-transformers is not installed.
+        ValueError: It loads no such encoder.
+    """
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise ImportError(
+            "a sentence encoder needs sentence-transformers: pip install 'textvae[sentence-transformers]'"
+        ) from error
+    try:
+        return SentenceTransformer(encoder, device=device, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        told = str(error).splitlines()[0]
+        raise ValueError(
+            f"{encoder!r} is no sentence encoder that sentence-transformers loads ({told}): give its folder or hub id"
+        ) from error

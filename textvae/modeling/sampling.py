@@ -1,0 +1,126 @@
+"""Writing texts from latents, one token at a time; texts that have ended cost nothing more."""
+
+# B latents, D latent dimensions, U written tokens, V vocabulary
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+from ..storage.errors import require
+from .config import TextVAEConfig
+from .decoders.base import LatentDecoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """Options of decoding, from `TextVAE.decode`, which says what each is, to the sampler.
+
+    Raises:
+        ValueError: Two of them contradict each other, or one is out of range.
+    """
+
+    temperature: float = 0
+    top_k: int = 0
+    top_p: float = 1
+    num_beams: int = 1
+    candidates: int = 1
+    refinements: int = 0
+    guidance: float = 1
+    max_length: int | None = None
+    batch_size: int = 256
+
+    def __post_init__(self) -> None:
+        require(self.temperature >= 0, f"temperature must be at least 0, got {self.temperature}")
+        require(0 < self.top_p <= 1, f"top_p must be in (0, 1], got {self.top_p}")
+        require(self.top_k >= 0, f"top_k must be at least 0, got {self.top_k}")
+        for name in ("num_beams", "candidates", "batch_size"):
+            require(getattr(self, name) >= 1, f"{name} must be at least 1, got {getattr(self, name)}")
+        require(self.refinements >= 0, f"refinements must not be negative, got {self.refinements}")
+        require(self.guidance >= 0, f"guidance must not be negative, got {self.guidance}")
+        require(self.guidance == 1 or self.num_beams == 1, "choose guidance or beams (num_beams), not both")
+        short = self.max_length is not None and self.max_length < 2
+        require(not short, f"max_length must be at least 2 tokens, got {self.max_length}")
+        both = self.temperature and self.num_beams > 1
+        require(not both, "choose sampling (temperature) or beams (num_beams), not both")
+        require(
+            bool(self.temperature) or self.candidates <= self.num_beams,
+            f"{self.candidates} candidates need sampling (temperature above 0) or num_beams={self.candidates}",
+        )
+
+
+@torch.inference_mode()
+def write(
+    decoder: LatentDecoder,
+    latents_BD: Tensor,
+    config: TextVAEConfig,
+    options: Decoding,
+    prefixes_BP: Tensor | None = None,
+) -> Tensor:
+    """Return what the decoder writes: the likeliest token each time, or samples at a temperature above 0.
+
+    The likeliest tokens are those that `generate` takes, and samples have its distribution. It carries every row until
+    the last one ends; here a row that has ended leaves the batch and the cache.
+
+    Args:
+        decoder: Any decoder.
+        latents_BD: Shape (B, D), or packed with wording slots.
+        config: Gives the special tokens and the longest text.
+        options: Temperature, top_k, top_p, guidance and max_length count; torch's global generator is drawn from.
+        prefixes_BP: Token ids that the texts begin with, BOS first, shape (B, P), padded on the right.
+
+    Returns:
+        Token ids BOS ... EOS, shape (B, U), padded on the right.
+    """
+    guidance, max_length = options.guidance, options.max_length or config.max_length
+    warpers = sampling_warpers(options)
+    written_BU = latents_BD.new_full((len(latents_BD), max_length), config.pad_token_id, dtype=torch.long)
+    written_BU[:, 0] = config.bos_token_id
+    rows = torch.arange(len(latents_BD), device=latents_BD.device)
+    # With guidance every row is read twice, the second time with no latent.
+    seen_BD = latents_BD if guidance == 1 else torch.cat([latents_BD, decoder.blank(latents_BD)])
+    cache = None
+    for position in range(1, max_length):
+        newest_B1 = written_BU[rows, position - 1 : position]
+        output = decoder(
+            input_ids=newest_B1 if guidance == 1 else newest_B1.repeat(2, 1),
+            latents=seen_BD,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        logits_BV = output.logits[:, -1].float()
+        if guidance != 1:
+            with_latent_BV, without_BV = logits_BV.log_softmax(-1).chunk(2)
+            logits_BV = without_BV + guidance * (with_latent_BV - without_BV)  # Ho & Salimans 2022, eq. 6
+        if options.temperature:
+            tokens = torch.multinomial(warpers(None, logits_BV).softmax(-1), 1).squeeze(1)  # type: ignore[arg-type]
+        else:
+            tokens = logits_BV.argmax(-1)
+        if prefixes_BP is not None and position < prefixes_BP.shape[1]:
+            given_B = prefixes_BP[rows, position]
+            tokens = torch.where(given_B == config.pad_token_id, tokens, given_B)
+        written_BU[rows, position] = tokens
+        going = (tokens != config.eos_token_id).nonzero().squeeze(1)
+        if not len(going):
+            return written_BU[:, : position + 1]
+        cache = output.past_key_values
+        if len(going) < len(rows):
+            kept = going if guidance == 1 else torch.cat([going, going + len(rows)])
+            rows = rows[going]
+            seen_BD = seen_BD[kept]
+            cache.reorder_cache(kept)
+    return written_BU
+
+
+def sampling_warpers(options: Decoding) -> LogitsProcessorList:
+    """Return what transformers' `generate` does to the logits before it samples."""
+    warpers = LogitsProcessorList()
+    if options.temperature and options.temperature != 1:
+        warpers.append(TemperatureLogitsWarper(options.temperature))
+    if options.top_k:
+        warpers.append(TopKLogitsWarper(options.top_k))
+    if options.top_p < 1:
+        warpers.append(TopPLogitsWarper(options.top_p))
+    return warpers

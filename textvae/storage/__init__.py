@@ -1,0 +1,1 @@
+"""Storage: files that are whole or absent, folders with manifests, and locks."""

@@ -1,0 +1,23 @@
+"""Errors of stored files, and words for messages."""
+
+from __future__ import annotations
+
+
+class CorruptFileError(ValueError):
+    """A file exists but is not what was written: truncated, altered or half of a pair."""
+
+
+def with_article(kind: str) -> str:
+    """Return the name of a type after "a" or "an".
+
+    Example:
+        >>> with_article("int")
+        'an int'
+    """
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise ValueError unless a condition holds."""
+    if not condition:
+        raise ValueError(message)

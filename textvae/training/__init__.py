@@ -1,0 +1,1 @@
+"""Training: options, the trainer, callbacks, data sets and teachers."""

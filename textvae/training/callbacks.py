@@ -1,0 +1,139 @@
+"""What happens around the steps of a training run: epochs, resets, the metrics file, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from ..text.batching import TokenBudgetSampler
+from .dataset import Partners
+from .run import RunFolder
+
+
+class EpochSeed(TrainerCallback):
+    """Tell the sampler and the partners which epoch begins, also after a resume in the middle of one."""
+
+    def __init__(self, sampler: TokenBudgetSampler, partners: Partners | None):
+        self.sampler, self.partners = sampler, partners
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Set the epoch from the number of steps done."""
+        epoch = state.global_step // len(self.sampler)
+        self.sampler.set_epoch(epoch)
+        if self.partners is not None:
+            self.partners.set_epoch(epoch)
+
+
+class FinalValidation(TrainerCallback):
+    """Validate at the last step too, wherever the validation interval falls."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Ask for a validation at the end."""
+        if state.global_step >= state.max_steps:
+            control.should_evaluate = True
+
+
+class DecoderReset(TrainerCallback):
+    """Draw the decoder anew, and forget its moments, when the warm-up ends."""
+
+    def __init__(self, step: int, seed: int):
+        self.step, self.seed = step, seed
+
+    def on_step_begin(
+        self, args: Any, state: Any, control: Any, model: Any = None, optimizer: Any = None, **_: Any
+    ) -> None:
+        """Reset at the chosen step; a run resumed at that very step resets there too."""
+        if state.global_step == self.step:
+            model.reset_decoder(self.seed)
+            for parameter in model.decoder.parameters():
+                optimizer.state.pop(parameter, None)
+
+
+class PublishCheckpoint(TrainerCallback):
+    """Move each checkpoint to its place once it is whole and the losses before it are known to be finite.
+
+    Args:
+        run: The run folder, in whose staging folder the Trainer writes.
+        check: Raises unless all losses were finite.
+        keep: How many of the newest checkpoints stay.
+    """
+
+    def __init__(self, run: RunFolder, check: Callable[[], None], keep: int):
+        self.run, self.check, self.keep = run, check, keep
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Delete what a crash left."""
+        self.run.drop_staged_checkpoints()
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Publish the checkpoint that was just written."""
+        self.check()
+        self.run.publish_checkpoint(self.keep)
+
+
+class MetricsLog(TrainerCallback):
+    """Append every logged line to metrics.jsonl."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+        """Write one line and flush it."""
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": state.global_step, "epoch": state.epoch} | (logs or {})) + "\n")
+
+
+class Progress(TrainerCallback):
+    """Say on stderr how far the run is, how fast it goes and when it will be done."""
+
+    def __init__(self) -> None:
+        self.started = 0.0
+        self.first_step = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Start the clock."""
+        self.started, self.first_step = time.monotonic(), state.global_step
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+        """Print one line."""
+        logs = logs or {}
+        if "reconstruction" in logs:
+            rate = (state.global_step - self.first_step) / max(time.monotonic() - self.started, 1e-9)
+            left = (state.max_steps - state.global_step) / rate if rate else 0
+            say(
+                f"step {state.global_step:,}/{state.max_steps:,}  reconstruction {logs['reconstruction']:.2f}  "
+                f"kl {logs['kl']:.2f}  beta {logs['beta']:.3f}  {rate:.1f} steps/s  {_clock(left)} left"
+            )
+        elif "eval_loss" in logs:
+            say(
+                f"validation at step {state.global_step:,}: reconstruction {logs['eval_reconstruction']:.2f}  "
+                f"kl {logs['eval_kl']:.2f}  active units {logs['eval_active_units']:.0%}"
+            )
+
+
+def say(message: str) -> None:
+    """Write one line to stderr, where progress goes."""
+    sys.stderr.write(message + "\n")
+    sys.stderr.flush()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+def tensorboard(output: Path) -> TrainerCallback:
+    """Return the callback that writes TensorBoard files into the run folder."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ImportError("TensorBoard files need tensorboard: pip install 'textvae[tensorboard]'") from error
+    from transformers.integrations import TensorBoardCallback
+
+    return TensorBoardCallback(SummaryWriter(str(output / "tensorboard")))

@@ -1,0 +1,125 @@
+"""The folder of a training run: its layout, its checkpoints, and the best weights so far."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from ..latent.priors import LatentPrior
+from ..latent.vae import PRIOR, TextVAE
+from ..storage.atomic import atomic_path, read_json, write_json
+from ..storage.errors import CorruptFileError
+from ..storage.folders import atomic_folder, atomic_replacement, check_manifest, publish_folder, recover_folder
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINTS, METRICS, TRAINING = "checkpoints", "metrics.jsonl", "training.json"
+TEACHER = "teacher"  # folder of its embeddings, beside the checkpoints
+
+
+class RunFolder:
+    """A run on disk: what it was made from, checkpoints, metrics and the best weights.
+
+    Args:
+        path: The folder; it need not be there yet.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.checkpoints = self.path / CHECKPOINTS
+        self.staged_checkpoints = self.checkpoints / ".staged"
+        self.metrics = self.path / METRICS
+        self.teacher = self.checkpoints / TEACHER
+        recover_folder(self.path)
+
+    @property
+    def started(self) -> bool:
+        """Whether a run began here."""
+        return (self.path / TRAINING).exists()
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether some weights were the best yet."""
+        return (self.path / "model.safetensors").exists()
+
+    def start(self, vae: TextVAE, made_from: dict[str, Any]) -> None:
+        """Write what is there before the first step: configuration, tokenizers, and what the run is made from."""
+        with atomic_folder(self.path, TRAINING) as folder:
+            vae.model.config.save_pretrained(folder)
+            vae.save_tokenizers(folder)
+            write_json(folder / TRAINING, made_from)
+
+    def made_from(self) -> dict[str, Any]:
+        """Return the options and digests with which the run began."""
+        return read_json(self.path / TRAINING)
+
+    def newest_checkpoint(self) -> Path | None:
+        """Return the newest checkpoint whose manifest holds, or None."""
+        for path in sorted(self.checkpoints.glob("checkpoint-*"), key=step_of, reverse=True):
+            try:
+                check_manifest(path)
+            except CorruptFileError as error:
+                logger.warning("skipping a checkpoint: %s", error)
+                continue
+            if (path / "manifest.json").exists():
+                return path
+        return None
+
+    def publish_checkpoint(self, keep: int) -> None:
+        """Move the checkpoint that was just written to its place, and delete all but the newest ones."""
+        (written,) = self.staged_checkpoints.iterdir()
+        publish_folder(written, self.checkpoints / written.name)
+        for old in sorted(self.checkpoints.glob("checkpoint-*"), key=step_of)[:-keep]:
+            shutil.rmtree(old)
+
+    def drop_staged_checkpoints(self) -> None:
+        """Delete what a crash left of a checkpoint."""
+        shutil.rmtree(self.staged_checkpoints, ignore_errors=True)
+
+    def save_weights(self, model: PreTrainedModel) -> None:
+        """Replace the run's weights, each file at once."""
+        staged = self.path / ".staged-weights"
+        shutil.rmtree(staged, ignore_errors=True)
+        model.save_pretrained(staged)
+        for file in sorted(staged.iterdir()):
+            with atomic_replacement(self.path, file.name) as path:
+                shutil.move(file, path)
+        shutil.rmtree(staged)
+
+    def save_prior(self, prior: LatentPrior) -> None:
+        """Write the prior that was fitted to the latents."""
+        with atomic_replacement(self.path, PRIOR) as staged:
+            prior.save(staged)
+
+    def keep_metrics_until(self, step: int) -> None:
+        """Drop the lines that the resumed run will write again, and a line that a crash cut short."""
+        if not self.metrics.exists():
+            return
+        kept = []
+        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except json.JSONDecodeError:
+                break
+        with atomic_path(self.metrics) as staged:
+            staged.write_text("".join(kept), encoding="utf-8")
+
+    def finish(self, made_from: dict[str, Any]) -> None:
+        """Write what the run came to, and delete its texts: a run is shared without what it was made from."""
+        with atomic_replacement(self.path, TRAINING) as staged:
+            staged.write_text(json.dumps(made_from, indent=2) + "\n")
+        for tokens in self.checkpoints.glob("*.arrow"):
+            tokens.unlink()
+        shutil.rmtree(self.teacher, ignore_errors=True)
+        self.drop_staged_checkpoints()
+
+
+def step_of(checkpoint: Path | None) -> int:
+    """Return the step of a checkpoint's folder; 0 for None."""
+    return int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0

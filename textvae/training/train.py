@@ -1,0 +1,224 @@
+"""`train`: from a corpus to the best model of a run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from transformers import TrainerState, set_seed
+from transformers.trainer import TRAINER_STATE_NAME
+
+from ..latent.vae import TextVAE
+from ..modeling import TextVAEModel
+from ..text.cleaning import gate_texts
+from ..text.corpus import split_validation
+from ..text.tokenizers import load_tokenizer
+from .build import build_model, rebuild_model
+from .config import TrainConfig
+from .dataset import Partners
+from .distillation import TeacherCache, leading_directions
+from .run import RunFolder, step_of
+from .trainer import TextVAETrainer
+
+SOURCE = "from_fingerprint"  # in training.json, of the model that training started from
+PRIOR_TEXTS = 10_000  # to whose latents the prior is fitted
+
+
+def train(
+    corpus: Sequence[str],
+    output: str | Path,
+    config: TrainConfig | None = None,
+    *,
+    valid: Sequence[str] | None = None,
+    groups: Sequence[Hashable] | None = None,
+    resume: bool = False,
+) -> TextVAE:
+    """Train a text VAE on a corpus and return the best one by validation ELBO at the final beta.
+
+    Args:
+        corpus: Sentences.
+        output: The run folder to write.
+        config: Options; by default `TrainConfig()`.
+        valid: Validation sentences; by default 5% of the corpus, 2,000 at most.
+        groups: Group of each sentence, such as the picture it describes: what the contrastive term draws together. By
+            default equal sentences are one, and two views of it differ by noise.
+        resume: Continue the run in `output` from its newest whole checkpoint, bit for bit on a CPU; a run that has
+            no checkpoint yet starts over.
+
+    Raises:
+        FileExistsError: `output` holds a run and `resume` is False.
+        FloatingPointError: The loss or a gradient became NaN or infinite; the best weights so far are in `output`.
+        ValueError: The corpus or the options cannot be trained with, or a resumed run had other ones.
+    """
+    config = config or TrainConfig()
+    data = _read_data(corpus, valid, groups, config)
+    set_seed(config.seed)
+    run = RunFolder(output)
+    checkpoint = run.newest_checkpoint() if resume else None
+    teacher = _teacher(config, run)
+    made_from = data.made_from(config)
+    vae = _model(run, config, data.texts, made_from, resume, checkpoint, teacher.dim if teacher else None)
+    embeddings = None if teacher is None else _projected(teacher.embed(data.texts), vae.dim)
+    trainer = TextVAETrainer(vae, config, data.texts, data.held_out, run, data.partners(config), embeddings)
+    run.keep_metrics_until(step_of(checkpoint))
+    _run_steps(trainer, checkpoint)
+    run.finish(made_from | {"steps": trainer.state.global_step, "best_loss": trainer.state.best_metric})
+    return _with_prior(run, data.texts, config.seed)
+
+
+class _Data(NamedTuple):
+    texts: list[str]
+    held_out: list[str]
+    groups: Sequence[Hashable] | None
+
+    def made_from(self, config: TrainConfig) -> dict[str, Any]:
+        """Return what tells whether a run that is resumed is the same one."""
+        return {
+            "options": config.to_dict(),
+            "sentences": len(self.texts),
+            "corpus_sha256": _digest(self.texts, self.held_out),
+            "groups_sha256": None if self.groups is None else _digest([str(group) for group in self.groups]),
+        }
+
+    def partners(self, config: TrainConfig) -> Partners | None:
+        """Return the other views of the texts, where the contrastive term needs them."""
+        return Partners(self.texts if self.groups is None else self.groups, config.seed) if config.contrastive else None
+
+
+def _read_data(
+    corpus: Sequence[str], valid: Sequence[str] | None, groups: Sequence[Hashable] | None, config: TrainConfig
+) -> _Data:
+    """Return the cleaned texts to train on and to validate with."""
+    texts, held_out = gate_texts(corpus), gate_texts([] if valid is None else valid)
+    if config.lowercase:  # before the split, so that no text differs from a held-out one in its case alone
+        texts, held_out = ([text.lower() for text in part] for part in (texts, held_out))
+    if groups is not None and len(groups) != len(texts):
+        raise ValueError(f"{len(texts):,} sentences need as many groups, got {len(groups):,}")
+    if groups is not None and not config.contrastive:
+        raise ValueError("groups are for the contrastive term: set contrastive above 0")
+    noisy = config.noise_drop or config.noise_mask or config.noise_shuffle
+    if config.contrastive and groups is None and not noisy:
+        raise ValueError("two views of a sentence are the same without noise: set --noise-drop 0.1, or give groups")
+    if valid is None:
+        everything = texts
+        texts, held_out = split_validation(everything, seed=config.seed)
+        if groups is not None:
+            left_out = set(held_out)
+            groups = [group for text, group in zip(everything, groups, strict=True) if text not in left_out]
+    if not texts or not held_out:
+        raise ValueError(f"training needs sentences, got {len(texts)} to train on and {len(held_out)} to validate with")
+    return _Data(texts, held_out, groups)
+
+
+def _teacher(config: TrainConfig, run: RunFolder) -> TeacherCache | None:
+    """Return the teacher's embeddings of a run, if it has a teacher."""
+    if config.teacher is None or not (config.distillation or config.from_teacher):
+        return None
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    teacher = TeacherCache(run.teacher, config.teacher, device)
+    if config.latent_dim is not None and config.latent_dim > teacher.dim:
+        raise ValueError(
+            f"--latent-dim must be at most {teacher.dim}, the width of the teacher, got {config.latent_dim}"
+        )
+    return teacher
+
+
+def _projected(embeddings: np.ndarray, dim: int) -> np.ndarray:
+    """Return embeddings of `dim` numbers that keep the most of the teacher's similarities."""
+    if embeddings.shape[1] < dim:  # of a model that training starts from
+        raise ValueError(f"the teacher's embeddings have {embeddings.shape[1]} numbers, the model needs at least {dim}")
+    return embeddings if embeddings.shape[1] == dim else embeddings @ leading_directions(embeddings, dim)
+
+
+def _model(
+    run: RunFolder,
+    config: TrainConfig,
+    texts: Sequence[str],
+    made_from: dict[str, Any],
+    resume: bool,
+    checkpoint: Path | None,
+    teacher_dim: int | None,
+) -> TextVAE:
+    """Return the model that training starts or goes on with; write the folder of a run that begins."""
+    if run.started:
+        if not resume:
+            raise FileExistsError(
+                f"{run.path} already holds a run: continue it with --resume, or choose another folder"
+            )
+        return _resumed(run, config, texts, made_from, checkpoint, teacher_dim)
+    if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+        raise FileExistsError(f"{run.path} exists and is not a run: choose another folder")
+    vae = build_model(config, texts, teacher_dim=teacher_dim)
+    if config.from_ is not None:
+        made_from[SOURCE] = vae.fingerprint
+    run.start(vae, made_from)
+    return vae
+
+
+def _resumed(
+    run: RunFolder,
+    config: TrainConfig,
+    texts: Sequence[str],
+    made_from: dict[str, Any],
+    checkpoint: Path | None,
+    teacher_dim: int | None,
+) -> TextVAE:
+    before = run.made_from()
+    options = TrainConfig.from_dict(before.get("options", {}))  # those it does not know were at their defaults
+    before["options"] = options.to_dict()
+    for key, value in made_from.items():
+        if before.get(key) != value:
+            raise ValueError(f"cannot resume {run.path}: {_difference(key, before.get(key), value)}")
+    if checkpoint is not None:
+        loaded: Any = TextVAEModel.from_pretrained(checkpoint, output_loading_info=True)
+        if loaded[1]["missing_keys"]:
+            raise ValueError(f"cannot resume {run.path}: another version of textvae made it; train in another folder")
+        made_from |= {SOURCE: before[SOURCE]} if SOURCE in before else {}
+        return rebuild_model(run.path)
+    vae = build_model(config, texts, load_tokenizer(run.path), teacher_dim)
+    if config.from_ is not None:
+        made_from[SOURCE] = vae.fingerprint
+        if before.get(SOURCE) != vae.fingerprint:
+            raise ValueError(f"cannot resume {run.path}: the model in {config.from_} has changed since it started")
+    return vae
+
+
+def _difference(key: str, before: Any, now: Any) -> str:
+    if key == "options" and isinstance(before, dict):
+        name = next(name for name in now if before.get(name) != now[name])
+        return f"it was started with {name.rstrip('_')}={before.get(name)}, not {now[name]}"
+    return (
+        "it was started with other groups: give --group as then"
+        if key == "groups_sha256"
+        else "it was started on another corpus"
+    )
+
+
+def _run_steps(trainer: TextVAETrainer, checkpoint: Path | None) -> None:
+    """Train from a checkpoint, or from the start; of a run that had ended only the state is read."""
+    if checkpoint is None or step_of(checkpoint) < trainer.args.max_steps:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    else:
+        trainer.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+
+
+def _with_prior(run: RunFolder, texts: Sequence[str], seed: int) -> TextVAE:
+    """Return the best model, with a prior fitted to the latents of some of the texts."""
+    best = TextVAE.from_pretrained(run.path)
+    if len(texts) > 1:
+        chosen = np.random.default_rng(seed).permutation(len(texts))[:PRIOR_TEXTS]
+        run.save_prior(best.fit_prior([texts[i] for i in chosen]))
+    return best
+
+
+def _digest(*corpora: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for corpus in corpora:
+        for text in corpus:
+            digest.update(text.encode() + b"\n")
+        digest.update(b"\0")
+    return digest.hexdigest()
