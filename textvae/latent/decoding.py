@@ -10,13 +10,15 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from ..modeling import TextVAEModel
 from ..modeling.sampling import Decoding
+from ..text.tokenizers import pad
 from .geometry import Array
 
 FEEDBACK = 0.3  # share of the miss that each refinement adds to its aim; with 0.5, four ended farther off on Yelp
 ARRIVED = 1e-4  # mean squared miss, per dimension, below which a text is not refined
 
-__all__ = ["Decoding", "Write", "decode"]
+__all__ = ["Decoding", "Write", "decode", "write_ids"]
 
 
 class Write(Protocol):
@@ -68,6 +70,39 @@ def decode(
                 if miss < misses[i]:
                     texts[i], misses[i] = text, miss
     return texts
+
+
+@torch.inference_mode()
+def write_ids(
+    model: TextVAEModel, latents: Array, options: Decoding, begun: Sequence[Sequence[int]] | None = None
+) -> list[list[int]]:
+    """Return the token ids of all candidates of each of N latents, those of one before those of the next.
+
+    Args:
+        model: The model.
+        latents: Shape (N, D), or packed with wording slots.
+        options: How to decode.
+        begun: Token ids that each latent's text begins with, BOS first.
+    """
+    written: list[list[int]] = []
+    for start in range(0, len(latents), options.batch_size):
+        chosen = slice(start, start + options.batch_size)
+        points = torch.tensor(latents[chosen])
+        if options.num_beams > 1:
+            ids = model.generate(
+                points,
+                num_beams=options.num_beams,
+                num_return_sequences=options.candidates,
+                max_length=options.max_length or model.config.max_length,
+            )
+        else:
+            beginnings = None
+            if begun is not None:
+                beginnings, _ = pad(begun[chosen], model.config.pad_token_id)
+                beginnings = beginnings.repeat_interleave(options.candidates, 0)
+            ids = model.write(points.repeat_interleave(options.candidates, 0), options, prefixes=beginnings)
+        written += ids.tolist()
+    return written
 
 
 def _nearest(means: Array, written: list[str], targets_ND: Array) -> tuple[list[str], Array, Array]:

@@ -1,4 +1,4 @@
-"""Latents of texts in models that split them into a meaning and wording slots, and what is read of texts."""
+"""Latents of texts in models that split them into a meaning and wording slots."""
 
 # N texts, D numbers of a meaning, S slots, W numbers of a slot
 from __future__ import annotations
@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from ..modeling.gaussian import DiagonalGaussian
 from ..modeling.slots import ABSENT, GIVEN, OPEN
 from ..storage.atomic import atomic_path
 from ..storage.errors import CorruptFileError
 from .geometry import Array
 
+TINY = 1e-6
 DIMENSIONS = {"meaning": 2, "slots": 3, "states": 2}
 
 
@@ -102,45 +101,38 @@ class Latents:
             raise CorruptFileError(f"{path} holds no latents ({error}): restore it from a copy") from error
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What a model reads of N texts: q(z|x), all of it.
+def packed(latents: ArrayLike | Latents, dim: int, slot_dim: int) -> Array:
+    """Return checked latents as the network reads them: (N, D), or packed with wording slots.
 
-    Attributes:
-        ids: The decoder's token ids of each text, BOS ... EOS.
-        meaning: Posterior of m, which is z in a model without slots: mean and log_std of shape (N, D).
-        slots: Posterior of the slots, (N, S, W), the prior where a text has none; S is 0 in a model without slots.
-        states: 1 for the slots of a text, -1 for padding, shape (N, S).
+    Args:
+        latents: Latents, or an array of meanings, shape (N, D).
+        dim: D.
+        slot_dim: W.
+
+    Raises:
+        ValueError: Their shape is not the model's, or a number is not finite.
     """
+    if isinstance(latents, Latents):
+        numbers = latents.slots.shape[2]
+        if latents.meaning.shape[1] != dim or (latents.slots.shape[1] and numbers != slot_dim):
+            raise ValueError(
+                f"latents have meanings of {latents.meaning.shape[1]} and slots of {numbers} numbers, "
+                f"the model needs {dim} and {slot_dim}"
+            )
+        return latents.pack()
+    points = np.asarray(latents, np.float32)
+    if points.shape == (0,):
+        points = points.reshape(0, dim)
+    if points.ndim != 2 or points.shape[1] != dim:
+        raise ValueError(f"latents have shape {points.shape}, the model needs (N, {dim})")
+    if not np.isfinite(points).all():
+        raise ValueError("latents hold a NaN or an infinity: nothing can be decoded from it")
+    return points
 
-    ids: list[list[int]]
-    meaning: DiagonalGaussian
-    slots: DiagonalGaussian
-    states: torch.Tensor
 
-    def __len__(self) -> int:
-        """Return N."""
-        return len(self.ids)
-
-    def __getitem__(self, rows: slice | list[int]) -> Reading:
-        """Select texts."""
-        ids = self.ids[rows] if isinstance(rows, slice) else [self.ids[i] for i in rows]
-        return Reading(ids, self.meaning[rows], self.slots[rows], self.states[rows])
-
-    @property
-    def mean(self) -> Latents:
-        """The means of all of z."""
-        return self._latents(self.meaning.mean, self.slots.mean)
-
-    def sample(self, seed: int = 0) -> Latents:
-        """Return one draw of z for each text (the reparameterised sample)."""
-        generator = torch.Generator().manual_seed(seed)
-        return self._latents(self.meaning.sample(generator=generator), self.slots.sample(generator=generator))
-
-    def flat(self) -> DiagonalGaussian:
-        """Return q(z|x) over all numbers of z, shape (N, D + S * W); those of padding are N(0, 1), as in the prior."""
-        pairs = (self.meaning.mean, self.slots.mean), (self.meaning.log_std, self.slots.log_std)
-        return DiagonalGaussian(*(torch.cat([of_m, of_w.flatten(1)], 1) for of_m, of_w in pairs))
-
-    def _latents(self, meaning: torch.Tensor, slots: torch.Tensor) -> Latents:
-        return Latents(meaning.numpy(), slots.numpy(), self.states.numpy())
+def on_sphere(points: Array, dim: int) -> Array:
+    """Return rows whose first D numbers, the meaning, are scaled to the length sqrt(D)."""
+    points = points.copy()
+    lengths = np.linalg.norm(points[:, :dim], axis=1, keepdims=True)
+    points[:, :dim] *= dim**0.5 / np.maximum(lengths, TINY)
+    return points

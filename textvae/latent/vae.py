@@ -14,33 +14,29 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from safetensors import SafetensorError
-from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from ..modeling import TextVAEModel
 from ..modeling.config import TextVAEConfig
-from ..modeling.encoder import Posterior
 from ..modeling.gaussian import DiagonalGaussian
-from ..modeling.likelihood import IGNORED, importance_weighted_bound
-from ..modeling.precision import autocast, prefer_attention
-from ..modeling.slots import ABSENT, GIVEN
+from ..modeling.precision import prefer_attention
 from ..storage.atomic import read_json, write_json
 from ..storage.errors import CorruptFileError, require
 from ..storage.folders import atomic_folder, open_folder, read_folder
-from ..text.batching import ORDINARY_LENGTH, by_length, few_sizes
 from ..text.cleaning import gate_texts
-from ..text.tokenizers import encoder_ids, load_tokenizer, pad, to_texts, train_tokenizer, wrap
+from ..text.tokenizers import encoder_ids, load_tokenizer, to_texts, train_tokenizer, wrap
 from . import geometry
-from .decoding import Decoding, decode
+from .decoding import Decoding, decode, write_ids
 from .geometry import Array, Method
-from .latents import Latents, Reading
+from .latents import Latents, on_sphere, packed
+from .likelihood import log_likelihood, nats_given
 from .priors import LatentPrior
+from .reading import Reading, read_rows
 
 ENCODER_TOKENIZER, PRIOR = "encoder_tokenizer", "prior.safetensors"
 SAMPLE_GUIDANCE = 0.8  # what each weight gains and costs: results/prior.json
 MOST_COMPONENTS, TEXTS_PER_DIMENSION = 20, 8  # of the fitted prior; what more Gaussians gain: results/prior.json
 VARY_WORDING = 0.5
-TINY = 1e-6
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
 
 
@@ -186,7 +182,7 @@ class TextVAE:
 
         Mean and log_std have shape (N, D), float32, on the CPU.
         """
-        return self._read_gated(gate_texts(texts), batch_size, slots=False).meaning
+        return read_rows(self.model, self.encoder_rows(gate_texts(texts)), self.encoder_pad_id, batch_size).meaning
 
     def read(self, texts: Sequence[str], /, *, batch_size: int = 64) -> Reading:
         """Return all that the model reads of each text: token ids, and the posterior with its wording slots.
@@ -195,38 +191,9 @@ class TextVAE:
             >>> vae.decode(vae.read(["a dog barks"]).mean)  # doctest: +SKIP
             ['a dog barks']
         """
-        return self._read_gated(gate_texts(texts), batch_size, slots=True)
-
-    @torch.inference_mode()
-    def _read_gated(self, texts: list[str], batch_size: int, slots: bool) -> Reading:
-        config, N = self.model.config, len(texts)
-        S = config.max_slots if slots else 0
-        rows = self.encoder_rows(texts)
-        means, log_stds = torch.empty(N, self.dim), torch.empty(N, self.dim)
-        of_slots = torch.zeros(2, N, S, config.slot_dim)  # mean and log_std
-        states = torch.full((N, S), ABSENT)
-        with autocast(self.device):  # around all batches: it rounds the weights once
-            for chosen in by_length(rows, batch_size):
-                longest = len(rows[chosen[-1]])
-                filled = few_sizes(len(chosen), batch_size * ORDINARY_LENGTH // longest)
-                ids, mask = pad([rows[i] for i in chosen + chosen[-1:] * (filled - len(chosen))], self.encoder_pad_id)
-                whole = len(rows[chosen[0]]) == longest
-                batch = ids.to(self.device), None if whole else mask.to(self.device)
-                posterior = self.model.read(*batch) if S else Posterior(self.model.encode(*batch))
-                meaning = posterior.meaning[: len(chosen)]
-                means[chosen], log_stds[chosen] = meaning.mean.float().cpu(), meaning.log_std.float().cpu()
-                if posterior.slots is not None and posterior.states is not None:
-                    found = posterior.states.shape[1]
-                    of_slots[0, chosen, :found] = posterior.slots.mean[: len(chosen)].float().cpu()
-                    of_slots[1, chosen, :found] = posterior.slots.log_std[: len(chosen)].float().cpu()
-                    states[chosen, :found] = posterior.states[: len(chosen)].cpu()
-        used = int((states == GIVEN).sum(1).max()) if N and S else 0
-        return Reading(
-            self.decoder_rows(texts) if slots else [[]] * N,
-            DiagonalGaussian(means, log_stds),
-            DiagonalGaussian(*of_slots[:, :, :used]),
-            states[:, :used],
-        )
+        texts = gate_texts(texts)
+        rows, ids = self.encoder_rows(texts), self.decoder_rows(texts)
+        return read_rows(self.model, rows, self.encoder_pad_id, batch_size, ids)
 
     # Latents to text
 
@@ -285,7 +252,7 @@ class TextVAE:
         longest = self.model.config.longest_text
         fits = longest is None or (max_length or 0) <= longest
         require(fits, f"max_length must be at most {longest}, what the decoder has positions for, got {max_length}")
-        points = self.on_sphere(self._latents(latents))
+        points = self.on_sphere(packed(latents, self.dim, self.model.config.slot_dim))
         begun = None
         if prefixes is not None:
             require(num_beams == 1, "choose prefixes or beams (num_beams), not both")
@@ -294,7 +261,6 @@ class TextVAE:
             begun = [row[:-1] for row in self.decoder_rows(gate_texts(prefixes))]
         return decode(points, self.dim, options, self.write, self.encode, begun, seed)
 
-    @torch.inference_mode()
     def write(self, latents: Array, options: Decoding, begun: Sequence[Sequence[int]] | None = None) -> list[str]:
         """Return all candidates of each of N latents, those of one before those of the next; `decode` chooses.
 
@@ -303,25 +269,7 @@ class TextVAE:
             options: How to decode.
             begun: Token ids that each latent's text begins with, BOS first.
         """
-        written: list[str] = []
-        for start in range(0, len(latents), options.batch_size):
-            chosen = slice(start, start + options.batch_size)
-            points = torch.tensor(self.on_sphere(latents[chosen]))
-            if options.num_beams > 1:
-                ids = self.model.generate(
-                    points,
-                    num_beams=options.num_beams,
-                    num_return_sequences=options.candidates,
-                    max_length=options.max_length or self.model.config.max_length,
-                )
-            else:
-                beginnings = None
-                if begun is not None:
-                    beginnings, _ = pad(begun[chosen], self.model.config.pad_token_id)
-                    beginnings = beginnings.repeat_interleave(options.candidates, 0)
-                ids = self.model.write(points.repeat_interleave(options.candidates, 0), options, prefixes=beginnings)
-            written += to_texts(self.tokenizer, ids.tolist())
-        return written
+        return to_texts(self.tokenizer, write_ids(self.model, self.on_sphere(latents), options, begun))
 
     def reconstruct(self, texts: Sequence[str], /, *, refinements: int = 0, batch_size: int = 256) -> list[str]:
         """Write each text back from its posterior mean, refined as in `decode`."""
@@ -452,7 +400,6 @@ class TextVAE:
 
     # Likelihood
 
-    @torch.inference_mode()
     def log_likelihood(
         self, texts: Sequence[str], /, *, num_samples: int = 128, seed: int = 0, batch_size: int = 1024
     ) -> Array:
@@ -469,52 +416,14 @@ class TextVAE:
         """
         require(num_samples >= 1, f"num_samples must be at least 1, got {num_samples}")
         require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
-        reading = self.read(texts)
-        posterior, rows = reading.flat(), reading.ids
-        prior = DiagonalGaussian.standard(posterior.dim)
-        own = (self.dim + (reading.states == GIVEN).sum(1) * self.model.config.slot_dim).tolist()  # numbers of each z
-        seeds = torch.randint(2**62, (len(rows),), generator=torch.Generator().manual_seed(seed)).tolist()
-        result = torch.empty(len(rows))
-        with autocast(self.device):
-            for chosen in by_length(rows, max(1, batch_size // num_samples)):
-                likely = posterior[chosen]
-                # A text's samples are its own, whatever texts are beside it in the batch.
-                sources = [torch.Generator().manual_seed(seeds[i]) for i in chosen]
-                noise = [
-                    F.pad(torch.randn(num_samples, own[i], generator=source), (0, posterior.dim - own[i]))
-                    for i, source in zip(chosen, sources, strict=True)
-                ]
-                latents_KBD = likely.mean + likely.std * torch.stack(noise, 1)
-                packed_KBP = torch.cat([latents_KBD, reading.states[chosen].expand(num_samples, -1, -1)], -1)
-                ids, mask = pad([rows[i] for i in chosen], self.model.config.pad_token_id)
-                labels_KBT = ids.masked_fill(mask == 0, IGNORED).expand(num_samples, -1, -1)
-                nats = [
-                    self.model.nats(latents.to(self.device), labels.to(self.device)).cpu()
-                    for latents, labels in zip(
-                        packed_KBP.flatten(0, 1).split(batch_size),
-                        labels_KBT.flatten(0, 1).split(batch_size),
-                        strict=True,
-                    )
-                ]
-                likelihood_KB = -torch.cat(nats).view(num_samples, -1)
-                result[chosen] = importance_weighted_bound(
-                    likelihood_KB, prior.log_prob(latents_KBD), likely.log_prob(latents_KBD)
-                )
-        return result.numpy()
+        return log_likelihood(self.model, self.read(texts), num_samples, seed, batch_size).numpy()
 
-    @torch.inference_mode()
     def nats(self, texts: Sequence[str], latents: ArrayLike | Latents, /, *, batch_size: int = 64) -> Array:
         """Return -log p(x|z) of each text given a latent of its own, as for `decode`: nats per sentence, shape (N,)."""
-        points = torch.tensor(self._latents(latents))
+        points = torch.tensor(packed(latents, self.dim, self.model.config.slot_dim))
         rows = self.decoder_rows(gate_texts(texts))
         require(len(rows) == len(points), f"{len(rows)} texts need as many latents, got {len(points)}")
-        result = torch.empty(len(rows))
-        with autocast(self.device):
-            for chosen in by_length(rows, batch_size):
-                ids, mask = pad([rows[i] for i in chosen], self.model.config.pad_token_id)
-                labels = ids.masked_fill(mask == 0, IGNORED).to(self.device)
-                result[chosen] = self.model.nats(points[chosen].to(self.device), labels).cpu()
-        return result.numpy()
+        return nats_given(self.model, points, rows, batch_size).numpy()
 
     # Shared with training
 
@@ -535,37 +444,12 @@ class TextVAE:
         """Return the decoder's token ids of each text, BOS ... EOS."""
         return wrap(self.tokenizer, texts, self.model.config)
 
-    def _latents(self, latents: ArrayLike | Latents) -> Array:
-        """Return checked latents as the network reads them: (N, D), or packed with wording slots."""
-        config = self.model.config
-        if isinstance(latents, Latents):
-            numbers = latents.slots.shape[2]
-            if latents.meaning.shape[1] != self.dim or (latents.slots.shape[1] and numbers != config.slot_dim):
-                raise ValueError(
-                    f"latents have meanings of {latents.meaning.shape[1]} and slots of {numbers} numbers, "
-                    f"the model needs {self.dim} and {config.slot_dim}"
-                )
-            return latents.pack()
-        points = np.asarray(latents, np.float32)
-        if points.shape == (0,):
-            points = points.reshape(0, self.dim)
-        if points.ndim != 2 or points.shape[1] != self.dim:
-            raise ValueError(f"latents have shape {points.shape}, the model needs (N, {self.dim})")
-        if not np.isfinite(points).all():
-            raise ValueError("latents hold a NaN or an infinity: nothing can be decoded from it")
-        return points
-
     def on_sphere(self, points: Array) -> Array:
         """Scale meanings, the first D numbers of each row, to the length that means have in a model with `unit_mean`.
 
         Sums and centroids lose that length. In other models the points stay as they are.
         """
-        if not self.model.config.unit_mean:
-            return points
-        points = points.copy()
-        lengths = np.linalg.norm(points[:, : self.dim], axis=1, keepdims=True)
-        points[:, : self.dim] *= self.dim**0.5 / np.maximum(lengths, TINY)
-        return points
+        return on_sphere(points, self.dim) if self.model.config.unit_mean else points
 
 
 def load_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:

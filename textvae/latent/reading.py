@@ -1,0 +1,105 @@
+"""What a model reads of texts: the posterior of all of z."""
+
+# N texts, D numbers of a meaning, S slots, W numbers of a slot
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ..modeling import TextVAEModel
+from ..modeling.encoder import Posterior
+from ..modeling.gaussian import DiagonalGaussian
+from ..modeling.precision import autocast
+from ..modeling.slots import ABSENT, GIVEN
+from ..text.batching import ORDINARY_LENGTH, by_length, few_sizes
+from ..text.tokenizers import pad
+from .latents import Latents
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a model reads of N texts: q(z|x), all of it.
+
+    Attributes:
+        ids: The decoder's token ids of each text, BOS ... EOS.
+        meaning: Posterior of m, which is z in a model without slots: mean and log_std of shape (N, D).
+        slots: Posterior of the slots, (N, S, W), the prior where a text has none; S is 0 in a model without slots.
+        states: 1 for the slots of a text, -1 for padding, shape (N, S).
+    """
+
+    ids: list[list[int]]
+    meaning: DiagonalGaussian
+    slots: DiagonalGaussian
+    states: torch.Tensor
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.ids)
+
+    def __getitem__(self, rows: slice | list[int]) -> Reading:
+        """Select texts."""
+        ids = self.ids[rows] if isinstance(rows, slice) else [self.ids[i] for i in rows]
+        return Reading(ids, self.meaning[rows], self.slots[rows], self.states[rows])
+
+    @property
+    def mean(self) -> Latents:
+        """The means of all of z."""
+        return self._latents(self.meaning.mean, self.slots.mean)
+
+    def sample(self, seed: int = 0) -> Latents:
+        """Return one draw of z for each text (the reparameterised sample)."""
+        generator = torch.Generator().manual_seed(seed)
+        return self._latents(self.meaning.sample(generator=generator), self.slots.sample(generator=generator))
+
+    def flat(self) -> DiagonalGaussian:
+        """Return q(z|x) over all numbers of z, shape (N, D + S * W); those of padding are N(0, 1), as in the prior."""
+        pairs = (self.meaning.mean, self.slots.mean), (self.meaning.log_std, self.slots.log_std)
+        return DiagonalGaussian(*(torch.cat([of_m, of_w.flatten(1)], 1) for of_m, of_w in pairs))
+
+    def _latents(self, meaning: torch.Tensor, slots: torch.Tensor) -> Latents:
+        return Latents(meaning.numpy(), slots.numpy(), self.states.numpy())
+
+
+@torch.inference_mode()
+def read_rows(
+    model: TextVAEModel,
+    rows: Sequence[Sequence[int]],
+    pad_id: int,
+    batch_size: int,
+    ids: list[list[int]] | None = None,
+) -> Reading:
+    """Return what the model reads of N texts.
+
+    Args:
+        model: The model.
+        rows: The encoder's token ids of each text.
+        pad_id: Padding of the encoder.
+        batch_size: Sentences of 16 tokens read together; of longer ones, fewer.
+        ids: The decoder's token ids of each text; without them the wording slots are not read.
+    """
+    config, N = model.config, len(rows)
+    D, W = config.latent_dim, config.slot_dim
+    S = 0 if ids is None else config.max_slots
+    means, log_stds = torch.empty(N, D), torch.empty(N, D)
+    of_slots = torch.zeros(2, N, S, W)  # mean and log_std
+    states = torch.full((N, S), ABSENT)
+    with autocast(model.device):  # around all batches: it rounds the weights once
+        for chosen in by_length(rows, batch_size):
+            longest = len(rows[chosen[-1]])
+            filled = few_sizes(len(chosen), batch_size * ORDINARY_LENGTH // longest)
+            padded, mask = pad([rows[i] for i in chosen + chosen[-1:] * (filled - len(chosen))], pad_id)
+            whole = len(rows[chosen[0]]) == longest
+            batch = padded.to(model.device), None if whole else mask.to(model.device)
+            posterior = model.read(*batch) if S else Posterior(model.encode(*batch))
+            meaning = posterior.meaning[: len(chosen)]
+            means[chosen], log_stds[chosen] = meaning.mean.float().cpu(), meaning.log_std.float().cpu()
+            if posterior.slots is not None and posterior.states is not None:
+                found = posterior.states.shape[1]
+                of_slots[0, chosen, :found] = posterior.slots.mean[: len(chosen)].float().cpu()
+                of_slots[1, chosen, :found] = posterior.slots.log_std[: len(chosen)].float().cpu()
+                states[chosen, :found] = posterior.states[: len(chosen)].cpu()
+    used = int((states == GIVEN).sum(1).max()) if N and S else 0
+    meaning, slots = DiagonalGaussian(means, log_stds), DiagonalGaussian(*of_slots[:, :, :used])
+    return Reading([[]] * N if ids is None else ids, meaning, slots, states[:, :used])
