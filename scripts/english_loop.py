@@ -68,6 +68,8 @@ class Recipe:
         from_teacher: Share of sentences written from the teacher's embedding in place of the encoder's meaning.
         open_all: Share of sentences written from the meaning alone.
         open_some: Largest probability with which a slot of the others is opened.
+        sampled_words: Words of the vocabulary from which the likelihood is estimated, beside those of the batch; 0 for
+            all.
         mask: Share of the encoder's input tokens that are masked.
         drop: Share of them that are deleted.
         latent_dropout: Share of sentences written without any latent.
@@ -101,6 +103,7 @@ class Recipe:
     from_teacher: float = 0.0
     open_all: float = 0.25
     open_some: float = 0.5
+    sampled_words: int = 0
     mask: float = 0.1
     drop: float = 0.0
     latent_dropout: float = 0.0
@@ -275,6 +278,7 @@ class Loop:
                 from_teacher=recipe.from_teacher,
                 open_all=recipe.open_all,
                 open_some=recipe.open_some,
+                sampled_words=recipe.sampled_words,
             )
         output.loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)

@@ -4,7 +4,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from textvae.modeling import likelihood as cross_entropy
-from textvae.modeling.likelihood import IGNORED, linear_cross_entropy
+from textvae.modeling.likelihood import IGNORED, linear_cross_entropy, sampled_cross_entropy
 
 HIDDEN, VOCABULARY = 12, 57
 
@@ -72,3 +72,35 @@ def test_without_gradients_none_are_made(block):
     assert counter.get_total_flops() == 2 * states.numel() * len(weight)  # the logits and nothing else
     assert not total.requires_grad and not nats.requires_grad
     torch.testing.assert_close(nats.sum(), total)
+
+
+# From a sample of the classes
+
+
+def test_a_sample_of_all_classes_is_no_estimate():
+    states, weight, targets = layer(40, (0, 7))
+    for one, other in zip(
+        sampled_cross_entropy(states, weight, targets, VOCABULARY),
+        linear_cross_entropy(states, weight, targets),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+def test_the_sum_over_the_classes_is_estimated_without_bias():
+    states, weight, targets = layer(3)
+    own = torch.isin(torch.arange(VOCABULARY), targets)
+    logits = states @ weight.t()
+    generator = torch.Generator().manual_seed(0)
+    estimates = torch.stack([sampled_cross_entropy(states, weight, targets, 20, generator)[1] for _ in range(4000)])
+    sums = (estimates + logits.gather(1, targets[:, None]).squeeze(1)).exp()  # nats = log of the sum - logit
+    exact = logits.exp().sum(1)
+    torch.testing.assert_close(sums.mean(0), exact, rtol=0.05, atol=0)
+    assert (sums.std(0) > 0.02 * exact).all() and own.sum() <= 3
+
+
+def test_a_sample_costs_the_product_with_its_classes_alone():
+    states, weight, targets = layer(300)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        sampled_cross_entropy(states, weight, targets[:1].expand(300), 10)
+    assert counter.get_total_flops() <= 2 * states.numel() * 11

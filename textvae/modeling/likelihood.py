@@ -33,6 +33,38 @@ def linear_cross_entropy(states_NH: Tensor, weight_VH: Tensor, targets_N: Tensor
     return total, nats_N
 
 
+def sampled_cross_entropy(
+    states_NH: Tensor, weight_VH: Tensor, targets_N: Tensor, words: int, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """Estimate `linear_cross_entropy` from the targets of the batch and a random subset of the other classes.
+
+    A class outside the batch is in the subset with probability words / V, and then counts V / words times: the sum
+    under the logarithm is estimated without bias. Rare classes are where a small subset saves, and where it is noisy.
+
+    Args:
+        states_NH: Inputs of the layer, shape (N, H).
+        weight_VH: Weight of the layer, shape (V, H).
+        targets_N: Class of each token, shape (N,); -100 marks tokens that are not scored.
+        words: Classes drawn, at most V.
+        generator: Source of the draw; default: torch's global one.
+
+    Returns:
+        As `linear_cross_entropy`.
+    """
+    vocabulary = len(weight_VH)
+    scored_N = targets_N != IGNORED
+    own = targets_N[scored_N].unique()
+    drawn = torch.randperm(vocabulary, generator=generator, device=weight_VH.device)[:words]
+    others = drawn[~torch.isin(drawn, own)]
+    classes_C = torch.cat([own, others])
+    log_weights_C = torch.zeros(len(classes_C), device=weight_VH.device)
+    log_weights_C[len(own) :] = math.log(vocabulary / words)
+    places_N = torch.searchsorted(own, targets_N.clamp(min=0)).masked_fill(~scored_N, IGNORED)
+    logits_NC = (states_NH @ weight_VH[classes_C].t()).float() + log_weights_C
+    nats_N = F.cross_entropy(logits_NC, places_N, ignore_index=IGNORED, reduction="none")
+    return nats_N.sum(), nats_N.detach()
+
+
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(

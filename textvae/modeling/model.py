@@ -147,6 +147,7 @@ class TextVAEModel(PreTrainedModel):
         from_teacher: float = 0.0,
         open_all: float = 0.0,
         open_some: float = 0.0,
+        sampled_words: int = 0,
         generator: torch.Generator | None = None,
     ) -> TextVAEOutput:
         """Return the loss of a batch in nats per sentence, with its parts.
@@ -172,6 +173,8 @@ class TextVAEModel(PreTrainedModel):
             open_all: Share of the texts whose wording slots are all taken away in training, so that the decoder learns
                 to write from the meaning alone.
             open_some: In the others each slot is opened with a probability drawn from [0, open_some] for the text.
+            sampled_words: In training the likelihood is estimated from so many words of the vocabulary beside those of
+                the batch; 0 for all of them.
             generator: Source of the noise of z and of what is opened; default: torch's global one.
         """
         config: Any = self.config
@@ -191,7 +194,9 @@ class TextVAEModel(PreTrainedModel):
         if self.training and config.latent_dropout > 0:
             draws_B1 = torch.rand(len(latents_BD), 1, device=latents_BD.device, generator=generator)
             seen = torch.where(draws_B1 < config.latent_dropout, self.decoder.blank(seen), seen)
-        total, reconstruction_B = self.decoder.nats(decoder_input_ids, seen, labels)
+        total, reconstruction_B = self.decoder.nats(
+            decoder_input_ids, seen, labels, sampled_words=sampled_words if self.training else 0, generator=generator
+        )
         kl_BD = posterior.kl()
         kl_B = kl_BD.sum(-1)
         loss = negative_elbo(total / len(labels), kl_BD, beta=beta, floor=free_bits)

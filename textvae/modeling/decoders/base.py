@@ -13,7 +13,7 @@ from transformers import GenerationMixin, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from ..config import TextVAEConfig
-from ..likelihood import linear_cross_entropy, reconstruction_nats
+from ..likelihood import linear_cross_entropy, reconstruction_nats, sampled_cross_entropy
 from ..slots import ABSENT, SplitLatents
 
 # The 0.02 of transformers would starve a decoder trained from scratch: its words would be lost beside the latent.
@@ -74,13 +74,23 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
         """Return the weight (V, H) that makes logits of states, or None if they take more than a product."""
         return self.get_output_embeddings().weight  # type: ignore[union-attr, return-value]
 
-    def nats(self, input_ids: Tensor, latents: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def nats(
+        self,
+        input_ids: Tensor,
+        latents: Tensor,
+        labels: Tensor,
+        *,
+        sampled_words: int = 0,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Return -log p(labels | latents) in nats.
 
         Args:
             input_ids: What the decoder reads, shape (B, T).
             latents: Shape (B, D).
             labels: BOS ... EOS, shape (B, T), -100 where padded.
+            sampled_words: Estimate from so many words of the vocabulary beside those of the batch; 0 for all.
+            generator: Source of that sample; default: torch's global one.
 
         Returns:
             The sum over sentences, a scalar with a gradient; and each sentence's, shape (B,), float32, without one.
@@ -90,7 +100,11 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
             nats_B = reconstruction_nats(self(input_ids=input_ids, latents=latents).logits, labels)
             return nats_B.sum(), nats_B.detach()
         states_BTH, targets_BT = self.states(input_ids, latents)[:, :-1], labels[:, 1:]
-        total, nats_N = linear_cross_entropy(states_BTH.flatten(0, 1), head, targets_BT.flatten())
+        states_NH, targets_N = states_BTH.flatten(0, 1), targets_BT.flatten()
+        if sampled_words:
+            total, nats_N = sampled_cross_entropy(states_NH, head, targets_N, sampled_words, generator)
+        else:
+            total, nats_N = linear_cross_entropy(states_NH, head, targets_N)
         return total, nats_N.view(targets_BT.shape).sum(-1)
 
     def prepare_inputs_for_generation(  # type: ignore[override]  # our forward takes latents and no mask
