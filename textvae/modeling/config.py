@@ -3,6 +3,7 @@
 # No `from __future__ import annotations` here: `@strict` checks the types it sees, and takes any value for a string.
 import difflib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -139,53 +140,56 @@ class TextVAEConfig(PreTrainedConfig):
         refuse_unknown(type(self), kwargs)
         self.encoder = _sub_config(self.encoder, "encoder", BertConfig)
         self.decoder = _sub_config(self.decoder, "decoder", GRUDecoderConfig)
-        for name in ("latent_dim", "pooling_queries", "pooling_width", "max_length", "slot_tokens"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"TextVAEConfig.{name} must be at least 1, got {getattr(self, name)}")
-        if self.slot_dim < 0 or (self.slot_stride is not None and self.slot_stride <= 0):
-            raise ValueError(
-                "TextVAEConfig.slot_dim must not be negative and slot_stride be above 0, "
-                f"got {self.slot_dim} and {self.slot_stride}"
-            )
-        if self.lora_rank < 0 or (self.lora_rank and isinstance(self.decoder, GRUDecoderConfig)):
-            raise ValueError(
-                f"TextVAEConfig.lora_rank is at least 0 and goes with a transformer decoder, got {self.lora_rank}"
-            )
-        if not 0 <= self.latent_dropout < 1:
-            raise ValueError(f"TextVAEConfig.latent_dropout must be in [0, 1), got {self.latent_dropout}")
-        if self.residual < 0 or (self.residual and not self.keep_encoder):
-            raise ValueError(
-                f"TextVAEConfig.residual is a length of at least 0 and goes with keep_encoder, got {self.residual}"
-            )
-        if self.tie_word_embeddings:
-            shapes = [(half.vocab_size, half.hidden_size) for half in (self.encoder, self.decoder)]
-            if self.keep_encoder:
-                raise ValueError("choose TextVAEConfig.keep_encoder or tie_word_embeddings, which would train it")
-            if shapes[0] != shapes[1]:
-                raise ValueError(
-                    "TextVAEConfig.tie_word_embeddings needs one vocabulary and one width in both halves, "
-                    f"got {shapes[0]} and {shapes[1]}"
-                )
-        if self.keep_encoder and self.latent_dim != self.encoder.hidden_size:
-            raise ValueError(
-                f"TextVAEConfig.latent_dim must be {self.encoder.hidden_size}, the width of the encoder that is kept, "
-                f"got {self.latent_dim}"
-            )
-        for name in ("keep_encoder", "unit_mean"):
-            if getattr(self, name) and self.batch_norm_gamma is not None:
-                raise ValueError(f"choose TextVAEConfig.{name} or batch_norm_gamma, which would scale mu again")
-        of_encoder = "max_length" if self.encoder_max_length is None else "encoder_max_length"
-        for name, half, field, room in (
-            ("encoder", self.encoder, of_encoder, 0),
-            ("decoder", self.decoder, "max_length", self.prefix_length),
-        ):
-            positions, length = getattr(half, "max_position_embeddings", None) or -1, getattr(self, field)
-            if 0 < positions < length + room:
-                raise ValueError(
-                    f"TextVAEConfig.{field} must be at most {positions - room}, got {length}: "
-                    f"the {name} has {positions} positions"
-                )
+        for holds, rule in self._rules():
+            if not holds:
+                raise ValueError(rule)
         super().__post_init__(**kwargs)
+
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        """Yield whether each rule of the fields holds, and what to say if it does not."""
+        us, scratch = "TextVAEConfig", isinstance(self.decoder, GRUDecoderConfig)
+        for name in ("latent_dim", "pooling_queries", "pooling_width", "max_length", "slot_tokens"):
+            yield getattr(self, name) >= 1, f"{us}.{name} must be at least 1, got {getattr(self, name)}"
+        yield (
+            self.slot_dim >= 0 and (self.slot_stride is None or self.slot_stride > 0),
+            f"{us}.slot_dim must not be negative and slot_stride be above 0, "
+            f"got {self.slot_dim} and {self.slot_stride}",
+        )
+        yield (
+            self.lora_rank == 0 or (self.lora_rank > 0 and not scratch),
+            f"{us}.lora_rank is at least 0 and goes with a transformer decoder, got {self.lora_rank}",
+        )
+        yield 0 <= self.latent_dropout < 1, f"{us}.latent_dropout must be in [0, 1), got {self.latent_dropout}"
+        yield (
+            self.residual == 0 or (self.residual > 0 and self.keep_encoder),
+            f"{us}.residual is a length of at least 0 and goes with keep_encoder, got {self.residual}",
+        )
+        tied = self.tie_word_embeddings
+        yield (
+            not (tied and self.keep_encoder),
+            f"choose {us}.keep_encoder or tie_word_embeddings, which would train it",
+        )
+        read, written = ((half.vocab_size, half.hidden_size) if tied else None for half in (self.encoder, self.decoder))
+        yield (
+            read == written,
+            f"{us}.tie_word_embeddings needs one vocabulary and one width in both halves, got {read} and {written}",
+        )
+        width = self.encoder.hidden_size if self.keep_encoder else self.latent_dim
+        yield (
+            self.latent_dim == width,
+            f"{us}.latent_dim must be {width}, the width of the encoder that is kept, got {self.latent_dim}",
+        )
+        for name in ("keep_encoder", "unit_mean"):
+            once = not getattr(self, name) or self.batch_norm_gamma is None
+            yield once, f"choose {us}.{name} or batch_norm_gamma, which would scale mu again"
+        of_encoder = "max_length" if self.encoder_max_length is None else "encoder_max_length"
+        yield self._has_room("encoder", self.encoder, of_encoder, 0)
+        yield self._has_room("decoder", self.decoder, "max_length", self.prefix_length)
+
+    def _has_room(self, name: str, half: PreTrainedConfig, field: str, taken: int) -> tuple[bool, str]:
+        positions, length = getattr(half, "max_position_embeddings", None) or -1, getattr(self, field)
+        rule = f"TextVAEConfig.{field} must be at most {positions - taken}, got {length}: the {name} has {positions}"
+        return positions <= 0 or length + taken <= positions, f"{rule} positions"
 
     @property
     def max_slots(self) -> int:
