@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textvae import Attribute
-from textvae.attributes import attribute as attributes
 from textvae.attributes import probes, shifting
+from textvae.attributes.labels import split_labels
 from textvae.attributes.probes import Examples, HeldOut, presence
 from textvae.attributes.target import Target
 from textvae.latent.priors import LatentPrior
@@ -161,7 +161,7 @@ def test_every_example_is_held_out_once():
     examples = Examples(latents, presence([[0]] * 23, 1), positive, np.eye(1))
     folds = list(examples.folds(0))
     assert sorted(np.concatenate([held_out.latents[:, 0] for _, held_out in folds])) == list(range(23))
-    assert all(fitted_on.positive.sum() >= 3 and len(fitted_on) + len(held_out) == 23 for fitted_on, held_out in folds)
+    assert all(fitted_on.positive.sum() == 3 and len(fitted_on) + len(held_out) == 23 for fitted_on, held_out in folds)
 
 
 def test_labels_are_classes_or_numbers(small_vae, sentences):
@@ -176,12 +176,12 @@ def test_labels_are_classes_or_numbers(small_vae, sentences):
     numbers = Attribute.fit_labels(small_vae, sentences, [1.0, 9, 2, 8, 3, 7, 4, 6])
     np.testing.assert_array_equal(numbers.direction, same.direction)
     assert (numbers.negative, numbers.positive) == ("at most 5", "above 5")
-    assert attributes.split_labels([1, 5, 5, 5])[0] == [False, True, True, True]
-    assert attributes.split_labels(np.array([9, 10, 9, 10])) == (
+    assert split_labels([1, 5, 5, 5])[0] == [False, True, True, True]
+    assert split_labels(np.array([9, 10, 9, 10])) == (
         [False, True, False, True],
         ("at most 9.5", "above 9.5"),
     )
-    assert attributes.split_labels(np.array(["a", "b"]))[1] == ("a", "b")
+    assert split_labels(np.array(["a", "b"]))[1] == ("a", "b")
 
 
 @pytest.mark.parametrize(
@@ -216,17 +216,10 @@ def test_a_dimension_is_an_attribute(small_vae, tmp_path):
         Attribute.from_dimension(small_vae, small_vae.dim)
 
 
-def test_dimensions_are_ranked_by_what_they_say():
-    labels = np.arange(400) % 2 == 0
-    noise = np.random.default_rng(0).normal(size=(400, 3))
-    latents = noise + np.outer(labels, [0, -4, 1])
-    found = attributes.dimensions(latents, labels)
-    assert [related.dim for related in found] == [1, 2, 0]
-    assert found[0].information == pytest.approx(np.log(2), abs=0.15)
-    assert found[0].correlation == pytest.approx(np.corrcoef(latents[:, 1], labels)[0, 1])
-
-
-@pytest.mark.parametrize(("accuracy", "examples", "expected"), [(0.9, 100, (0.8256, 0.9448)), (1.0, 10, (0.7225, 1.0))])
+@pytest.mark.parametrize(
+    ("accuracy", "examples", "expected"),
+    [(0.9, 100, (0.8256, 0.9448)), (1.0, 10, (0.7225, 1.0)), (0.0, 10, (0.0, 0.2775))],
+)
 def test_the_interval_is_that_of_wilson(accuracy, examples, expected):
     attribute = made(np.ones(2, np.float32), accuracy=accuracy, scored=examples)
     assert attribute.interval == pytest.approx(expected, abs=1e-3)
@@ -536,4 +529,5 @@ def test_a_folder_that_is_no_attribute_is_refused(attribute, run, tmp_path):
 
 
 def test_the_examples_of_the_documentation_run():
-    assert all(doctest.testmod(module).failed == 0 for module in (attributes, wording))
+    found = doctest.testmod(wording)
+    assert found.failed == 0 < found.attempted

@@ -3,12 +3,12 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from stubs import TEXTS, StubVAE
 
 from textvae.index import LatentIndex
-from textvae.storage import locks
 from textvae.storage.locks import only_writer
 
 HOLDER = """
@@ -65,19 +65,47 @@ def test_a_lock_is_released_by_an_error_and_held_once(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lock_that_its_owner_deletes_meanwhile_is_made_again(tmp_path, monkeypatch):
-    flock, calls = locks.fcntl.flock, []
-
-    def delete_first(descriptor, how):
-        calls.append(how)
-        if len(calls) == 1:
-            (tmp_path / ".lock-index").unlink()
-        flock(descriptor, how)
-
-    monkeypatch.setattr(locks.fcntl, "flock", delete_first)
+def test_a_lock_file_that_is_left_behind_locks_nothing(tmp_path):
+    (tmp_path / ".lock-index").write_text("\0" + "9" * 20)
     with only_writer(tmp_path / "index"):
-        assert (tmp_path / ".lock-index").read_text() == str(os.getpid())
-    assert len(calls) == 2
+        with pytest.raises(BlockingIOError, match="this process is writing"):
+            with only_writer(tmp_path / "index"):
+                pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_whose_file_cannot_be_deleted_is_released(tmp_path, monkeypatch):
+    def refuse(self, missing_ok=False):
+        raise PermissionError(13, "the file is in use", str(self))  # as Windows does while it is open
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    for _ in range(2):
+        with only_writer(tmp_path / "index"):
+            pass
+
+
+def test_another_thread_of_the_process_is_kept_out(tmp_path):
+    messages = []
+
+    def write():
+        try:
+            with only_writer(tmp_path / "index"):
+                messages.append("entered")
+        except BlockingIOError as error:
+            messages.append(str(error))
+
+    with only_writer(tmp_path / "index"):
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+    assert messages == [f"this process is writing {tmp_path / 'index'}: wait until it has finished, or stop it"]
+
+
+def test_a_holder_that_cannot_be_read_is_unknown(tmp_path, monkeypatch):
+    monkeypatch.setattr("textvae.storage.locks._write_note", lambda file: None)
+    with only_writer(tmp_path / "index"), pytest.raises(BlockingIOError, match=r"another process \(PID unknown\)"):
+        with only_writer(tmp_path / "index"):
+            pass
 
 
 def test_writers_that_race_are_never_two(tmp_path):

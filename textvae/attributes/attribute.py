@@ -7,9 +7,8 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,12 +16,12 @@ from safetensors.numpy import load_file, save_file
 
 from ..latent import geometry
 from ..latent.geometry import Array
-from ..latent.information import information
 from ..latent.vae import TextVAE
 from ..storage.atomic import read_json, write_json
 from ..storage.errors import CorruptFileError
 from ..storage.folders import atomic_folder, open_folder, read_folder
 from ..text.cleaning import gate_texts
+from .labels import split_labels
 from .probes import Examples, LinearScore, Probe, best_probe, fit_words, hold_out, presence
 from .pseudo_labels import held_out_accuracy, pseudo_label, sentence_embeddings
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 ARRAYS = {"direction", "weights", "midpoint", "word_weights"}
-WILSON_Z = 1.96  # 95%
 FEWEST_UNLABELLED = 4
 LEAST = 0.1  # log-odds that are asked for where even typical examples have none
 
@@ -240,10 +238,10 @@ class Attribute:
         """Return the 95% Wilson interval of the accuracy; None if it was not fitted on examples."""
         if self.accuracy is None:
             return None
-        n, p, z = self.scored, self.accuracy, WILSON_Z
-        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return centre - half, centre + half
+        from scipy.stats import binomtest
+
+        interval = binomtest(round(self.accuracy * self.scored), self.scored).proportion_ci(method="wilson")
+        return float(interval.low), float(interval.high)
 
     def score(self, latents: ArrayLike) -> Array:
         """Return how strongly each text carries the attribute.
@@ -344,67 +342,6 @@ class Attribute:
             raise CorruptFileError(f"{folder} does not hold what an attribute does: fit it again")
         facts |= {key: tuple(facts[key]) for key in ("reading", "typical")}
         return cls(**(facts | arrays))
-
-
-@dataclass(frozen=True)
-class Dimension:
-    """What one latent dimension says about an attribute.
-
-    Attributes:
-        dim: Its number.
-        information: Mutual information with the class in nats, the dimension cut into 20 bins; ln 2 is all there is
-            of two equal classes, and below some hundred texts much of it is chance.
-        correlation: With the class, -1 to 1.
-    """
-
-    dim: int
-    information: float
-    correlation: float
-
-
-def dimensions(latents: ArrayLike, positive: Sequence[bool]) -> list[Dimension]:
-    """Return what each dimension of latents (N, D) says about the class of the texts, the most telling first."""
-    latents_ND, labels_N = np.asarray(latents, np.float64), np.asarray(positive, int)
-    information_D = information(latents_ND, labels_N[:, None])[0][:, 0]
-    away_ND = latents_ND - latents_ND.mean(0)
-    scale_D = np.maximum(latents_ND.std(0) * labels_N.std(), np.finfo(float).tiny)
-    correlation_D = (labels_N - labels_N.mean()) @ away_ND / len(labels_N) / scale_D
-    order = np.argsort(-information_D, kind="stable")
-    return [Dimension(int(d), float(information_D[d]), float(correlation_D[d])) for d in order]
-
-
-def split_labels(labels: Sequence[Any], positive: str | None = None) -> tuple[list[bool], tuple[str, str]]:
-    """Return which texts are on the positive side, and the names of the negative and the positive side.
-
-    Raises:
-        ValueError: There are not two sides, or it is not said which class is the positive one.
-    """
-    if len(labels) and all(isinstance(label, Real) and not isinstance(label, bool | np.bool_) for label in labels):
-        if positive is not None:
-            raise ValueError(f"the labels are numbers, whose upper half is the positive side: {positive!r} is no class")
-        middle = float(np.median(np.asarray(labels, np.float64)))
-        if not math.isfinite(middle) or min(labels) == max(labels):
-            raise ValueError(
-                "the labels are one number, or not finite: an attribute needs texts with more and with less"
-            )
-        above = [label > middle for label in labels]
-        if not any(above):  # half of them have the largest value
-            return [label >= middle for label in labels], (f"below {middle:g}", f"at least {middle:g}")
-        return above, (f"at most {middle:g}", f"above {middle:g}")
-    classes = sorted({str(label) for label in labels})
-    if len(classes) < 2:
-        raise ValueError(
-            f"an attribute needs two classes, the labels have {len(classes)}: {', '.join(classes) or 'none'}"
-        )
-    if positive is None and len(classes) > 2:
-        raise ValueError(
-            f"the labels have {len(classes)} classes: say which is the positive one, of {', '.join(classes)}"
-        )
-    positive = positive or classes[-1]
-    if positive not in classes:
-        raise ValueError(f"no label is {positive!r}: the classes are {', '.join(classes)}")
-    negative = next(label for label in classes if label != positive) if len(classes) == 2 else f"not {positive}"
-    return [str(label) == positive for label in labels], (negative, positive)
 
 
 def _background(vae: TextVAE) -> tuple[NDArray, NDArray]:

@@ -64,9 +64,8 @@ class Examples:
 
     def folds(self, seed: int) -> Iterator[tuple[Examples, Examples]]:
         """Yield what to fit on and what is held out."""
-        fold = fold_numbers(self.positive, seed)
-        for number in np.unique(fold):
-            yield self[fold != number], self[fold == number]
+        for seen, held_out in folds(self.positive, seed):
+            yield self[seen], self[held_out]
 
 
 @dataclass(frozen=True)
@@ -154,13 +153,17 @@ class HeldOut:
         return 0.0, 0.0, 0.0
 
 
-def fold_numbers(positive: Labels, seed: int) -> NDArray:
-    """Return the fold of each text, shape (N,); each class has a text in every fold, or every text its own."""
-    fold = np.random.default_rng(seed).integers(FOLDS, size=len(positive))
-    for side in (positive, ~positive):
-        first = side.nonzero()[0][:FOLDS]
-        fold[first] = np.arange(len(first))
-    return fold
+def folds(positive: Labels, seed: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield the numbers of the texts to fit on and of those held out; each fold has texts of both classes.
+
+    Args:
+        positive: Which texts are of the positive class, at least 2 of each, shape (N,).
+        seed: Seed of the shuffling.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    rarer = min(int(positive.sum()), int((~positive).sum()))
+    yield from StratifiedKFold(min(FOLDS, rarer), shuffle=True, random_state=seed).split(positive, positive)
 
 
 def hold_out(examples: Examples, probe: Probe | None, seed: int) -> HeldOut:
@@ -196,12 +199,9 @@ def fit_words(examples: Examples) -> tuple[NDArray, float]:
 
 def presence(rows: Sequence[Sequence[int]], vocab_size: int) -> csr_matrix:
     """Return which tokens each row of ids has, (N, V), as a sparse matrix of zeros and ones."""
-    from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import CountVectorizer
 
-    sets = [sorted(set(row)) for row in rows]
-    starts = np.cumsum([0, *map(len, sets)])
-    columns = np.fromiter((token for tokens in sets for token in tokens), np.int32, starts[-1])
-    return csr_matrix((np.ones(len(columns), np.float32), columns, starts), (len(sets), vocab_size))
+    return CountVectorizer(analyzer=list, vocabulary=range(vocab_size), binary=True, dtype=np.float32).transform(rows)
 
 
 def logistic(features: NDArray | csr_matrix, labels: Labels, penalty: float = 1.0) -> tuple[NDArray, float]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..latent.geometry import Array
 from ..modeling.pretrained import load_sentence_encoder
-from .probes import Examples, Labels, LinearScore, Probe, fold_numbers, logistic
+from .probes import Examples, Labels, LinearScore, Probe, folds, logistic
 
 ROUNDS = 2  # of sentiment on Yelp, the labels were right more often after each, and hardly after a third
 
@@ -47,12 +47,11 @@ def pseudo_label(embeddings_NH: NDArray, positive: Labels) -> Labels:
 def held_out_accuracy(examples: Examples, embeddings_NH: NDArray, labelled: int, probe: Probe, seed: int) -> float:
     """Return how often the score is right on labelled texts that neither the probe nor the pseudo-labels have seen."""
     positive = examples.positive[:labelled]
-    fold = fold_numbers(positive, seed)
+    others = np.arange(labelled, len(examples))
     right = 0
-    for number in np.unique(fold):
-        seen = np.concatenate([fold != number, np.ones(len(examples) - labelled, bool)])
-        labels = pseudo_label(embeddings_NH[seen], positive[fold != number])
+    for known, held_out in folds(positive, seed):
+        seen = np.concatenate([known, others])
+        labels = pseudo_label(embeddings_NH[seen], positive[known])
         score = LinearScore.fit(examples[seen].relabelled(labels), probe)
-        held_out = score(examples.latents[:labelled][fold == number])
-        right += int(((held_out > 0) == positive[fold == number]).sum())
+        right += int(((score(examples.latents[held_out]) > 0) == positive[held_out]).sum())
     return right / labelled

@@ -106,7 +106,8 @@ def attribute(
         texts = sides[0] + sides[1]
     others = None if unlabelled is None else list(reading.texts(str(unlabelled), printing))
     vae = device.load(run)
-    from ..attributes.attribute import Attribute, split_labels
+    from ..attributes.attribute import Attribute
+    from ..attributes.labels import split_labels
 
     if label is not None:
         fitted = Attribute.fit_labels(
@@ -144,7 +145,7 @@ def _labels(values: Sequence[object], class_: str | None) -> list[str] | list[fl
 
 
 def _print_dimensions(vae: TextVAE, texts: Sequence[str], high: Sequence[bool], printing: Printing) -> None:
-    from ..attributes.attribute import dimensions
+    from ..latent.information import dimensions
 
     for related in dimensions(vae.encode(texts), high):
         record = dataclasses.asdict(related)

@@ -188,12 +188,10 @@ def _check(latents_ND: NDArray, factors_NF: Factors) -> None:
             raise ValueError(f"factor {f} has fewer than 2 different known values: leave it out")
 
 
-def _entropy(counts: NDArray) -> float:
-    shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log(shares)).sum())
-
-
 def _normalised_entropies(weights_RC: NDArray) -> NDArray[np.float64]:
     """Return each row's entropy over ln C; a row of zeros counts as 1, and so does nothing for a score."""
-    most = np.log(max(weights_RC.shape[1], 2))
-    return np.array([_entropy(row) / most if row.sum() > 0 else 1.0 for row in weights_RC])
+    from scipy.stats import entropy
+
+    result_R, used_R = np.ones(len(weights_RC)), weights_RC.sum(1) > 0
+    result_R[used_R] = entropy(weights_RC[used_R], axis=1) / np.log(max(weights_RC.shape[1], 2))
+    return result_R

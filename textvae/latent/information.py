@@ -3,8 +3,11 @@
 # N texts, D latent dimensions, F factors
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 BINS = 20  # of equal width, into which a dimension is cut
 
@@ -29,3 +32,30 @@ def information(latents_ND: NDArray, factors_NF: NDArray) -> tuple[NDArray[np.fl
             entropies[f] = entropy(np.unique(values[known], return_counts=True)[1])
             result[:, f] = [mutual_info_score(values[known], bins) for bins in bins_ND[known].T]
     return result, entropies
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """What one latent dimension says about an attribute.
+
+    Attributes:
+        dim: Its number.
+        information: Mutual information with the class in nats, the dimension cut into 20 bins; ln 2 is all there is
+            of two equal classes, and below some hundred texts much of it is chance.
+        correlation: With the class, -1 to 1; 0 for a constant.
+    """
+
+    dim: int
+    information: float
+    correlation: float
+
+
+def dimensions(latents: ArrayLike, positive: Sequence[bool]) -> list[Dimension]:
+    """Return what each dimension of latents (N, D) says about the class of the texts, the most telling first."""
+    from sklearn.feature_selection import r_regression
+
+    latents_ND, labels_N = np.asarray(latents, np.float64), np.asarray(positive, int)
+    information_D = information(latents_ND, labels_N[:, None])[0][:, 0]
+    correlation_D = r_regression(latents_ND, labels_N)
+    order = np.argsort(-information_D, kind="stable")
+    return [Dimension(int(d), float(information_D[d]), float(correlation_D[d])) for d in order]

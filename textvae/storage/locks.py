@@ -4,56 +4,53 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows: writers are not kept apart there
-    fcntl = None  # type: ignore[assignment]
+from filelock import FileLock, Timeout
 
 LOCK = ".lock-"  # what precedes the name of a folder that is being written
+NOTE_START, NOTE_BYTES = 1, 20  # the PID is written after byte 0, which nobody can read while Windows locks it
 
 
 @contextmanager
 def only_writer(path: Path) -> Iterator[None]:
     """Keep others from writing a file or folder during the block, also other threads; the lock file then disappears.
 
+    A lock file that a killed writer left behind locks nothing.
+
     Raises:
         BlockingIOError: Somebody else is writing it; nothing waits.
     """
-    if fcntl is None:
-        yield
-        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.with_name(LOCK + path.name)
-    descriptor = _acquire(lock, path)
+    file = path.with_name(LOCK + path.name)
+    lock = FileLock(file, timeout=0, fallback_to_soft=False)
     try:
+        lock.acquire()
+    except Timeout:
+        holder = _read_note(file)
+        who = "this process" if holder == str(os.getpid()) else f"another process (PID {holder or 'unknown'})"
+        raise BlockingIOError(f"{who} is writing {path}: wait until it has finished, or stop it") from None
+    try:
+        _write_note(file)
         yield
     finally:
-        lock.unlink(missing_ok=True)  # before it is released: the next writer makes its own
-        os.close(descriptor)
+        with suppress(OSError):  # Windows deletes no open file: filelock deletes it there once it is released
+            file.unlink()  # before it is released: the next writer makes its own
+        lock.release()
 
 
-def _acquire(lock: Path, path: Path) -> int:
-    while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(descriptor, lock):
-                os.ftruncate(descriptor, 0)
-                os.write(descriptor, str(os.getpid()).encode())
-                return descriptor
-        except BlockingIOError:
-            holder = os.read(descriptor, 20).decode() or "unknown"
-            os.close(descriptor)
-            who = "this process" if holder == str(os.getpid()) else f"another process (PID {holder})"
-            raise BlockingIOError(f"{who} is writing {path}: wait until it has finished, or stop it") from None
-        os.close(descriptor)  # its owner has just deleted it
+def _write_note(file: Path) -> None:
+    with suppress(OSError), open(file, "r+b", buffering=0) as note:  # without it, a message lacks the PID
+        note.seek(NOTE_START)
+        note.write(str(os.getpid()).ljust(NOTE_BYTES).encode())
 
 
-def _is_at(descriptor: int, lock: Path) -> bool:
+def _read_note(file: Path) -> str:
+    """Return the PID of the lock's holder, "" if it is not known."""
     try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(lock))
-    except FileNotFoundError:
-        return False
+        with open(file, "rb", buffering=0) as note:
+            note.seek(NOTE_START)
+            return note.read(NOTE_BYTES).decode(errors="replace").strip()
+    except OSError:
+        return ""
