@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -19,6 +19,11 @@ from ..storage.errors import CorruptFileError
 from .geometry import Array
 
 DIMENSIONS = {"meaning": 2, "slots": 3, "states": 2}
+
+
+def _sizes(meaning: Array | torch.Tensor, slots: Array | torch.Tensor) -> str:
+    wording = f", slots={slots.shape[1]} x {slots.shape[2]}" if slots.shape[1] else ""
+    return f"{len(meaning)} texts, dim={meaning.shape[1]}{wording}"
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,9 @@ class Latents:
     def __len__(self) -> int:
         """Return N."""
         return len(self.meaning)
+
+    def __repr__(self) -> str:
+        return f"Latents({_sizes(self.meaning, self.slots)})"
 
     def __getitem__(self, rows: slice | NDArray | list[int]) -> Latents:
         """Select texts."""
@@ -122,6 +130,9 @@ class Reading:
         """Return N."""
         return len(self.ids)
 
+    def __repr__(self) -> str:
+        return f"Reading({_sizes(self.meaning.mean, self.slots.mean)}, {sum(map(len, self.ids))} token ids)"
+
     def __getitem__(self, rows: slice | list[int]) -> Reading:
         """Select texts."""
         ids = self.ids[rows] if isinstance(rows, slice) else [self.ids[i] for i in rows]
@@ -144,3 +155,34 @@ class Reading:
 
     def _latents(self, meaning: torch.Tensor, slots: torch.Tensor) -> Latents:
         return Latents(meaning.numpy(), slots.numpy(), self.states.numpy())
+
+
+def packed(latents: ArrayLike | Latents, dim: int, slot_dim: int) -> Array:
+    """Return checked latents as the network reads them: (N, D), or packed with wording slots.
+
+    Args:
+        latents: Shape (N, D), or (D,) for one, or `Latents`.
+        dim: D.
+        slot_dim: Numbers W of a slot.
+
+    Raises:
+        ValueError: They have another shape, or a number is not finite.
+    """
+    if isinstance(latents, Latents):
+        numbers = latents.slots.shape[2]
+        if latents.meaning.shape[1] != dim or (latents.slots.shape[1] and numbers != slot_dim):
+            raise ValueError(
+                f"latents have meanings of {latents.meaning.shape[1]} and slots of {numbers} numbers, "
+                f"the model needs {dim} and {slot_dim}"
+            )
+        return latents.pack()
+    points = np.asarray(latents.cpu() if isinstance(latents, torch.Tensor) else latents, np.float32)
+    if points.shape == (0,):
+        points = points.reshape(0, dim)
+    if points.shape == (dim,):
+        points = points[None]
+    if points.ndim != 2 or points.shape[1] != dim:
+        raise ValueError(f"latents have shape {points.shape}, the model needs (N, {dim})")
+    if not np.isfinite(points).all():
+        raise ValueError("latents hold a NaN or an infinity: nothing can be decoded from it")
+    return points

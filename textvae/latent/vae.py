@@ -8,7 +8,7 @@ import functools
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
@@ -21,7 +21,6 @@ from ..modeling import TextVAEModel
 from ..modeling.config import TextVAEConfig
 from ..modeling.encoder import Posterior
 from ..modeling.gaussian import DiagonalGaussian
-from ..modeling.likelihood import IGNORED, importance_weighted_bound
 from ..modeling.precision import autocast, prefer_attention
 from ..modeling.slots import ABSENT, GIVEN
 from ..storage.atomic import read_json, write_json
@@ -32,8 +31,10 @@ from ..text.cleaning import gate_texts
 from ..text.tokenizers import encoder_ids, load_tokenizer, pad, to_texts, train_tokenizer, wrap
 from . import geometry
 from .decoding import Decoding, decode
+from .embeddings import Vectors, cosines, progress_bar
 from .geometry import Array, Method
-from .latents import Latents, Reading
+from .latents import Latents, Reading, packed
+from .likelihood import log_likelihood, nats
 from .priors import LatentPrior
 
 ENCODER_TOKENIZER, PRIOR = "encoder_tokenizer", "prior.safetensors"
@@ -159,6 +160,18 @@ class TextVAE:
         """Where the model is."""
         return self.model.device
 
+    def to(self, device: str | torch.device) -> TextVAE:
+        """Move the model to a device, such as "cuda:1", and return this object."""
+        self.model.to(torch.device(device))  # type: ignore[arg-type]
+        prefer_attention(self.model, self.device)
+        return self
+
+    def __repr__(self) -> str:
+        config = self.model.config
+        slots = f", slots={config.max_slots} x {config.slot_dim}" if config.slot_dim else ""
+        parts = f"{config.encoder.model_type} -> {config.decoder.model_type}"
+        return f"TextVAE(dim={self.dim}{slots}, {parts}, {self.model.num_parameters():,} parameters on {self.device})"
+
     @functools.cached_property
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits that identify the weights."""
@@ -170,16 +183,72 @@ class TextVAE:
 
     # Text to latents
 
-    def encode(self, texts: str | Sequence[str], /, *, batch_size: int = 64) -> Array:
+    @overload
+    def encode(
+        self,
+        texts: str | Sequence[str],
+        /,
+        *,
+        batch_size: int = ...,
+        normalize_embeddings: bool = ...,
+        show_progress_bar: bool = ...,
+        convert_to_tensor: Literal[False] = ...,
+    ) -> Array: ...
+    @overload
+    def encode(
+        self,
+        texts: str | Sequence[str],
+        /,
+        *,
+        batch_size: int = ...,
+        normalize_embeddings: bool = ...,
+        show_progress_bar: bool = ...,
+        convert_to_tensor: bool,
+    ) -> Any: ...
+    def encode(
+        self,
+        texts: str | Sequence[str],
+        /,
+        *,
+        batch_size: int = 64,
+        normalize_embeddings: bool = False,
+        show_progress_bar: bool = False,
+        convert_to_tensor: bool = False,
+    ) -> Any:
         """Return posterior means, float32. Deterministic. Of a model with wording slots they are those of the meaning.
+
+        The arguments are those of `SentenceTransformer.encode`.
 
         Args:
             texts: A string gives shape (D,); a list of N gives (N, D), and an empty list (0, D).
             batch_size: Sentences of 16 tokens encoded together; of longer ones, fewer.
+            normalize_embeddings: Scale each vector to length 1; a zero vector stays as it is.
+            show_progress_bar: Show a bar on stderr while it encodes, if that is a terminal.
+            convert_to_tensor: Return a tensor on the model's device instead of an array.
         """
-        if isinstance(texts, str):
-            return self.posterior([texts], batch_size=batch_size).mean[0].numpy()
-        return self.posterior(texts, batch_size=batch_size).mean.numpy()
+        single = isinstance(texts, str)
+        gated = gate_texts([texts] if single else texts)  # type: ignore[list-item]
+        means = self._read_gated(gated, batch_size, slots=False, bar=show_progress_bar).meaning.mean
+        means = F.normalize(means) if normalize_embeddings else means
+        means = means[0] if single else means
+        return means.to(self.device) if convert_to_tensor else means.numpy()
+
+    @staticmethod
+    def similarity(a: Vectors, b: Vectors) -> torch.Tensor:
+        """Return the cosine of every vector of `a` with every one of `b`, as `SentenceTransformer.similarity` does.
+
+        Args:
+            a: Vectors, shape (N, D) or (D,): arrays, tensors or lists of these.
+            b: Vectors, shape (M, D) or (D,).
+
+        Returns:
+            A tensor of shape (N, M), on the device of `a`; a zero vector has cosine 0 with all others.
+
+        Example:
+            >>> vae.similarity(vae.encode(["a cat", "a dog"]), vae.encode("a cat")).shape  # doctest: +SKIP
+            torch.Size([2, 1])
+        """
+        return cosines(a, b)
 
     def posterior(self, texts: Sequence[str], /, *, batch_size: int = 64) -> DiagonalGaussian:
         """Return q(m|x) of each text, which is q(z|x) in a model without wording slots.
@@ -198,14 +267,15 @@ class TextVAE:
         return self._read_gated(gate_texts(texts), batch_size, slots=True)
 
     @torch.inference_mode()
-    def _read_gated(self, texts: list[str], batch_size: int, slots: bool) -> Reading:
+    def _read_gated(self, texts: list[str], batch_size: int, slots: bool, bar: bool = False) -> Reading:
         config, N = self.model.config, len(texts)
         S = config.max_slots if slots else 0
         rows = self.encoder_rows(texts)
         means, log_stds = torch.empty(N, self.dim), torch.empty(N, self.dim)
         of_slots = torch.zeros(2, N, S, config.slot_dim)  # mean and log_std
         states = torch.full((N, S), ABSENT)
-        with autocast(self.device):  # around all batches: it rounds the weights once
+        # around all batches, autocast rounds the weights once
+        with autocast(self.device), progress_bar(N, bar) as done:
             for chosen in by_length(rows, batch_size):
                 longest = len(rows[chosen[-1]])
                 filled = few_sizes(len(chosen), batch_size * ORDINARY_LENGTH // longest)
@@ -220,6 +290,7 @@ class TextVAE:
                     of_slots[0, chosen, :found] = posterior.slots.mean[: len(chosen)].float().cpu()
                     of_slots[1, chosen, :found] = posterior.slots.log_std[: len(chosen)].float().cpu()
                     states[chosen, :found] = posterior.states[: len(chosen)].cpu()
+                done(len(chosen))
         used = int((states == GIVEN).sum(1).max()) if N and S else 0
         return Reading(
             self.decoder_rows(texts) if slots else [[]] * N,
@@ -251,8 +322,8 @@ class TextVAE:
         """Write a text for each latent.
 
         Args:
-            latents: Shape (N, D), or `Latents`. In a model with wording slots an array of meanings leaves the wording
-                to the decoder.
+            latents: Shape (N, D), or `Latents`; one latent of shape (D,) gives a list of one text. In a model with
+                wording slots an array of meanings leaves the wording to the decoder.
             temperature: 0 takes the likeliest token each time; above 0 samples.
             top_k: Sample among this many likeliest tokens; 0 for all.
             top_p: Sample among the likeliest tokens whose probabilities sum to this.
@@ -452,7 +523,6 @@ class TextVAE:
 
     # Likelihood
 
-    @torch.inference_mode()
     def log_likelihood(
         self, texts: Sequence[str], /, *, num_samples: int = 128, seed: int = 0, batch_size: int = 1024
     ) -> Array:
@@ -469,52 +539,13 @@ class TextVAE:
         """
         require(num_samples >= 1, f"num_samples must be at least 1, got {num_samples}")
         require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
-        reading = self.read(texts)
-        posterior, rows = reading.flat(), reading.ids
-        prior = DiagonalGaussian.standard(posterior.dim)
-        own = (self.dim + (reading.states == GIVEN).sum(1) * self.model.config.slot_dim).tolist()  # numbers of each z
-        seeds = torch.randint(2**62, (len(rows),), generator=torch.Generator().manual_seed(seed)).tolist()
-        result = torch.empty(len(rows))
-        with autocast(self.device):
-            for chosen in by_length(rows, max(1, batch_size // num_samples)):
-                likely = posterior[chosen]
-                # A text's samples are its own, whatever texts are beside it in the batch.
-                sources = [torch.Generator().manual_seed(seeds[i]) for i in chosen]
-                noise = [
-                    F.pad(torch.randn(num_samples, own[i], generator=source), (0, posterior.dim - own[i]))
-                    for i, source in zip(chosen, sources, strict=True)
-                ]
-                latents_KBD = likely.mean + likely.std * torch.stack(noise, 1)
-                packed_KBP = torch.cat([latents_KBD, reading.states[chosen].expand(num_samples, -1, -1)], -1)
-                ids, mask = pad([rows[i] for i in chosen], self.model.config.pad_token_id)
-                labels_KBT = ids.masked_fill(mask == 0, IGNORED).expand(num_samples, -1, -1)
-                nats = [
-                    self.model.nats(latents.to(self.device), labels.to(self.device)).cpu()
-                    for latents, labels in zip(
-                        packed_KBP.flatten(0, 1).split(batch_size),
-                        labels_KBT.flatten(0, 1).split(batch_size),
-                        strict=True,
-                    )
-                ]
-                likelihood_KB = -torch.cat(nats).view(num_samples, -1)
-                result[chosen] = importance_weighted_bound(
-                    likelihood_KB, prior.log_prob(latents_KBD), likely.log_prob(latents_KBD)
-                )
-        return result.numpy()
+        return log_likelihood(self.model, self.read(texts), num_samples, seed, batch_size)
 
-    @torch.inference_mode()
     def nats(self, texts: Sequence[str], latents: ArrayLike | Latents, /, *, batch_size: int = 64) -> Array:
         """Return -log p(x|z) of each text given a latent of its own, as for `decode`: nats per sentence, shape (N,)."""
-        points = torch.tensor(self._latents(latents))
-        rows = self.decoder_rows(gate_texts(texts))
+        points, rows = self._latents(latents), self.decoder_rows(gate_texts(texts))
         require(len(rows) == len(points), f"{len(rows)} texts need as many latents, got {len(points)}")
-        result = torch.empty(len(rows))
-        with autocast(self.device):
-            for chosen in by_length(rows, batch_size):
-                ids, mask = pad([rows[i] for i in chosen], self.model.config.pad_token_id)
-                labels = ids.masked_fill(mask == 0, IGNORED).to(self.device)
-                result[chosen] = self.model.nats(points[chosen].to(self.device), labels).cpu()
-        return result.numpy()
+        return nats(self.model, rows, points, batch_size)
 
     # Shared with training
 
@@ -537,23 +568,7 @@ class TextVAE:
 
     def _latents(self, latents: ArrayLike | Latents) -> Array:
         """Return checked latents as the network reads them: (N, D), or packed with wording slots."""
-        config = self.model.config
-        if isinstance(latents, Latents):
-            numbers = latents.slots.shape[2]
-            if latents.meaning.shape[1] != self.dim or (latents.slots.shape[1] and numbers != config.slot_dim):
-                raise ValueError(
-                    f"latents have meanings of {latents.meaning.shape[1]} and slots of {numbers} numbers, "
-                    f"the model needs {self.dim} and {config.slot_dim}"
-                )
-            return latents.pack()
-        points = np.asarray(latents, np.float32)
-        if points.shape == (0,):
-            points = points.reshape(0, self.dim)
-        if points.ndim != 2 or points.shape[1] != self.dim:
-            raise ValueError(f"latents have shape {points.shape}, the model needs (N, {self.dim})")
-        if not np.isfinite(points).all():
-            raise ValueError("latents hold a NaN or an infinity: nothing can be decoded from it")
-        return points
+        return packed(latents, self.dim, self.model.config.slot_dim)
 
     def on_sphere(self, points: Array) -> Array:
         """Scale meanings, the first D numbers of each row, to the length that means have in a model with `unit_mean`.
