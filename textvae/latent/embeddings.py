@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn import functional as F
 
+from .._progress import Progress
+
 Vectors = ArrayLike | Tensor | Sequence[Tensor]
 
 
@@ -41,11 +43,23 @@ def _as_rows(vectors: Any) -> Tensor:
 
 @contextmanager
 def progress_bar(total: int, shown: bool) -> Iterator[Callable[[int], object]]:
-    """Yield what is told how many texts more are encoded; a bar is drawn on stderr if that is a terminal."""
+    """Yield what is told how many texts more are encoded.
+
+    They are logged every few seconds, or drawn as a bar on stderr, if that is a terminal.
+    """
     if not shown:
-        yield lambda count: None
+        with Progress("encoded", total) as progress:
+            yield progress.advance
         return
     from tqdm import tqdm
 
     with tqdm(total=total, desc="Encoding", unit=" texts", disable=None) as bar:
         yield bar.update
+
+
+def batches(total: int, size: int) -> Iterator[slice]:
+    """Yield slices of `size` latents, and log how many of them are decoded."""
+    with Progress("decoded", total) as progress:
+        for start in range(0, total, size):
+            yield slice(start, start + size)
+            progress.advance(min(size, total - start))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional as F
 
+from .._progress import Progress
 from ..modeling import TextVAEModel
 from ..modeling.gaussian import DiagonalGaussian
 from ..modeling.likelihood import IGNORED, importance_weighted_bound
@@ -36,7 +37,7 @@ def log_likelihood(model: TextVAEModel, reading: Reading, num_samples: int, seed
     own = (config.latent_dim + (reading.states == GIVEN).sum(1) * config.slot_dim).tolist()  # numbers of each z
     seeds = torch.randint(2**62, (len(rows),), generator=torch.Generator().manual_seed(seed)).tolist()
     result = torch.empty(len(rows))
-    with autocast(model.device):
+    with autocast(model.device), Progress("scored", len(rows)) as progress:
         for chosen in by_length(rows, max(1, batch_size // num_samples)):
             likely = posterior[chosen]
             # A text's samples are its own, whatever texts are beside it in the batch.
@@ -58,6 +59,7 @@ def log_likelihood(model: TextVAEModel, reading: Reading, num_samples: int, seed
             result[chosen] = importance_weighted_bound(
                 likelihood_KB, prior.log_prob(latents_KBD), likely.log_prob(latents_KBD)
             )
+            progress.advance(len(chosen))
     return result.numpy()
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import functools
 import hashlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -22,21 +23,24 @@ from ..modeling.config import TextVAEConfig
 from ..modeling.encoder import Posterior
 from ..modeling.gaussian import DiagonalGaussian
 from ..modeling.precision import autocast, prefer_attention
+from ..modeling.quiet import quiet_transformers
 from ..modeling.slots import ABSENT, GIVEN
 from ..storage.atomic import read_json, write_json
 from ..storage.errors import CorruptFileError, require
 from ..storage.folders import atomic_folder, open_folder, read_folder
+from ..storage.kinds import kind_of
 from ..text.batching import ORDINARY_LENGTH, by_length, few_sizes
 from ..text.cleaning import gate_texts
 from ..text.tokenizers import encoder_ids, load_tokenizer, pad, to_texts, train_tokenizer, wrap
 from . import geometry
 from .decoding import Decoding, decode
-from .embeddings import Vectors, cosines, progress_bar
+from .embeddings import Vectors, batches, cosines, progress_bar
 from .geometry import Array, Method
 from .latents import Latents, Reading, packed
 from .likelihood import log_likelihood, nats
 from .priors import LatentPrior
 
+logger = logging.getLogger("textvae")
 ENCODER_TOKENIZER, PRIOR = "encoder_tokenizer", "prior.safetensors"
 SAMPLE_GUIDANCE = 0.8  # what each weight gains and costs: results/prior.json
 MOST_COMPONENTS, TEXTS_PER_DIMENSION = 20, 8  # of the fitted prior; what more Gaussians gain: results/prior.json
@@ -91,12 +95,13 @@ class TextVAE:
     @classmethod
     def _read(cls, path: Path, device: str | torch.device | None) -> TextVAE:
         open_folder(path, "run", "config.json")
+        if read_json(path / "config.json").get("model_type") != TextVAEConfig.model_type:
+            raise ValueError(f"{path} holds a model of another kind, not a run of textvae: it is {kind_of(path)}")
         if not (path / "model.safetensors").exists() and not (path / "model.safetensors.index.json").exists():
             raise ValueError(f"{path} holds no trained model yet: finish its training with --resume")
-        if read_json(path / "config.json").get("model_type") != TextVAEConfig.model_type:
-            raise ValueError(f"{path} holds a model of another kind, not a run of textvae")
         try:
-            loaded: Any = TextVAEModel.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
+            with quiet_transformers():
+                loaded: Any = TextVAEModel.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
         except SafetensorError as error:
             raise CorruptFileError(f"the weights in {path} are damaged ({error}): restore them from a copy") from error
         model: TextVAEModel = loaded[0]
@@ -134,7 +139,7 @@ class TextVAE:
         """
         require(dtype in ("float32", "bfloat16"), f"dtype must be 'float32' or 'bfloat16', got {dtype!r}")
         model = self.model if dtype == "float32" else copy.deepcopy(self.model).to(torch.bfloat16)  # type: ignore[arg-type]
-        with atomic_folder(path, "config.json") as folder:
+        with atomic_folder(path, "config.json") as folder, quiet_transformers():
             model.save_pretrained(folder)
             if dtype == "bfloat16":  # stored so, not to be computed with
                 write_json(folder / "config.json", read_json(folder / "config.json") | {"dtype": "float32"})
@@ -375,8 +380,7 @@ class TextVAE:
             begun: Token ids that each latent's text begins with, BOS first.
         """
         written: list[str] = []
-        for start in range(0, len(latents), options.batch_size):
-            chosen = slice(start, start + options.batch_size)
+        for chosen in batches(len(latents), options.batch_size):
             points = torch.tensor(self.on_sphere(latents[chosen]))
             if options.num_beams > 1:
                 ids = self.model.generate(
@@ -447,7 +451,9 @@ class TextVAE:
         """
         if components is None:
             components = max(1, min(MOST_COMPONENTS, len(texts) // (TEXTS_PER_DIMENSION * self.dim)))
-        self.prior = LatentPrior.fit(self.posterior(texts), components, seed)
+        posterior = self.posterior(texts)
+        logger.info("fitting a prior of %d Gaussians to the latents of %s texts", components, f"{len(texts):,}")
+        self.prior = LatentPrior.fit(posterior, components, seed)
         return self.prior
 
     def vary(
