@@ -35,6 +35,7 @@ DOORS = {
     "peft": {"modeling.decoders"},
     "sentence_transformers": {"modeling.pretrained"},
     "langchain_core": {"integrations.langchain"},
+    "tqdm": {"latent.embeddings"},
     "umap": {"evaluation.plots"},
     "pacmap": {"evaluation.plots"},
     "cyclopts": {"cli"},

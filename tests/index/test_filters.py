@@ -271,3 +271,18 @@ def test_an_index_that_was_saved_is_filtered(tmp_path):
     LatentIndex.build(StubVAE(), TEXTS, metadata=METADATA_OF_TEXTS).save(tmp_path / "index")
     hits = LatentIndex.load(tmp_path / "index", StubVAE()).search(TEXTS[3], where="topic = 'food'")
     assert sorted(ranking(hits)) == list(range(0, 60, 7))
+
+
+def test_a_key_that_no_text_has_is_logged_with_those_there_are(caplog):
+    rows = [{"text": "a", "topic": "food"}, {"text": "b", "stars": 5}, {"text": "c", "x": float("nan")}]
+    index = LatentIndex.build(StubVAE(), rows)
+    assert index.search("a", where="topci = 'food' or stars > 4 or nope is null") != []
+    assert [r.getMessage() for r in caplog.records] == [
+        "no text has the metadata key topci or nope: the keys are stars, topic"
+    ]
+    caplog.clear()
+    index.search("a", where="topic = 'food' and stars > 4")
+    LatentIndex.build(StubVAE(), []).search("a", where="topci = 'food'")
+    assert not caplog.records
+    LatentIndex.build(StubVAE(), ["a"]).search("a", where="topci = 'food'")
+    assert caplog.messages == ["no text has the metadata key topci: the keys are none"]

@@ -160,7 +160,7 @@ def test_an_impossible_way_to_decode_is_refused(small_vae, options, message):
     ("latents", "message"),
     [
         (np.zeros((2, 31)), r"latents have shape \(2, 31\), the model needs \(N, 32\)"),
-        (np.zeros(32), r"latents have shape \(32,\)"),
+        (np.zeros(31), r"latents have shape \(31,\)"),
         (np.full((1, 32), np.nan), "latents hold a NaN or an infinity"),
         (np.full((1, 32), np.inf), "latents hold a NaN or an infinity"),
     ],

@@ -320,6 +320,26 @@ def test_a_column_must_be_chosen_where_none_is_known(tmp_path):
         read_corpus(write(tmp_path / "table.csv", "a,b\n1,2\n"))
 
 
+@pytest.mark.parametrize("suffix, mark", [(".csv", ","), (".tsv", "\t")])
+def test_a_table_without_header_is_told_how_to_choose_by_position(tmp_path, suffix, mark):
+    table = write(tmp_path / f"table{suffix}", f"5{mark}the food was great\n1{mark}the room was cold\n")
+    with pytest.raises(ValueError, match="not a header, give the position of the column, from 0: --column 1$"):
+        read_corpus(table)
+    assert read_corpus(table, column=1) == ["the food was great", "the room was cold"]
+
+
+def test_a_single_text_taken_for_a_header_is_logged(tmp_path, caplog):
+    table = write(tmp_path / "table.csv", "the food was great\nthe room was cold\n")
+    assert read_corpus(table) == ["the room was cold"]
+    assert [r.getMessage() for r in caplog.records] == [
+        f"{tmp_path / 'table.csv'}: the first row 'the food was great' is taken for a header; "
+        "if it is a text, use --column 0"
+    ]
+    assert read_corpus(table, column=0) == ["the food was great", "the room was cold"]
+    assert read_corpus(write(tmp_path / "rows.jsonl", '{"the words of it": "a"}\n')) == ["a"]
+    assert len(caplog.records) == 1
+
+
 @pytest.mark.parametrize("suffix, content", [(".csv", "words\na\nb\n"), (".jsonl", '{"words":"a"}\n{"words":"b"}')])
 def test_the_only_column_is_the_default(tmp_path, suffix, content):
     assert read_corpus(write(tmp_path / f"table{suffix}", content)) == ["a", "b"]

@@ -311,6 +311,11 @@ class Attribute:
             f"({low:.1%} to {high:.1%})"
         )
 
+    def __repr__(self) -> str:
+        sides = f"{self.negative!r} to {self.positive!r}"
+        right = "" if self.accuracy is None else f", accuracy={self.accuracy:.2f}"
+        return f"Attribute({self.name!r}, {sides}, dim={len(self.weights)}, probe={self.probe!r}{right})"
+
     def save(self, path: str | Path) -> None:
         """Write the attribute as a folder: attribute.json and direction.safetensors."""
         with atomic_folder(path, "attribute.json") as folder:

@@ -7,10 +7,12 @@ each verb imports what it needs when it runs.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from cyclopts import App, Parameter
 
@@ -18,6 +20,8 @@ from .. import __doc__ as summary
 from .. import __version__
 from . import attributes, evaluation, folders, index, latent, training
 from .errors import explain
+from .logs import log_on_stderr
+from .options import PRINTING
 
 # The help text of a verb is its docstring, the order here is the order of the help.
 VERBS: dict[str, Callable[..., None]] = {
@@ -86,9 +90,20 @@ def _app() -> App:
         suppress_keyboard_interrupt=False,
     )
     for order, (name, verb) in enumerate(VERBS.items()):
-        app.command(verb, name=name, sort_key=order)
+        app.command(_logged(verb), name=name, sort_key=order)
     app.register_install_completion_command()
     return app
+
+
+def _logged(verb: Callable[..., None]) -> Callable[..., None]:
+    """Return the verb with the library's log on stderr while it runs."""
+
+    @functools.wraps(verb)
+    def run(*arguments: Any, **options: Any) -> None:
+        with log_on_stderr(quiet=options.get("printing", PRINTING).quiet):
+            verb(*arguments, **options)
+
+    return run
 
 
 def _shown_default(value: object) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from cyclopts import CycloptsError
 
 from ..storage.errors import CorruptFileError
+from .hints import hint
 
 FAILURE, USAGE, BAD_INPUT, CORRUPT, EXHAUSTED, INTERRUPTED = 1, 2, 3, 4, 5, 130
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.EFBIG}
@@ -35,7 +36,7 @@ def explain(error: BaseException) -> Failure:
         return Failure(INTERRUPTED, "interrupted")
     if isinstance(error, CycloptsError):
         verb = " ".join(["textvae", *(error.command_chain or ())])
-        return Failure(USAGE, f"{message} See {verb} --help")
+        return Failure(USAGE, f"{hint(error) or message} See {verb} --help")
     if isinstance(error, UsageError):
         return Failure(USAGE, message)
     if _is_exhaustion(error):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ..storage.atomic import read_json
 from ..storage.folders import check_manifest, open_folder
+from ..storage.kinds import kind_of
 from .options import (
     PRINTING,
     Device,
@@ -64,7 +65,9 @@ def info(path: Path, /, *, printing: Printing = PRINTING) -> None:
         raise FileNotFoundError(f"there is no run, index or attribute at {path}")
     if path.is_dir():
         check_manifest(path)
-    raise ValueError(f"{path} is neither a run, an index nor an attribute: it has no {', '.join(kinds)}")
+    raise ValueError(
+        f"{path} is neither a run, an index nor an attribute: it has no {', '.join(kinds)}; it is {kind_of(path)}"
+    )
 
 
 def doctor(*, printing: Printing = PRINTING) -> None:
@@ -83,7 +86,7 @@ def _run_facts(path: Path) -> dict[str, Any]:
     open_folder(path, "run", "config.json")
     config = read_json(path / "config.json")
     if config.get("model_type") != "textvae":
-        raise ValueError(f"{path} holds a model of another kind, not a run of textvae")
+        raise ValueError(f"{path} holds a model of another kind, not a run of textvae: it is {kind_of(path)}")
     made_from = read_json(path / TRAINING) if (path / TRAINING).exists() else {}
     best = {f"best_{name}": value for name, value in best_validation(path).items()}
     return {

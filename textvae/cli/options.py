@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json as json_format
 import os
 import re
@@ -72,15 +71,6 @@ class Printing:
         """Print a line to stderr unless quiet."""
         if not self.quiet:
             sys.stderr.write(message + "\n")
-
-    @contextlib.contextmanager
-    def progress(self) -> Iterator[None]:
-        """Let the block write its progress to stderr unless quiet."""
-        if not self.quiet:
-            yield
-            return
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
-            yield
 
 
 @Parameter(name="*")

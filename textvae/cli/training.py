@@ -62,8 +62,7 @@ def train(
     hush_libraries()
     from ..training.train import train as train_run
 
-    with printing.progress():
-        train_run(texts, output, options, valid=held_out, groups=groups, resume=resume)
+    train_run(texts, output, options, valid=held_out, groups=groups, resume=resume)
     best = best_validation(output)
     numbers = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in best.items() if name != "step")
     printing.result({"run": str(output)} | best, f"{output}: best validation at step {best.get('step')}: {numbers}")

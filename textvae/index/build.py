@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .._progress import Progress
 from .distances import Metric, check_metric, embedded, width
 from .item_store import ItemStore, Row
 from .partial_build import Staging
@@ -118,9 +119,11 @@ def build_on_disk(
 
 
 def encoded_blocks(vae: TextVAE, metric: Metric, rows: Iterator[Row], batch_size: int) -> Iterator[Block]:
-    """Yield rows and their vectors, a block at a time."""
-    for block in iter(lambda: list(islice(rows, BLOCK)), []):
-        yield block, embedded(vae, [text for text, _ in block], metric, batch_size=batch_size)
+    """Yield rows and their vectors, a block at a time, and log how many there were."""
+    with Progress("indexed") as progress:
+        for block in iter(lambda: list(islice(rows, BLOCK)), []):
+            yield block, embedded(vae, [text for text, _ in block], metric, batch_size=batch_size)
+            progress.advance(len(block))
 
 
 def _take(blocks: Iterator[Block], count: int) -> list[Block]:

@@ -45,10 +45,17 @@ MEMBER = {
 
 @dataclass(frozen=True)
 class Filter:
-    """A condition as an SQL expression over the column `metadata`, and the values of its question marks."""
+    """A condition as an SQL expression over the column `metadata`, and the values of its question marks.
+
+    Attributes:
+        sql: The expression.
+        values: The values.
+        keys: The metadata keys that it names, each once.
+    """
 
     sql: str
     values: tuple[str | int | float, ...]
+    keys: tuple[str, ...] = ()
 
 
 class Token(NamedTuple):
@@ -85,6 +92,7 @@ def parse_filter(where: str) -> Filter:
 class _Parser:
     def __init__(self, where: str):
         self._where, self._values = where, list[str | int | float]()
+        self._keys: list[str] = []
         self._parts = self._depth = 0
         self._token = Token("", "", 0)
         self._end = 0
@@ -94,7 +102,7 @@ class _Parser:
         sql = self._condition()
         if self._token.kind != "end":
             self._fail("expected 'and', 'or' or the end")
-        return Filter(sql, tuple(self._values))
+        return Filter(sql, tuple(self._values), tuple(dict.fromkeys(self._keys)))
 
     def _condition(self) -> str:
         return self._joined("or", self._conjunction)
@@ -131,7 +139,8 @@ class _Parser:
         self._parts += 1
         if self._parts > PARTS:
             self._fail(f"a filter has at most {PARTS} comparisons: use in (...)")
-        self._values.append(str(self._advance().value))
+        self._keys.append(str(self._advance().value))
+        self._values.append(self._keys[-1])
         if self._take("is"):
             contrary = "" if self._take("not") else "NOT "
             self._expect("null")

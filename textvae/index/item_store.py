@@ -19,6 +19,8 @@ from .filters import Filter
 
 Item = str | Mapping[str, Any]
 Row = tuple[str, str]  # a text and its metadata as JSON
+# NaN is no JSON to SQLite, which would give up the whole query
+OBJECTS = "CASE WHEN json_valid(metadata) THEN metadata ELSE '{}' END"
 StoreError = sqlite3.Error  # what a store raises when its file is damaged or the disk is full
 
 
@@ -100,6 +102,16 @@ class ItemStore:
         # NaN is no JSON to SQLite, which would give up the whole search: rows that hold it match nothing
         query = f"SELECT id FROM items WHERE CASE WHEN json_valid(metadata) THEN {condition.sql} END ORDER BY id"
         return np.fromiter((id for (id,) in self._database.execute(query, condition.values)), np.int64)
+
+    def unknown_keys(self, keys: Iterable[str]) -> list[str]:
+        """Return those of the metadata keys that no text has."""
+        found = f"SELECT 1 FROM items, json_each({OBJECTS}) WHERE key = ? LIMIT 1"
+        return [key for key in keys if self._database.execute(found, (key,)).fetchone() is None]
+
+    def keys(self) -> list[str]:
+        """Return every metadata key, sorted."""
+        every = f"SELECT DISTINCT key FROM items, json_each({OBJECTS}) ORDER BY key"
+        return [key for (key,) in self._database.execute(every)]
 
     def extent(self) -> tuple[int, int]:
         """Return the number of rows and the largest id, -1 if there is none.

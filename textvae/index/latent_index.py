@@ -3,6 +3,7 @@
 # N vectors, D latent dimensions
 from __future__ import annotations
 
+import logging
 import operator
 import os
 import threading
@@ -28,6 +29,8 @@ from .vectors import VectorStore, reason
 
 if TYPE_CHECKING:
     from ..latent.vae import TextVAE
+
+logger = logging.getLogger("textvae")
 
 LEAST_WEIGHT = 1e-3  # of all hits of a blend together, below which they weigh the same
 
@@ -136,7 +139,7 @@ class LatentIndex:
             k: Hits per query; an index of fewer texts returns all of them. Approximate factories search wider when
                 they find fewer than k.
             where: A condition on metadata, such as "topic = 'food' and stars >= 4": only texts that meet it are
-                found. `textvae.filters.parse_filter` has the rules.
+                found. `textvae.index.filters.parse_filter` has the rules. A key that no text has is logged.
 
         Returns:
             A list of hits for one text or vector; a list of such lists for several, [] for [].
@@ -199,9 +202,16 @@ class LatentIndex:
     def _nearest(
         self, vectors: NDArray[np.float32], k: int, condition: Filter | None
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        within = None if condition is None else self._items.matching(condition)
+        within = None if condition is None else self._matching(condition)
         scores, ids = self._vectors.nearest(vectors, k, within)
         return np.where(ids < 0, -np.inf, closeness(scores, self.metric)), ids
+
+    def _matching(self, condition: Filter) -> NDArray[np.int64]:
+        unknown = self._items.unknown_keys(condition.keys)
+        if unknown and len(self):
+            there = ", ".join(self._items.keys()) or "none"
+            logger.warning("no text has the metadata key %s: the keys are %s", " or ".join(unknown), there)
+        return self._items.matching(condition)
 
     def blend(self, hits: Sequence[Hit], *, refinements: int = 0) -> str:
         """Write one text from what hits of a search have in common, a generative snippet.

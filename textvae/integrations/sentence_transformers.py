@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..modeling.quiet import quiet_transformers
 from ..storage.atomic import read_json, write_json
 from ..storage.folders import atomic_folder
 
@@ -52,7 +53,8 @@ def save_sentence_transformer(vae: TextVAE, path: str | Path) -> None:
         "activation_function": IDENTITY,
     }
     with atomic_folder(path, MODULES) as folder:
-        encoder.backbone.save_pretrained(folder)
+        with quiet_transformers():
+            encoder.backbone.save_pretrained(folder)
         _save_tokenizer(vae, folder)
         settings = {"max_seq_length": config.encoder_max_length or config.max_length, "do_lower_case": False}
         write_json(folder / "sentence_bert_config.json", settings | _without_pooler(encoder))

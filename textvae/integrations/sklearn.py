@@ -26,7 +26,7 @@ class TextVAEVectorizer(TransformerMixin, BaseEstimator):
     """Turn texts into latents, and latents back into texts, inside a scikit-learn pipeline.
 
     A run folder is loaded anew by each fit, a TextVAE is copied by each clone. Without a model, each fit trains one;
-    its progress goes to stderr.
+    its progress goes to the log "textvae".
 
     Args:
         model: Run folder or TextVAE to use as it is, whatever `fit` is given; None trains on the texts of `fit`.

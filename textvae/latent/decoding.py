@@ -13,6 +13,7 @@ import torch
 from ..modeling import TextVAEModel
 from ..modeling.sampling import Decoding
 from ..text.tokenizers import pad
+from .embeddings import batches
 from .geometry import Array
 
 FEEDBACK = 0.3  # share of the miss that each refinement adds to its aim; with 0.5, four ended farther off on Yelp
@@ -85,8 +86,7 @@ def write_ids(
         begun: Token ids that each latent's text begins with, BOS first.
     """
     written: list[list[int]] = []
-    for start in range(0, len(latents), options.batch_size):
-        chosen = slice(start, start + options.batch_size)
+    for chosen in batches(len(latents), options.batch_size):
         points = torch.tensor(latents[chosen])
         if options.num_beams > 1:
             ids = model.generate(

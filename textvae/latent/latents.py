@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
@@ -18,6 +19,12 @@ from .geometry import Array
 
 TINY = 1e-6
 DIMENSIONS = {"meaning": 2, "slots": 3, "states": 2}
+
+
+def sizes(meaning: Array | torch.Tensor, slots: Array | torch.Tensor) -> str:
+    """Return the shapes of tensors or arrays in one line, for a repr."""
+    wording = f", slots={slots.shape[1]} x {slots.shape[2]}" if slots.shape[1] else ""
+    return f"{len(meaning)} texts, dim={meaning.shape[1]}{wording}"
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,9 @@ class Latents:
         """Return N."""
         return len(self.meaning)
 
+    def __repr__(self) -> str:
+        return f"Latents({sizes(self.meaning, self.slots)})"
+
     def __getitem__(self, rows: slice | NDArray | list[int]) -> Latents:
         """Select texts."""
         return Latents(self.meaning[rows], self.slots[rows], self.states[rows])
@@ -105,12 +115,12 @@ def packed(latents: ArrayLike | Latents, dim: int, slot_dim: int) -> Array:
     """Return checked latents as the network reads them: (N, D), or packed with wording slots.
 
     Args:
-        latents: Latents, or an array of meanings, shape (N, D).
+        latents: Shape (N, D), or (D,) for one, or `Latents`.
         dim: D.
-        slot_dim: W.
+        slot_dim: Numbers W of a slot.
 
     Raises:
-        ValueError: Their shape is not the model's, or a number is not finite.
+        ValueError: They have another shape, or a number is not finite.
     """
     if isinstance(latents, Latents):
         numbers = latents.slots.shape[2]
@@ -120,9 +130,11 @@ def packed(latents: ArrayLike | Latents, dim: int, slot_dim: int) -> Array:
                 f"the model needs {dim} and {slot_dim}"
             )
         return latents.pack()
-    points = np.asarray(latents, np.float32)
+    points = np.asarray(latents.cpu() if isinstance(latents, torch.Tensor) else latents, np.float32)
     if points.shape == (0,):
         points = points.reshape(0, dim)
+    if points.shape == (dim,):
+        points = points[None]
     if points.ndim != 2 or points.shape[1] != dim:
         raise ValueError(f"latents have shape {points.shape}, the model needs (N, {dim})")
     if not np.isfinite(points).all():

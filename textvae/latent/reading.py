@@ -3,7 +3,7 @@
 # N texts, D numbers of a meaning, S slots, W numbers of a slot
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,7 @@ from ..modeling.precision import autocast
 from ..modeling.slots import ABSENT, GIVEN
 from ..text.batching import ORDINARY_LENGTH, by_length, few_sizes
 from ..text.tokenizers import pad
-from .latents import Latents
+from .latents import Latents, sizes
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class Reading:
     def __len__(self) -> int:
         """Return N."""
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"Reading({sizes(self.meaning.mean, self.slots.mean)}, {sum(map(len, self.ids))} token ids)"
 
     def __getitem__(self, rows: slice | list[int]) -> Reading:
         """Select texts."""
@@ -69,6 +72,7 @@ def read_rows(
     pad_id: int,
     batch_size: int,
     ids: list[list[int]] | None = None,
+    advance: Callable[[int], object] | None = None,
 ) -> Reading:
     """Return what the model reads of N texts.
 
@@ -78,6 +82,7 @@ def read_rows(
         pad_id: Padding of the encoder.
         batch_size: Sentences of 16 tokens read together; of longer ones, fewer.
         ids: The decoder's token ids of each text; without them the wording slots are not read.
+        advance: Is told how many texts each batch had.
     """
     config, N = model.config, len(rows)
     D, W = config.latent_dim, config.slot_dim
@@ -100,6 +105,8 @@ def read_rows(
                 of_slots[0, chosen, :found] = posterior.slots.mean[: len(chosen)].float().cpu()
                 of_slots[1, chosen, :found] = posterior.slots.log_std[: len(chosen)].float().cpu()
                 states[chosen, :found] = posterior.states[: len(chosen)].cpu()
+            if advance is not None:
+                advance(len(chosen))
     used = int((states == GIVEN).sum(1).max()) if N and S else 0
     meaning, slots = DiagonalGaussian(means, log_stds), DiagonalGaussian(*of_slots[:, :, :used])
     return Reading([[]] * N if ids is None else ids, meaning, slots, states[:, :used])

@@ -6,33 +6,39 @@ from __future__ import annotations
 import copy
 import functools
 import hashlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from safetensors import SafetensorError
+from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from ..modeling import TextVAEModel
 from ..modeling.config import TextVAEConfig
 from ..modeling.gaussian import DiagonalGaussian
 from ..modeling.precision import prefer_attention
+from ..modeling.quiet import quiet_transformers
 from ..storage.atomic import read_json, write_json
 from ..storage.errors import CorruptFileError, require
 from ..storage.folders import atomic_folder, open_folder, read_folder
+from ..storage.kinds import kind_of
 from ..text.cleaning import gate_texts
 from ..text.tokenizers import encoder_ids, load_tokenizer, to_texts, train_tokenizer, wrap
 from . import geometry
 from .decoding import Decoding, decode, write_ids
+from .embeddings import Vectors, cosines, progress_bar
 from .geometry import Array, Method
 from .latents import Latents, on_sphere, packed
-from .likelihood import log_likelihood, nats_given
+from .likelihood import log_likelihood, nats
 from .priors import LatentPrior
 from .reading import Reading, read_rows
 
+logger = logging.getLogger("textvae")
 ENCODER_TOKENIZER, PRIOR = "encoder_tokenizer", "prior.safetensors"
 SAMPLE_GUIDANCE = 0.8  # what each weight gains and costs: results/prior.json
 MOST_COMPONENTS, TEXTS_PER_DIMENSION = 20, 8  # of the fitted prior; what more Gaussians gain: results/prior.json
@@ -86,12 +92,13 @@ class TextVAE:
     @classmethod
     def _read(cls, path: Path, device: str | torch.device | None) -> TextVAE:
         open_folder(path, "run", "config.json")
+        if read_json(path / "config.json").get("model_type") != TextVAEConfig.model_type:
+            raise ValueError(f"{path} holds a model of another kind, not a run of textvae: it is {kind_of(path)}")
         if not (path / "model.safetensors").exists() and not (path / "model.safetensors.index.json").exists():
             raise ValueError(f"{path} holds no trained model yet: finish its training with --resume")
-        if read_json(path / "config.json").get("model_type") != TextVAEConfig.model_type:
-            raise ValueError(f"{path} holds a model of another kind, not a run of textvae")
         try:
-            loaded: Any = TextVAEModel.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
+            with quiet_transformers():
+                loaded: Any = TextVAEModel.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
         except SafetensorError as error:
             raise CorruptFileError(f"the weights in {path} are damaged ({error}): restore them from a copy") from error
         model: TextVAEModel = loaded[0]
@@ -129,7 +136,7 @@ class TextVAE:
         """
         require(dtype in ("float32", "bfloat16"), f"dtype must be 'float32' or 'bfloat16', got {dtype!r}")
         model = self.model if dtype == "float32" else copy.deepcopy(self.model).to(torch.bfloat16)  # type: ignore[arg-type]
-        with atomic_folder(path, "config.json") as folder:
+        with atomic_folder(path, "config.json") as folder, quiet_transformers():
             model.save_pretrained(folder)
             if dtype == "bfloat16":  # stored so, not to be computed with
                 write_json(folder / "config.json", read_json(folder / "config.json") | {"dtype": "float32"})
@@ -155,6 +162,18 @@ class TextVAE:
         """Where the model is."""
         return self.model.device
 
+    def to(self, device: str | torch.device) -> TextVAE:
+        """Move the model to a device, such as "cuda:1", and return this object."""
+        self.model.to(torch.device(device))  # type: ignore[arg-type]
+        prefer_attention(self.model, self.device)
+        return self
+
+    def __repr__(self) -> str:
+        config = self.model.config
+        slots = f", slots={config.max_slots} x {config.slot_dim}" if config.slot_dim else ""
+        parts = f"{config.encoder.model_type} -> {config.decoder.model_type}"
+        return f"TextVAE(dim={self.dim}{slots}, {parts}, {self.model.num_parameters():,} parameters on {self.device})"
+
     @functools.cached_property
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits that identify the weights."""
@@ -166,16 +185,74 @@ class TextVAE:
 
     # Text to latents
 
-    def encode(self, texts: str | Sequence[str], /, *, batch_size: int = 64) -> Array:
+    @overload
+    def encode(
+        self,
+        texts: str | Sequence[str],
+        /,
+        *,
+        batch_size: int = ...,
+        normalize_embeddings: bool = ...,
+        show_progress_bar: bool = ...,
+        convert_to_tensor: Literal[False] = ...,
+    ) -> Array: ...
+    @overload
+    def encode(
+        self,
+        texts: str | Sequence[str],
+        /,
+        *,
+        batch_size: int = ...,
+        normalize_embeddings: bool = ...,
+        show_progress_bar: bool = ...,
+        convert_to_tensor: bool,
+    ) -> Any: ...
+    def encode(
+        self,
+        texts: str | Sequence[str],
+        /,
+        *,
+        batch_size: int = 64,
+        normalize_embeddings: bool = False,
+        show_progress_bar: bool = False,
+        convert_to_tensor: bool = False,
+    ) -> Any:
         """Return posterior means, float32. Deterministic. Of a model with wording slots they are those of the meaning.
+
+        The arguments are those of `SentenceTransformer.encode`.
 
         Args:
             texts: A string gives shape (D,); a list of N gives (N, D), and an empty list (0, D).
             batch_size: Sentences of 16 tokens encoded together; of longer ones, fewer.
+            normalize_embeddings: Scale each vector to length 1; a zero vector stays as it is.
+            show_progress_bar: Show a bar on stderr while it encodes, if that is a terminal.
+            convert_to_tensor: Return a tensor on the model's device instead of an array.
         """
-        if isinstance(texts, str):
-            return self.posterior([texts], batch_size=batch_size).mean[0].numpy()
-        return self.posterior(texts, batch_size=batch_size).mean.numpy()
+        single = isinstance(texts, str)
+        gated = gate_texts([texts] if single else texts)  # type: ignore[list-item]
+        with progress_bar(len(gated), show_progress_bar) as done:
+            reading = read_rows(self.model, self.encoder_rows(gated), self.encoder_pad_id, batch_size, advance=done)
+        means = reading.meaning.mean
+        means = F.normalize(means) if normalize_embeddings else means
+        means = means[0] if single else means
+        return means.to(self.device) if convert_to_tensor else means.numpy()
+
+    @staticmethod
+    def similarity(a: Vectors, b: Vectors) -> torch.Tensor:
+        """Return the cosine of every vector of `a` with every one of `b`, as `SentenceTransformer.similarity` does.
+
+        Args:
+            a: Vectors, shape (N, D) or (D,): arrays, tensors or lists of these.
+            b: Vectors, shape (M, D) or (D,).
+
+        Returns:
+            A tensor of shape (N, M), on the device of `a`; a zero vector has cosine 0 with all others.
+
+        Example:
+            >>> vae.similarity(vae.encode(["a cat", "a dog"]), vae.encode("a cat")).shape  # doctest: +SKIP
+            torch.Size([2, 1])
+        """
+        return cosines(a, b)
 
     def posterior(self, texts: Sequence[str], /, *, batch_size: int = 64) -> DiagonalGaussian:
         """Return q(m|x) of each text, which is q(z|x) in a model without wording slots.
@@ -218,8 +295,8 @@ class TextVAE:
         """Write a text for each latent.
 
         Args:
-            latents: Shape (N, D), or `Latents`. In a model with wording slots an array of meanings leaves the wording
-                to the decoder.
+            latents: Shape (N, D), or `Latents`; one latent of shape (D,) gives a list of one text. In a model with
+                wording slots an array of meanings leaves the wording to the decoder.
             temperature: 0 takes the likeliest token each time; above 0 samples.
             top_k: Sample among this many likeliest tokens; 0 for all.
             top_p: Sample among the likeliest tokens whose probabilities sum to this.
@@ -252,7 +329,7 @@ class TextVAE:
         longest = self.model.config.longest_text
         fits = longest is None or (max_length or 0) <= longest
         require(fits, f"max_length must be at most {longest}, what the decoder has positions for, got {max_length}")
-        points = self.on_sphere(packed(latents, self.dim, self.model.config.slot_dim))
+        points = self.on_sphere(self._latents(latents))
         begun = None
         if prefixes is not None:
             require(num_beams == 1, "choose prefixes or beams (num_beams), not both")
@@ -324,7 +401,9 @@ class TextVAE:
         """
         if components is None:
             components = max(1, min(MOST_COMPONENTS, len(texts) // (TEXTS_PER_DIMENSION * self.dim)))
-        self.prior = LatentPrior.fit(self.posterior(texts), components, seed)
+        posterior = self.posterior(texts)
+        logger.info("fitting a prior of %d Gaussians to the latents of %s texts", components, f"{len(texts):,}")
+        self.prior = LatentPrior.fit(posterior, components, seed)
         return self.prior
 
     def vary(
@@ -416,14 +495,13 @@ class TextVAE:
         """
         require(num_samples >= 1, f"num_samples must be at least 1, got {num_samples}")
         require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
-        return log_likelihood(self.model, self.read(texts), num_samples, seed, batch_size).numpy()
+        return log_likelihood(self.model, self.read(texts), num_samples, seed, batch_size)
 
     def nats(self, texts: Sequence[str], latents: ArrayLike | Latents, /, *, batch_size: int = 64) -> Array:
         """Return -log p(x|z) of each text given a latent of its own, as for `decode`: nats per sentence, shape (N,)."""
-        points = torch.tensor(packed(latents, self.dim, self.model.config.slot_dim))
-        rows = self.decoder_rows(gate_texts(texts))
+        points, rows = self._latents(latents), self.decoder_rows(gate_texts(texts))
         require(len(rows) == len(points), f"{len(rows)} texts need as many latents, got {len(points)}")
-        return nats_given(self.model, points, rows, batch_size).numpy()
+        return nats(self.model, rows, points, batch_size)
 
     # Shared with training
 
@@ -443,6 +521,10 @@ class TextVAE:
     def decoder_rows(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the decoder's token ids of each text, BOS ... EOS."""
         return wrap(self.tokenizer, texts, self.model.config)
+
+    def _latents(self, latents: ArrayLike | Latents) -> Array:
+        """Return checked latents as the network reads them: (N, D), or packed with wording slots."""
+        return packed(latents, self.dim, self.model.config.slot_dim)
 
     def on_sphere(self, points: Array) -> Array:
         """Scale meanings, the first D numbers of each row, to the length that means have in a model with `unit_mean`.

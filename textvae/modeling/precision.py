@@ -26,7 +26,11 @@ def autocast(device: torch.device) -> torch.autocast:
 def prefer_attention(model: Any, device: torch.device) -> None:
     """Choose the attention of a model that will run on this device: on a CPU, without the fused kernel.
 
-    That kernel is compiled anew for every shape, which costs more than it saves on sentences.
+    That kernel is compiled anew for every shape, which costs more than it saves on sentences. A model that comes from
+    a CPU to a GPU gets it back.
     """
     if device.type == "cpu":
+        model.attention_elsewhere = getattr(model, "attention_elsewhere", model.config._attn_implementation)
         model.set_attn_implementation("eager")
+    elif hasattr(model, "attention_elsewhere"):
+        model.set_attn_implementation(model.attention_elsewhere)

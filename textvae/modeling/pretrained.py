@@ -9,6 +9,7 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from ..text.tokenizers import load_tokenizer
+from .quiet import quiet_transformers
 
 
 def load_lm(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -20,7 +21,10 @@ def load_lm(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     gguf_file = _gguf_file(source)
     options = {"gguf_file": gguf_file} if gguf_file else {}
     try:
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, **options)
+        with quiet_transformers():
+            model = AutoModelForCausalLM.from_pretrained(
+                source, dtype=torch.float32, trust_remote_code=False, **options
+            )
         tokenizer = load_tokenizer(source, gguf_file)
     except (OSError, ValueError) as error:
         raise OSError(f"no causal LM could be loaded from {source!r}, a folder or hub id: {error}") from error
@@ -33,8 +37,10 @@ def load_lm(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 def load_backbone(source: str) -> PreTrainedModel:
     """Load a pretrained encoder in float32, without a pooling layer, from a folder or hub id."""
     # only BERT-like classes take the option
-    options = {"add_pooling_layer": False} if AutoConfig.from_pretrained(source).model_type == "bert" else {}
-    return AutoModel.from_pretrained(source, dtype=torch.float32, **options)
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    options = {"add_pooling_layer": False} if config.model_type == "bert" else {}
+    with quiet_transformers():
+        return AutoModel.from_pretrained(source, dtype=torch.float32, trust_remote_code=False, **options)
 
 
 def _gguf_file(source: str) -> str | None:
@@ -59,7 +65,8 @@ def load_sentence_encoder(encoder: str, device: str) -> Any:
             "a sentence encoder needs sentence-transformers: pip install 'textvae[sentence-transformers]'"
         ) from error
     try:
-        return SentenceTransformer(encoder, device=device, trust_remote_code=False)
+        with quiet_transformers():
+            return SentenceTransformer(encoder, device=device, trust_remote_code=False)
     except (OSError, ValueError) as error:
         told = str(error).splitlines()[0]
         raise ValueError(

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from .atomic import STAGED, atomic_path, read_json, sha256, sync, write_json
 from .errors import CorruptFileError, with_article
+from .kinds import what_else
 
 T = TypeVar("T")
 MANIFEST = "manifest.json"
@@ -121,7 +122,7 @@ def open_folder(path: str | Path, kind: str, required: str) -> Path:
             raise ValueError(f"{path} is a file, not {with_article(kind)} folder")
         check_manifest(path)  # first: a file that the manifest lists is lost, not foreign
         if not (path / required).exists():
-            raise ValueError(f"{path} is not {with_article(kind)} folder: it has no {required}")
+            raise ValueError(what_else(path, kind, required))
         return path
 
     return read_folder(path, check)

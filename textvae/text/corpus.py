@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import json
+import logging
 import os
 import re
 import sys
@@ -23,11 +24,15 @@ import numpy as np
 from ..storage.errors import CorruptFileError, with_article
 from .cleaning import GateReport, clean_one
 
+logger = logging.getLogger("textvae")
+
 TEXT_COLUMNS = ("text", "sentence", "content", "review")  # looked for in this order when no column is named
 SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".parquet")
 FORMATS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
 
 LONGEST_LINE = 1 << 26  # bytes; what a file without line ends may cost in memory
+TABLE = re.compile(r"\.[ct]sv(\.gz)?$", re.IGNORECASE)
+WORDS_OF_A_TEXT = 3  # from which on the name of a column is doubted
 LOOKAHEAD = 1000  # records after the first that may have a column which it lacks
 HEAD = 8192  # bytes that are looked at to tell text from binary
 # Formats that begin with valid UTF-8; others give themselves away by NULs or when they are decoded.
@@ -182,12 +187,28 @@ def _choose(names: Sequence[str], *, name: str, column: str | None, others: Sequ
     if column is None:
         known = [candidate for candidate in TEXT_COLUMNS if candidate in names]
         if not known and len(names) != 1:
-            raise ValueError(f"{name} has no column called {' or '.join(TEXT_COLUMNS)}: {has}; choose with --column")
+            remedy = f"choose with --column{_position(name, names)}"
+            raise ValueError(f"{name} has no column called {' or '.join(TEXT_COLUMNS)}: {has}; {remedy}")
         column = (known or list(names))[0]
+        if _is_text(name, column):
+            logger.warning("%s: the first row %r is taken for a header; if it is a text, use --column 0", name, column)
     for wanted in (column, *others):
         if wanted not in names:
             raise ValueError(f"{name} has no column {wanted!r}: {has}")
     return [column, *others]
+
+
+def _position(name: str, names: Sequence[str]) -> str:
+    """Return what to add for a table whose first row looks like texts, not like the names of columns."""
+    longest = max(range(len(names)), key=lambda i: len(names[i]), default=0)
+    if not names or not _is_text(name, names[longest]):
+        return ""
+    return f"; if its first row is a text, not a header, give the position of the column, from 0: --column {longest}"
+
+
+def _is_text(name: str, column: str) -> bool:
+    """Say whether the name of a column of a csv or tsv file looks like a text."""
+    return bool(TABLE.search(name)) and len(column.split()) >= WORDS_OF_A_TEXT
 
 
 def _reader(

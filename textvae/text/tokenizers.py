@@ -61,7 +61,8 @@ def train_tokenizer(
 
 def load_tokenizer(path: str | Path, gguf_file: str | None = None) -> PreTrainedTokenizerBase:
     """Load a tokenizer from a folder or hub id; `gguf_file` names the GGUF file inside the folder, if it is one."""
-    return AutoTokenizer.from_pretrained(path, **({"gguf_file": gguf_file} if gguf_file else {}))
+    options = {"gguf_file": gguf_file} if gguf_file else {}
+    return AutoTokenizer.from_pretrained(path, trust_remote_code=False, **options)
 
 
 def wrap(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: SpecialTokens) -> list[list[int]]:

@@ -1,9 +1,9 @@
-"""What happens around the steps of a training run: epochs, resets, the metrics file, progress on stderr."""
+"""What happens around the steps of a training run: epochs, resets, the metrics file, progress in the log."""
 
 from __future__ import annotations
 
 import json
-import sys
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +11,12 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from .._progress import clock
 from ..text.batching import TokenBudgetSampler
 from .dataset import Partners
 from .run import RunFolder
+
+logger = logging.getLogger("textvae")
 
 
 class EpochSeed(TrainerCallback):
@@ -90,7 +93,7 @@ class MetricsLog(TrainerCallback):
 
 
 class Progress(TrainerCallback):
-    """Say on stderr how far the run is, how fast it goes and when it will be done."""
+    """Log how far the run is, how fast it goes and when it will be done."""
 
     def __init__(self) -> None:
         self.started = 0.0
@@ -101,31 +104,20 @@ class Progress(TrainerCallback):
         self.started, self.first_step = time.monotonic(), state.global_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        """Print one line."""
+        """Log one line."""
         logs = logs or {}
         if "reconstruction" in logs:
             rate = (state.global_step - self.first_step) / max(time.monotonic() - self.started, 1e-9)
             left = (state.max_steps - state.global_step) / rate if rate else 0
-            say(
+            logger.info(
                 f"step {state.global_step:,}/{state.max_steps:,}  reconstruction {logs['reconstruction']:.2f}  "
-                f"kl {logs['kl']:.2f}  beta {logs['beta']:.3f}  {rate:.1f} steps/s  {_clock(left)} left"
+                f"kl {logs['kl']:.2f}  beta {logs['beta']:.3f}  {rate:.1f} steps/s  {clock(left)} left"
             )
         elif "eval_loss" in logs:
-            say(
+            logger.info(
                 f"validation at step {state.global_step:,}: reconstruction {logs['eval_reconstruction']:.2f}  "
                 f"kl {logs['eval_kl']:.2f}  active units {logs['eval_active_units']:.0%}"
             )
-
-
-def say(message: str) -> None:
-    """Write one line to stderr, where progress goes."""
-    sys.stderr.write(message + "\n")
-    sys.stderr.flush()
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
 
 
 def tensorboard(output: Path) -> TrainerCallback:

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from ..latent.priors import LatentPrior
 from ..latent.vae import PRIOR, TextVAE
+from ..modeling.quiet import quiet_transformers
 from ..storage.atomic import atomic_path, read_json, write_json
 from ..storage.errors import CorruptFileError
 from ..storage.folders import atomic_folder, atomic_replacement, check_manifest, publish_folder, recover_folder
@@ -85,7 +86,8 @@ class RunFolder:
         """Replace the run's weights, each file at once."""
         staged = self.path / ".staged-weights"
         shutil.rmtree(staged, ignore_errors=True)
-        model.save_pretrained(staged)
+        with quiet_transformers():
+            model.save_pretrained(staged)
         for file in sorted(staged.iterdir()):
             with atomic_replacement(self.path, file.name) as path:
                 shutil.move(file, path)

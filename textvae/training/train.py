@@ -14,6 +14,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from ..latent.vae import TextVAE
 from ..modeling import TextVAEModel
+from ..modeling.quiet import quiet_transformers
 from ..text.cleaning import gate_texts
 from ..text.corpus import split_validation
 from ..text.tokenizers import load_tokenizer
@@ -174,7 +175,8 @@ def _resumed(
         if before.get(key) != value:
             raise ValueError(f"cannot resume {run.path}: {_difference(key, before.get(key), value)}")
     if checkpoint is not None:
-        loaded: Any = TextVAEModel.from_pretrained(checkpoint, output_loading_info=True)
+        with quiet_transformers():
+            loaded: Any = TextVAEModel.from_pretrained(checkpoint, output_loading_info=True)
         if loaded[1]["missing_keys"]:
             raise ValueError(f"cannot resume {run.path}: another version of textvae made it; train in another folder")
         made_from |= {SOURCE: before[SOURCE]} if SOURCE in before else {}

@@ -3,6 +3,7 @@
 # B sentences, T tokens, D latent dimensions
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from ..latent.collapse import active_units, diagnose_collapse
 from ..latent.vae import TextVAE
 from ..modeling.likelihood import IGNORED
 from ..modeling.precision import has_bf16, prefer_attention
+from ..modeling.quiet import quiet_transformers
 from ..text.batching import TokenBudgetSampler
 from ..text.tokenizers import pad
 from . import noise
@@ -28,13 +30,14 @@ from .callbacks import (
     MetricsLog,
     Progress,
     PublishCheckpoint,
-    say,
     tensorboard,
 )
 from .config import TrainConfig
 from .dataset import Example, Partners, Sentences
 from .run import RunFolder
 from .schedules import kl_weight
+
+logger = logging.getLogger("textvae")
 
 OBJECTIVE = ("free_bits", "mmd", "bow", "contrastive", "from_teacher", "open_all", "open_some")
 VALIDATIONS_PER_RUN = 10
@@ -215,6 +218,10 @@ class TextVAETrainer(Trainer):
             logs = {"reconstruction": reconstruction, "kl": kl, "beta": beta} | logs
         super().log(logs, start_time)
 
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        with quiet_transformers():
+            super()._save_checkpoint(model, trial)
+
     # Validation
 
     @torch.no_grad()
@@ -247,7 +254,7 @@ class TextVAETrainer(Trainer):
         self.log(metrics | {"eval_beta": self.config.beta * self.kl_weight})
         alarm = diagnose_collapse(kl, active, repeated)
         if alarm and self.kl_weight >= 1:
-            say(alarm)
+            logger.warning(alarm)
         if self.state.best_metric is None or metrics["eval_loss"] < self.state.best_metric:
             self.run.save_weights(self.vae.model)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

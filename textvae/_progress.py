@@ -1,0 +1,69 @@
+"""Progress of long work in the log: a line every few seconds, and none where the work is short."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextvars import ContextVar
+from typing import Any
+
+INTERVAL = 5.0  # seconds between two lines, and before the first
+
+logger = logging.getLogger("textvae")
+_outer: ContextVar[Progress | None] = ContextVar("outer", default=None)
+
+
+class Progress:
+    """Log how much of a long work is done, how fast it goes and how long it will take.
+
+    One inside another logs nothing of its own: what it has done so far is added to the outer one's count.
+
+    Args:
+        done: What happens to the texts, as a participle: "encoded".
+        total: Number of texts, None if unknown.
+
+    Example:
+        >>> with Progress("encoded", 3) as progress:
+        ...     progress.advance(3)
+    """
+
+    def __init__(self, done: str, total: int | None = None):
+        self.done, self.total, self.count = done, total, 0
+
+    def __enter__(self) -> Progress:
+        self._around = _outer.get()
+        _outer.set(self)
+        self._started = self._said = time.monotonic()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        _outer.set(self._around)
+
+    def advance(self, count: int) -> None:
+        """Count further texts."""
+        self.count += count
+        self._tell(self.count)
+
+    def _tell(self, count: int) -> None:
+        if self._around is not None:
+            self._around._tell(self._around.count + count)
+            return
+        now = time.monotonic()
+        if now - self._said < INTERVAL:
+            return
+        self._said = now
+        rate = count / max(now - self._started, 1e-9)
+        of = "" if self.total is None else f" of {self.total:,}"
+        left = "" if self.total is None else f", {clock((self.total - count) / max(rate, 1e-9))} left"
+        logger.info("%s %s%s texts, %.0f texts/s%s", self.done, f"{count:,}", of, rate, left)
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as minutes and seconds, and hours if there are any.
+
+    Example:
+        >>> clock(61), clock(3661)
+        ('1:01', '1:01:01')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"

@@ -1,0 +1,81 @@
+"""Names that users of other tools know, and what they are called here."""
+
+from __future__ import annotations
+
+from cyclopts import CycloptsError, UnknownCommandError, UnknownOptionError
+
+# In the order in which a verb is asked whether it has the flag.
+FLAGS: dict[str, tuple[str, ...]] = {
+    "--lr": ("--learning-rate",),
+    "--batch": ("--batch-size", "--batch-tokens"),
+    "--batch-size": ("--batch-tokens",),
+    "--bs": ("--batch-size", "--batch-tokens"),
+    "--count": ("-n",),
+    "--data": ("--input",),
+    "--dropout-words": ("--word-dropout",),
+    "--field": ("--column",),
+    "--filter": ("--where",),
+    "--kl-weight": ("--beta",),
+    "--latent-size": ("--latent-dim",),
+    "--max-samples": ("--limit",),
+    "--metadata": ("--keep",),
+    "--model": ("--size", "--from"),
+    "--num": ("-n",),
+    "--num-epochs": ("--epochs",),
+    "--num-samples": ("-n",),
+    "--num-steps": ("--max-steps",),
+    "--num-train-epochs": ("--epochs",),
+    "--out": ("--output",),
+    "--output-dir": ("--output",),
+    "--random-seed": ("--seed",),
+    "--silent": ("--quiet",),
+    "--steps": ("--max-steps", "-n"),
+    "--temp": ("--temperature",),
+    "--text-column": ("--column",),
+    "--top-k": ("-k",),
+    "--topk": ("-k",),
+    "--validation": ("--valid",),
+    "--wd": ("--weight-decay",),
+    "--z-dim": ("--latent-dim",),
+}
+VERBS: dict[str, str] = {
+    "anomaly": "score",
+    "average": "blend",
+    "build": "index",
+    "embed": "encode",
+    "embeddings": "encode",
+    "evaluate": "eval",
+    "find": "search",
+    "fit": "train",
+    "generate": "sample",
+    "inspect": "info",
+    "interp": "interpolate",
+    "map": "plot",
+    "mix": "blend",
+    "morph": "interpolate",
+    "novelty": "score",
+    "outliers": "score",
+    "paraphrase": "vary",
+    "query": "search",
+    "rephrase": "vary",
+    "rewrite": "shift",
+    "roundtrip": "reconstruct",
+    "steer": "shift",
+    "style": "shift",
+    "transfer": "shift",
+    "vectorize": "encode",
+}
+
+
+def hint(error: CycloptsError) -> str | None:
+    """Return the message about a name that is called otherwise here, None for any other mistake."""
+    if isinstance(error, UnknownCommandError) and error.unused_tokens:
+        word = error.unused_tokens[0]
+        known = VERBS.get(word.lower())
+        return known and f'Unknown command "{word}". Did you mean "{known}"?'
+    if isinstance(error, UnknownOptionError):
+        flag = (error.token.keyword or error.token.value).partition("=")[0]
+        there = {name for argument in error.argument_collection if argument.parse for name in argument.names}
+        known = next((name for name in FLAGS.get(flag.lower().replace("_", "-"), ()) if name in there), None)
+        return known and f"Unknown option: {flag}. Did you mean {known}?"
+    return None

@@ -1,0 +1,31 @@
+"""What the library logs, on stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class _Screen(logging.Handler):
+    """Write messages to whatever stderr is at the moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(self.format(record) + "\n")
+        sys.stderr.flush()
+
+
+@contextmanager
+def log_on_stderr(quiet: bool) -> Iterator[None]:
+    """Write progress and warnings of the library to stderr in the block, nothing if quiet."""
+    logger = logging.getLogger("textvae")
+    # without any handler, logging would write warnings itself
+    handler, level = logging.NullHandler() if quiet else _Screen(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

@@ -1,0 +1,62 @@
+"""What a folder holds, for the message to those who took it for something else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .atomic import read_json
+from .errors import CorruptFileError, with_article
+
+INDEX = "an index of textvae: textvae search {path} finds texts in it"
+ATTRIBUTE = "an attribute of textvae: textvae shift takes it as --attribute {path}"
+RUN = "a run of textvae: textvae sample {path} writes texts with it"
+UNFINISHED = "an unfinished index: build it with textvae index --resume"
+SENTENCE_ENCODER = "a sentence-transformers model: textvae train --encoder {path} begins a run with it"
+LANGUAGE_MODEL = "a transformers model ({name}): textvae train --decoder {path} begins a run with it"
+ENCODER = "a transformers model ({name}): textvae train --encoder {path} begins a run with it"
+FEW = 3  # names that a message lists
+
+
+def kind_of(path: Path) -> str:
+    """Say what a folder holds and what to do with it."""
+    files = {file.name for file in path.iterdir()}
+    marks = {
+        "index.json": INDEX,
+        "attribute.json": ATTRIBUTE,
+        "build.json": UNFINISHED,
+        "modules.json": SENTENCE_ENCODER,
+    }
+    for mark, kind in marks.items():
+        if mark in files:
+            return kind.format(path=path)
+    if "config.json" in files:
+        return _model(path)
+    runs = sorted(child.name for child in path.iterdir() if (child / "config.json").is_file())
+    if runs:
+        return f"a folder of models: choose one, such as {path / runs[0]}"
+    if not files:
+        return "an empty folder"
+    names = ", ".join(sorted(files)[:FEW]) + (f" and {len(files) - FEW} more" if len(files) > FEW else "")
+    return f"a folder of other files ({names})"
+
+
+def _model(path: Path) -> str:
+    config = _config(path)
+    name = str(config.get("model_type") or "of an unknown type")
+    if name == "textvae":
+        return RUN.format(path=path)
+    writes = any("CausalLM" in str(architecture) for architecture in config.get("architectures") or ())
+    return (LANGUAGE_MODEL if writes else ENCODER).format(name=name, path=path)
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path / "config.json")
+    except (CorruptFileError, OSError):
+        return {}
+
+
+def what_else(path: Path, kind: str, required: str) -> str:
+    """Return the message about a folder that is not of a kind, since it lacks a file that all of these have."""
+    return f"{path} is not {with_article(kind)} folder: it has no {required}; it is {kind_of(path)}"
