@@ -17,7 +17,7 @@ from textvae.cli import main
 from textvae.modeling import TextVAEConfig, TextVAEModel
 from textvae.modeling.objectives.contrastive import contrastive_nats
 from textvae.storage.atomic import sha256
-from textvae.training import trainer as training
+from textvae.training import train as training
 from textvae.training.dataset import Partners
 
 OPTIONS = QUICK | {"contrastive": 1.0, "noise_drop": 0.1, "max_steps": 8, "eval_steps": 4}
