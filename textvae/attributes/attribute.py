@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from safetensors.numpy import load_file, save_file
 
 from ..latent import geometry
@@ -141,7 +141,7 @@ class Attribute:
         embeddings = latents if embeddings is None else embeddings
         geometry.unit(embeddings[:labelled][classes].mean(0) - embeddings[:labelled][~classes].mean(0))
         labels = pseudo_label(embeddings, classes) if others else classes
-        examples = Examples(latents, _words(vae, texts), labels, _background(vae)[1])
+        examples = Examples(latents, _words(vae, texts), labels, vae.prior.moments()[1])
         geometry.unit(np.subtract(*examples.means()))  # refuses two sets with the same mean
         held_out = hold_out(examples, probe, seed)
         probe = probe or best_probe(examples, seed)
@@ -221,7 +221,7 @@ class Attribute:
         """
         if not 0 <= dim < vae.dim:
             raise ValueError(f"dim must be in 0..{vae.dim - 1}, got {dim}")
-        mean, covariance = _background(vae)
+        mean, covariance = vae.prior.moments()
         axis = np.zeros(vae.dim, np.float32)
         axis[dim] = 1
         deviation = np.float32(np.sqrt(covariance[dim, dim]))
@@ -405,18 +405,6 @@ def split_labels(labels: Sequence[Any], positive: str | None = None) -> tuple[li
         raise ValueError(f"no label is {positive!r}: the classes are {', '.join(classes)}")
     negative = next(label for label in classes if label != positive) if len(classes) == 2 else f"not {positive}"
     return [str(label) == positive for label in labels], (negative, positive)
-
-
-def _background(vae: TextVAE) -> tuple[NDArray, NDArray]:
-    """Return mean (D,) and covariance (D, D) of the latents of the texts that the model knows."""
-    prior = vae.prior
-    if prior is None:
-        return np.zeros(vae.dim), np.eye(vae.dim)
-    weights = (prior.weights / prior.weights.sum())[:, None].astype(np.float64)
-    mean = (weights * prior.means).sum(0)
-    away = prior.means - mean
-    within = np.einsum("k,kij,klj->il", weights[:, 0], prior.factors, prior.factors)
-    return mean, within + (weights * away).T @ away
 
 
 def _words(vae: TextVAE, texts: Sequence[str]) -> csr_matrix:

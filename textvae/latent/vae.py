@@ -34,11 +34,10 @@ from . import geometry
 from .decoding import Decoding, decode
 from .geometry import Array, Method
 from .latents import Latents, Reading
-from .priors import LatentPrior
+from .priors import Prior, StandardNormal, load_prior, prior_class
 
 ENCODER_TOKENIZER, PRIOR = "encoder_tokenizer", "prior.safetensors"
 SAMPLE_GUIDANCE = 0.8  # what each weight gains and costs: results/prior.json
-MOST_COMPONENTS, TEXTS_PER_DIMENSION = 20, 8  # of the fitted prior; what more Gaussians gain: results/prior.json
 VARY_WORDING = 0.5
 TINY = 1e-6
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
@@ -61,14 +60,14 @@ class TextVAE:
         encoder_tokenizer: PreTrainedTokenizerBase | None = None,
         *,
         path: Path | None = None,
-        prior: LatentPrior | None = None,
+        prior: Prior | None = None,
     ):
         self.model = model.eval()
         prefer_attention(model, model.device)
         self.tokenizer = tokenizer
         self.encoder_tokenizer = encoder_tokenizer or tokenizer
         self.path = path
-        self.prior = prior
+        self.prior: Prior = StandardNormal(self.dim) if prior is None else prior
 
     # Loading and saving
 
@@ -106,7 +105,7 @@ class TextVAE:
         tokenizer, encoder_tokenizer = load_tokenizers(path)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         model.to(torch.device(device))  # type: ignore[arg-type]
-        prior = LatentPrior.load(path / PRIOR) if (path / PRIOR).exists() else None
+        prior = load_prior(path / PRIOR) if (path / PRIOR).exists() else None
         return cls(model, tokenizer, encoder_tokenizer, path=path.resolve(), prior=prior)
 
     @classmethod
@@ -138,7 +137,7 @@ class TextVAE:
             if dtype == "bfloat16":  # stored so, not to be computed with
                 write_json(folder / "config.json", read_json(folder / "config.json") | {"dtype": "float32"})
             self.save_tokenizers(folder)
-            if self.prior is not None:
+            if self.prior.state():
                 self.prior.save(folder / PRIOR)
         if dtype == "float32":
             self.path = Path(path).resolve()
@@ -356,27 +355,25 @@ class TextVAE:
         """
         require(n >= 1, f"n must be at least 1, got {n}")
         require(prior in ("fitted", "standard"), f"prior must be 'fitted' or 'standard', got {prior!r}")
-        if self.prior is not None and prior == "fitted":
-            latents = self.prior.sample(n, seed)
-        else:
-            latents = np.random.default_rng(seed).standard_normal((n, self.dim), dtype=np.float32)
+        latents = (self.prior if prior == "fitted" else StandardNormal(self.dim)).sample(n, seed)
         if guidance is None:
             guidance = SAMPLE_GUIDANCE if self.model.config.latent_dropout else 1
         return self.decode(
             latents, temperature=temperature, top_p=top_p, guidance=guidance, seed=seed, batch_size=batch_size
         )
 
-    def fit_prior(self, texts: Sequence[str], components: int | None = None, *, seed: int = 0) -> LatentPrior:
+    def fit_prior(
+        self, texts: Sequence[str], components: int | None = None, *, kind: str = "mixture", seed: int = 0
+    ) -> Prior:
         """Fit the prior that `sample` draws from to the latents of texts; `save_pretrained` keeps it.
 
         Args:
             texts: Texts like those of the training; some thousands do.
             components: Gaussians of the mixture; by default one for every 8 * D texts, at least 1 and at most 20.
+            kind: Name of a registered prior: "mixture", "standard" for N(0, I), or one of `register_prior`.
             seed: Seed of the fit.
         """
-        if components is None:
-            components = max(1, min(MOST_COMPONENTS, len(texts) // (TEXTS_PER_DIMENSION * self.dim)))
-        self.prior = LatentPrior.fit(self.posterior(texts), components, seed)
+        self.prior = prior_class(kind).fit(self.posterior(texts), components, seed)
         return self.prior
 
     def vary(
