@@ -21,7 +21,7 @@ from results import row, write_results
 from textvae import TextVAE
 from textvae.evaluation.fluency import OutsideLM, word_perplexity
 from textvae.evaluation.text_scores import bleu, distinct, duplicates
-from textvae.latent.priors import LatentPrior
+from textvae.latent.priors import MixturePrior
 from textvae.text.corpus import read_corpus
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     n, seed = arguments.samples, 0
     latents = {"standard": np.random.default_rng(seed).standard_normal((n, vae.dim), dtype=np.float32)}
     for components in arguments.components:
-        latents[f"gaussians_{components}"] = LatentPrior.fit(posterior, components, seed).sample(n, seed)
+        latents[f"gaussians_{components}"] = MixturePrior.fit(posterior, components, seed).sample(n, seed)
     latents["posteriors"] = posterior[:n].sample(generator=torch.Generator().manual_seed(seed)).numpy()
     of_real = word_perplexity(judge.nats(real), real)
     rows = [row("prior.real.perplexity", of_real, n=len(real), note="yelp test sentences, per word")]

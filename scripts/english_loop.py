@@ -274,7 +274,7 @@ class Loop:
                 **batch,
                 beta=recipe.beta,
                 free_bits=recipe.free_bits,
-                distillation=recipe.distillation if "teacher" in batch else 0.0,
+                terms={"distillation": recipe.distillation} if "teacher" in batch else {},
                 from_teacher=recipe.from_teacher,
                 open_all=recipe.open_all,
                 open_some=recipe.open_some,

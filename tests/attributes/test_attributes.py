@@ -17,7 +17,7 @@ from textvae.attributes import probes, shifting
 from textvae.attributes.labels import split_labels
 from textvae.attributes.probes import Examples, HeldOut, presence
 from textvae.attributes.target import Target
-from textvae.latent.priors import LatentPrior
+from textvae.latent.priors import MixturePrior, StandardNormal
 from textvae.storage.errors import CorruptFileError
 from textvae.text import word_diff as wording
 
@@ -34,7 +34,7 @@ class SyntheticVAE:
 
     fingerprint = "0123456789abcdef"
     tells = False  # whether the words say anything
-    dim, prior, tokenizer = 6, None, ["good", "bad", "other"]
+    dim, prior, tokenizer = 6, StandardNormal(6), ["good", "bad", "other"]
     centre = np.linspace(1, 2, 6, dtype=np.float32)
 
     def __init__(self, spread):
@@ -210,7 +210,7 @@ def test_a_dimension_is_an_attribute(small_vae, tmp_path):
     attribute.save(tmp_path / "d")
     assert Attribute.load(tmp_path / "d").summary() == "dimension 3: not fitted on examples"
     vae = copy.copy(small_vae)
-    vae.prior = LatentPrior(np.ones(1), np.full((1, vae.dim), 2.0), 3 * np.eye(vae.dim)[None])
+    vae.prior = MixturePrior(np.ones(1), np.full((1, vae.dim), 2.0), 3 * np.eye(vae.dim)[None])
     np.testing.assert_allclose(Attribute.from_dimension(vae, 3).score(latents), [-2 / 3, -0.5 / 3], rtol=1e-5)
     with pytest.raises(ValueError, match=f"dim must be in 0..{small_vae.dim - 1}, got {small_vae.dim}"):
         Attribute.from_dimension(small_vae, small_vae.dim)
@@ -297,7 +297,7 @@ class Parrot:
 
     fingerprint = "0123456789abcdef"
     words = ["the", "food", "was", "bad", "great", "and", "cold", "warm"]
-    dim, prior = len(words), None
+    dim, prior = len(words), StandardNormal(len(words))
     model = SimpleNamespace(config=SimpleNamespace(latent_dropout=0.1, max_length=16))
 
     def encode(self, texts):

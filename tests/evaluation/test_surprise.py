@@ -11,7 +11,7 @@ import torch
 from textvae import TextVAE
 from textvae.evaluation import surprise as novelty_module
 from textvae.evaluation.surprise import novelty
-from textvae.latent.priors import LatentPrior
+from textvae.latent.priors import MixturePrior
 from textvae.modeling import TextVAEConfig
 from textvae.modeling.gaussian import DiagonalGaussian
 
@@ -90,9 +90,9 @@ def test_the_width_and_the_distance_are_those_of_the_posterior(with_prior, small
 
 def test_the_distance_from_a_mixture_is_that_from_the_nearest_component():
     factors = np.stack([np.eye(2), 2 * np.eye(2)]).astype(np.float32)
-    prior = LatentPrior(np.full(2, 0.5, np.float32), np.array([[0, 0], [10, 0]], np.float32), factors)
+    prior = MixturePrior(np.full(2, 0.5, np.float32), np.array([[0, 0], [10, 0]], np.float32), factors)
     np.testing.assert_allclose(prior.distance(np.array([[0, 3], [10, 3], [0, 0]])), [3, 1.5, 0])
-    drawn = LatentPrior.fit(DiagonalGaussian(torch.randn(500, 4), torch.full((500, 4), -1.0)))
+    drawn = MixturePrior.fit(DiagonalGaussian(torch.randn(500, 4), torch.full((500, 4), -1.0)), components=1)
     inside = np.square(drawn.distance(drawn.sample(20_000, seed=0))).mean()
     assert math.isclose(inside, 4, rel_tol=0.05)  # chi-squared
 

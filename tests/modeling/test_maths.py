@@ -15,7 +15,6 @@ from textvae.latent.collapse import active_units, diagnose_collapse
 from textvae.latent.geometry import barycentre, path, unit
 from textvae.modeling.gaussian import DiagonalGaussian
 from textvae.modeling.likelihood import IGNORED, importance_weighted_bound, reconstruction_nats
-from textvae.modeling.objectives.bag_of_words import bag_of_words_nats
 from textvae.modeling.objectives.elbo import free_bits, negative_elbo
 from textvae.training import noise, schedules
 from textvae.training.schedules import SCHEDULES, kl_weight
@@ -161,16 +160,6 @@ class ToyVAE:
         )
 
 
-def test_the_bag_of_words_costs_what_its_words_cost_in_any_order():
-    logits = torch.randn(2, 7)
-    labels = torch.tensor([[0, 5, 6, 1], [0, 3, 1, -100]])
-    log_p = logits.log_softmax(-1)
-    expected = [-(log_p[0, 5] + log_p[0, 6] + log_p[0, 1]), -(log_p[1, 3] + log_p[1, 1])]
-    torch.testing.assert_close(bag_of_words_nats(logits, labels), torch.stack(expected))
-    turned = labels[:, [0, 2, 1, 3]]
-    torch.testing.assert_close(bag_of_words_nats(logits, turned), torch.stack(expected))
-
-
 def test_the_importance_weighted_bound_of_one_sample_is_the_elbo_on_average():
     toy = ToyVAE()
     assert toy.elbo() < toy.evidence() - 0.05  # else the test could not tell the two apart
@@ -224,24 +213,23 @@ def test_kl_weights_lie_between_0_and_1_and_are_0_in_the_warmup(progress, warmup
     assert weight == 0 or progress >= warmup
 
 
-@given(a=shares, b=shares, warmup=shares, ramp=shares, schedule=st.sampled_from(["constant", "linear", "logistic"]))
+@given(a=shares, b=shares, warmup=shares, ramp=shares, schedule=st.sampled_from(["constant", "linear"]))
 def test_all_schedules_but_the_cyclical_only_rise(a, b, warmup, ramp, schedule):
     early, late = (kl_weight(p, schedule, warmup=warmup, ramp=ramp) for p in sorted((a, b)))
     assert early <= late
 
 
 @pytest.mark.parametrize("warmup", [0.0, 0.3])
-@pytest.mark.parametrize(("schedule", "start"), [("constant", 1), ("linear", 0), ("logistic", 0), ("cyclical", 0)])
+@pytest.mark.parametrize(("schedule", "start"), [("constant", 1), ("linear", 0), ("cyclical", 0)])
 def test_schedules_start_after_the_warmup_and_end_at_1(schedule, start, warmup):
     assert kl_weight(warmup, schedule, warmup=warmup) == start
     assert kl_weight(1.0, schedule, warmup=warmup) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("schedule", ["linear", "logistic"])
-def test_a_ramp_is_half_way_up_in_its_middle_and_done_at_its_end(schedule):
-    assert kl_weight(0.4, schedule, warmup=0.2, ramp=0.4) == pytest.approx(0.5)
-    assert kl_weight(0.6, schedule, warmup=0.2, ramp=0.4) == pytest.approx(1)
-    assert kl_weight(0.0, schedule, ramp=0.0) == 1
+def test_a_ramp_is_half_way_up_in_its_middle_and_done_at_its_end():
+    assert kl_weight(0.4, "linear", warmup=0.2, ramp=0.4) == pytest.approx(0.5)
+    assert kl_weight(0.6, "linear", warmup=0.2, ramp=0.4) == pytest.approx(1)
+    assert kl_weight(0.0, "linear", ramp=0.0) == 1
 
 
 def test_the_cyclical_schedule_restarts_four_times_and_rests_half_of_each_cycle():
@@ -251,9 +239,7 @@ def test_the_cyclical_schedule_restarts_four_times_and_rests_half_of_each_cycle(
 
 
 def test_an_unknown_schedule_is_refused():
-    with pytest.raises(
-        ValueError, match="unknown KL schedule 'cosine': use one of constant, linear, logistic, cyclical"
-    ):
+    with pytest.raises(ValueError, match="unknown KL schedule 'cosine': use one of constant, linear, cyclical"):
         kl_weight(0.5, "cosine")
 
 
@@ -293,25 +279,13 @@ def test_masked_tokens_are_inner_ones_and_the_others_stay(batch, rate, seed):
     assert not hit[(ids == BOS) | (ids == EOS) | (ids == PAD)].any()
 
 
-@given(batch=batches, distance=st.floats(0.1, 6), seed=seeds)
-def test_shuffled_tokens_stay_near_and_all_of_them_stay(batch, distance, seed):
-    torch.manual_seed(seed)
-    ids, mask = batch
-    for row, new in zip(ids.tolist(), noise.shuffle_tokens(ids, mask, distance).tolist(), strict=True):
-        assert sorted(new) == sorted(row)
-        ends = [i for i, token in enumerate(row) if token in (BOS, EOS, PAD)]
-        assert [new[i] for i in ends] == [row[i] for i in ends]
-        assert all(abs(new.index(token) - i) < distance for i, token in enumerate(row) if token > 9)
-
-
 @pytest.mark.parametrize(
     "corrupt",
     [
         lambda ids, mask: noise.drop_tokens(ids, mask, 0.0, PAD)[0],
         lambda ids, mask: noise.mask_tokens(ids, mask, 0.0, MASK),
-        lambda ids, mask: noise.shuffle_tokens(ids, mask, 0.0),
     ],
-    ids=["drop", "mask", "shuffle"],
+    ids=["drop", "mask"],
 )
 def test_a_rate_of_zero_changes_nothing_and_draws_nothing(corrupt):
     ids, mask = batch([5, 9, 2])
@@ -330,16 +304,10 @@ def test_noise_hits_the_share_of_inner_tokens_that_was_asked_for(rate):
     assert dropped == pytest.approx(rate, abs=margin) and masked == pytest.approx(rate, abs=margin)
 
 
-def test_shuffling_does_move_tokens():
-    ids, mask = batch([30] * 20)
-    assert (noise.shuffle_tokens(ids, mask, 3.0) != ids).float().mean() > 0.3
-
-
 @pytest.mark.parametrize("corrupt", [
     lambda ids, mask: noise.drop_tokens(ids, mask, 0.5, PAD),
     lambda ids, mask: noise.mask_tokens(ids, mask, 0.5, MASK),
-    lambda ids, mask: noise.shuffle_tokens(ids, mask, 3.0),
-], ids=["drop", "mask", "shuffle"])  # fmt: skip
+], ids=["drop", "mask"])  # fmt: skip
 def test_noise_leaves_its_input_alone(corrupt):
     ids, mask = batch([5, 9, 2])
     corrupt(ids, mask)

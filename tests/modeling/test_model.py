@@ -11,7 +11,6 @@ from textvae.modeling import LatentDecoder, TextVAEConfig, TextVAEModel
 from textvae.modeling.config import GRUDecoderConfig
 from textvae.modeling.decoders import causal_lm
 from textvae.modeling.likelihood import IGNORED, reconstruction_nats
-from textvae.modeling.objectives.bag_of_words import bag_of_words_nats
 from textvae.modeling.objectives.elbo import free_bits
 from textvae.modeling.sampling import Decoding
 from textvae.text.tokenizers import pad
@@ -250,24 +249,6 @@ def test_the_loss_is_the_mean_reconstruction_plus_beta_times_the_kl(model):
     floored = model(ids, mask, beta=0.3, free_bits=4.0)
     expected = floored.reconstruction.mean() + 0.3 * free_bits(floored.posterior.kl(), 4.0)
     torch.testing.assert_close(floored.loss, expected)
-
-
-def test_the_words_are_predicted_from_the_latent_alone():
-    model = build("gru", bag_of_words=True)
-    ids, mask = batch()
-    seeds = [torch.Generator().manual_seed(0) for _ in range(2)]
-    plain = model(ids, mask, generator=seeds[0])
-    output = model(ids, mask, bow=2.0, generator=seeds[1])
-    latents = output.posterior.sample(generator=torch.Generator().manual_seed(0))
-    logits = model.words(latents) @ model.decoder.get_output_embeddings().weight.t()
-    labels = ids.masked_fill(mask == 0, -100)
-    torch.testing.assert_close(output.loss - plain.loss, 2 * bag_of_words_nats(logits, labels).mean())
-    assert not hasattr(build("gru"), "words")
-    with pytest.raises(ValueError, match="bag_of_words=True"):
-        build("gru")(ids, mask, bow=1.0)
-    before = model.words.weight.clone()
-    model.reset_decoder(1)
-    assert not torch.equal(model.words.weight, before)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -198,11 +198,11 @@ def test_distillation_is_the_cosine_to_the_teacher_where_it_is_known(split_vae, 
     teacher[1] = torch.nan
     draws = [torch.Generator().manual_seed(0) for _ in range(2)]
     without = model(ids, generator=draws[0]).loss
-    with_ = model(ids, teacher=teacher, distillation=3.0, generator=draws[1]).loss
+    with_ = model(ids, teacher=teacher, terms={"distillation": 3.0}, generator=draws[1]).loss
     cosines = torch.nn.functional.cosine_similarity(model.encode(ids).mean, teacher)
     torch.testing.assert_close(with_ - without, 3.0 * (1 - cosines)[[0, 2]].sum() / 3, atol=1e-3, rtol=1e-3)
     with pytest.raises(ValueError, match="give teacher"):
-        model(ids, distillation=1.0)
+        model(ids, terms={"distillation": 1.0})
 
 
 def test_the_decoder_may_read_the_teacher_s_embedding_in_place_of_the_meaning(sentences):

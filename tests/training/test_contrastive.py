@@ -82,10 +82,10 @@ def test_a_batch_needs_the_other_views():
     model = TextVAEModel(TextVAEConfig.preset("tiny", vocab_size=300))
     ids = torch.tensor([[0, 5, 1], [0, 6, 1]])
     with pytest.raises(ValueError, match="contrastive needs another view of each text"):
-        model(ids, contrastive=1.0)
+        model(ids, terms={"contrastive": 1.0})
     plain, contrasted = (
         model.eval()(ids, **options, generator=torch.Generator().manual_seed(0)).loss
-        for options in ({}, {"partner_ids": ids, "partner_mask": torch.ones_like(ids), "contrastive": 1.0})
+        for options in ({}, {"partner_ids": ids, "partner_mask": torch.ones_like(ids), "terms": {"contrastive": 1.0}})
     )
     means = model.encode(ids).mean
     assert contrasted.item() - plain.item() == pytest.approx(contrastive_nats(means, means).item(), abs=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -16,8 +17,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import TrainerCallback
 
 from textvae import TextVAE, TrainConfig, train
+from textvae.modeling import register_term
+from textvae.modeling.objectives import terms
 from textvae.modeling.objectives.mmd import squared_mmd
 from textvae.storage.atomic import sha256
 from textvae.storage.errors import CorruptFileError
@@ -57,7 +61,7 @@ def crash_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
         {"max_steps": 10, "eval_steps": 3, "save_steps": 5, "decoder": "transformer"},
         {
             "max_steps": 24, "eval_steps": 6, "warmup": 0.5, "ramp": 0.2, "schedule": "linear", "reset_decoder": True,
-            "word_dropout": 0.2, "noise_drop": 0.1, "noise_mask": 0.1, "noise_shuffle": 2.0,
+            "word_dropout": 0.2, "noise_drop": 0.1, "noise_mask": 0.1,
         },
     ],
     ids=["gru", "transformer", "noise-and-reset-across-epochs"],
@@ -237,7 +241,7 @@ def test_altered_weights_are_refused(tmp_path, byte):
         ({"epochs": float("nan")}, "--epochs must be finite, got nan"),
         ({"batch_tokens": None}, "--batch-tokens must be an integer, got None"),
         ({"batch_tokens": 1.5}, "--batch-tokens must be an integer, got 1.5"),
-        ({"tensorboard": 1}, "--tensorboard must be true or false, got 1"),
+        ({"reset_decoder": 1}, "--reset-decoder must be true or false, got 1"),
         ({"latent_dim": True}, "--latent-dim must be an integer or null, got True"),
         ({"encoder": 3}, "--encoder must be a text or null, got 3"),
         ({"schedule": "triangle"}, "--schedule must be one of constant, .* or null, got 'triangle'"),
@@ -422,3 +426,128 @@ def test_the_kl_is_held_back_at_first_but_for_a_model_that_has_latents(options, 
     config = TrainConfig(**options)
     assert (config.kl_schedule, config.kl_warmup) == (schedule, warmup)
     assert TrainConfig.from_dict(config.to_dict()) == config
+
+
+# Extension
+
+
+@pytest.fixture
+def long_means():
+    """A registered term that calls its weight times the mean squared length of mu."""
+
+    def term(step):
+        return step.posterior.mean.square().sum(-1).mean()
+
+    register_term("long_means")(term)
+    yield term
+    del terms._TERMS["long_means"]
+
+
+def test_training_adds_a_registered_term_and_a_resume_needs_the_same(tmp_path, long_means):
+    config = TrainConfig(**QUICK, max_steps=8, eval_steps=8)
+    plain = train(CORPUS, tmp_path / "plain", config).encode(CORPUS)
+    short = train(CORPUS, tmp_path / "short", config, terms={"long_means": 100.0}).encode(CORPUS)
+    assert np.square(short).sum() < 0.8 * np.square(plain).sum()
+    train(CORPUS, tmp_path / "short", config, terms={"long_means": 100.0}, resume=True)
+    with pytest.raises(ValueError, match="it was started with the loss terms {'long_means': 100.0}, not None"):
+        train(CORPUS, tmp_path / "short", config, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"bow": 1.0}, "unknown loss term 'bow': use .*mmd.*, or register it"),
+        ({"mmd": 1.0}, "the weight of 'mmd' is an option"),
+        ({"long_means": -1.0}, "'long_means' must not be negative, got -1.0"),
+    ],
+)
+def test_terms_that_cannot_be_added_are_refused_before_anything_is_written(tmp_path, long_means, weights, message):
+    with pytest.raises(ValueError, match=message):
+        train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, max_steps=1), terms=weights)
+    assert not (tmp_path / "run").exists()
+
+
+def test_callbacks_get_what_the_metrics_file_gets(tmp_path):
+    seen = []
+
+    class Watch(TrainerCallback):
+        def on_log(self, args, state, control, logs=None, **_):
+            seen.append(dict(logs))
+
+    vae = train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, max_steps=4, eval_steps=2), callbacks=[Watch()])
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [{"eval_loss", "loss"} & row.keys() for row in rows] == [{"eval_loss", "loss"} & row.keys() for row in seen]
+    for row in (row for row in rows if "eval_loss" in row):
+        assert len(row["eval_samples"]) == 5 and all(isinstance(text, str) for text in row["eval_samples"])
+        assert len(row["eval_kl_per_dimension"]) == vae.dim
+        assert sum(row["eval_kl_per_dimension"]) == pytest.approx(row["eval_kl"], abs=1e-4 * vae.dim)
+
+
+def test_reports_go_to_tensorboard_in_the_run_folder(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    config = TrainConfig(**QUICK, max_steps=4, eval_steps=2, report_to="tensorboard")
+    train(CORPUS, tmp_path / "run", config)
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    validations = [row for row in rows if "eval_loss" in row]
+    events = EventAccumulator(str(tmp_path / "run/tensorboard")).Reload()
+    for name in ("loss", "kl_per_dimension/3"):
+        assert [scalar.step for scalar in events.Scalars(f"eval/{name}")] == [row["step"] for row in validations]
+    assert events.Scalars("eval/loss")[0].value == pytest.approx(validations[0]["eval_loss"])
+    assert "eval/samples/text_summary" in events.Tags()["tensors"]
+
+
+def test_an_unknown_reporter_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match="--report-to 'tensorbord' is unknown: use .*tensorboard.*wandb"):
+        train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, max_steps=1, report_to="tensorbord"))
+    assert not (tmp_path / "run").exists()
+
+
+# Files of older versions
+
+
+def test_retired_options_of_an_older_run_are_dropped_with_a_word(tmp_path, caplog):
+    config = TrainConfig(**QUICK, max_steps=2)
+    options = config.to_dict()
+    del options["report_to"]
+    older = options | {"bow": 0.0, "noise_shuffle": 0.0, "tensorboard": False}
+    assert TrainConfig.from_dict(older) == config
+    assert not caplog.records
+    used = older | {"bow": 0.5, "noise_shuffle": 2.0, "tensorboard": True, "schedule": "logistic"}
+    assert TrainConfig.from_dict(used) == dataclasses.replace(config, report_to="tensorboard")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"ignoring the retired training option {told}" for told in ("bow=0.5", "noise_shuffle=2.0", "schedule=logistic")
+    ]
+
+
+def test_an_older_run_is_resumed_unless_a_retired_option_changed_what_it_trained(tmp_path):
+    config = TrainConfig(**QUICK, max_steps=2)
+    train(CORPUS, tmp_path / "run", config)
+    path = tmp_path / "run/training.json"
+    made_from = json.loads(path.read_text())
+    del made_from["terms"], made_from["options"]["report_to"]
+    made_from["options"] |= {"bow": 0.0, "noise_shuffle": 0.0, "tensorboard": False}
+    path.write_text(json.dumps(made_from))
+    train(CORPUS, tmp_path / "run", config, resume=True)
+    made_from["options"]["bow"] = 1.0
+    path.write_text(json.dumps(made_from))
+    with pytest.raises(ValueError, match="it was started with bow=1.0, now retired"):
+        train(CORPUS, tmp_path / "run", config, resume=True)
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_a_model_with_the_retired_bag_of_words_still_loads(tmp_path, used, caplog):
+    vae = train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, max_steps=1))
+    config, weights = (tmp_path / "run" / name for name in ("config.json", "model.safetensors"))
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"bag_of_words": used}))
+    if used:
+        words = {"words.weight": torch.ones(64, 32), "words.bias": torch.ones(64)}
+        save_file(load_file(weights) | words, weights, metadata={"format": "pt"})
+    write_manifest(tmp_path / "run")
+    caplog.clear()
+    loaded = TextVAE.from_pretrained(tmp_path / "run")
+    assert not hasattr(loaded.model.config, "bag_of_words")
+    assert np.array_equal(loaded.encode(CORPUS[:4]), vae.encode(CORPUS[:4]))
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert set(warned) == ({"ignoring the retired field bag_of_words=True"} if used else set())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from safetensors.numpy import load_file, save_file
 
 from ..latent import geometry
@@ -139,7 +139,7 @@ class Attribute:
         embeddings = latents if embeddings is None else embeddings
         geometry.unit(embeddings[:labelled][classes].mean(0) - embeddings[:labelled][~classes].mean(0))
         labels = pseudo_label(embeddings, classes) if others else classes
-        examples = Examples(latents, _words(vae, texts), labels, _background(vae)[1])
+        examples = Examples(latents, _words(vae, texts), labels, vae.prior.moments()[1])
         geometry.unit(np.subtract(*examples.means()))  # refuses two sets with the same mean
         held_out = hold_out(examples, probe, seed)
         probe = probe or best_probe(examples, seed)
@@ -219,7 +219,7 @@ class Attribute:
         """
         if not 0 <= dim < vae.dim:
             raise ValueError(f"dim must be in 0..{vae.dim - 1}, got {dim}")
-        mean, covariance = _background(vae)
+        mean, covariance = vae.prior.moments()
         axis = np.zeros(vae.dim, np.float32)
         axis[dim] = 1
         deviation = np.float32(np.sqrt(covariance[dim, dim]))
@@ -347,18 +347,6 @@ class Attribute:
             raise CorruptFileError(f"{folder} does not hold what an attribute does: fit it again")
         facts |= {key: tuple(facts[key]) for key in ("reading", "typical")}
         return cls(**(facts | arrays))
-
-
-def _background(vae: TextVAE) -> tuple[NDArray, NDArray]:
-    """Return mean (D,) and covariance (D, D) of the latents of the texts that the model knows."""
-    prior = vae.prior
-    if prior is None:
-        return np.zeros(vae.dim), np.eye(vae.dim)
-    weights = (prior.weights / prior.weights.sum())[:, None].astype(np.float64)
-    mean = (weights * prior.means).sum(0)
-    away = prior.means - mean
-    within = np.einsum("k,kij,klj->il", weights[:, 0], prior.factors, prior.factors)
-    return mean, within + (weights * away).T @ away
 
 
 def _words(vae: TextVAE, texts: Sequence[str]) -> csr_matrix:

@@ -12,7 +12,7 @@ from cyclopts.config import Dict
 
 from ..storage.atomic import read_json
 from ..storage.errors import CorruptFileError
-from ..training.config import TrainConfig
+from ..training.config import TrainConfig, without_retired
 from .errors import UsageError
 from .options import (
     PRINTING,
@@ -93,7 +93,7 @@ def options_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCo
         options = read_json(path).get("options", {}) if path.exists() else {}
     else:
         return
-    present = {name.rstrip("_"): value for name, value in options.items() if value is not None}
+    present = {name.rstrip("_"): value for name, value in without_retired(options).items() if value is not None}
     Dict(data=present, source=str(path), use_commands_as_keys=False)(app, commands, arguments)
 
 
@@ -108,10 +108,11 @@ def _config_file(path: Path) -> dict[str, Any]:
 
 
 def best_validation(run: Path) -> dict[str, float]:
-    """Return the step and the measurements of a run's best validation, {} if there was none."""
+    """Return the step and the numbers measured at a run's best validation, {} if there was none."""
     if not (run / METRICS).exists():
         return {}
     rows = [json.loads(line) for line in (run / METRICS).read_text(encoding="utf-8").splitlines()]
     best: dict[str, float] = min((row for row in rows if "eval_loss" in row), key=itemgetter("eval_loss"), default={})
-    measured = ("step", *(name for name in best if name.startswith("eval_")))
-    return {name.removeprefix("eval_"): best[name] for name in measured} if best else {}
+    numbers = {name: value for name, value in best.items() if isinstance(value, int | float)}
+    measured = ("step", *(name for name in numbers if name.startswith("eval_")))
+    return {name.removeprefix("eval_"): numbers[name] for name in measured} if best else {}

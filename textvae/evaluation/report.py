@@ -193,7 +193,7 @@ def evaluate(
         recon_bleu=bleu(written, texts),
         exact_match=sum(a == b for a, b in zip(written, texts, strict=True)) / len(texts),
         edit_distance=float(np.mean([edit_distance(a, b) for a, b in zip(written, texts, strict=True)])),
-        prior="standard" if vae.prior is None else prior,
+        prior="standard" if vae.prior.kind == "standard" else prior,
         prior_samples=n_prior,
         duplicates=duplicates(samples),
         distinct_1=distinct(samples, 1),

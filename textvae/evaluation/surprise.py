@@ -61,8 +61,9 @@ def novelty(vae: TextVAE, texts: Sequence[str], *, num_samples: int = 16, seed: 
         log_likelihood[part] = _log_likelihood(vae, texts[part], posterior[part], noise_KD)
     words = np.array([len(text.split()) + 1 for text in within_length(vae, texts)], np.float32)
     means = posterior.mean.numpy()
-    distance = np.linalg.norm(means, axis=1) if vae.prior is None else vae.prior.distance(means)
-    return Novelty(-log_likelihood / words, posterior.log_std.mean(1).numpy(), distance.astype(np.float32))
+    return Novelty(
+        -log_likelihood / words, posterior.log_std.mean(1).numpy(), vae.prior.distance(means).astype(np.float32)
+    )
 
 
 def _log_likelihood(

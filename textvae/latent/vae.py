@@ -35,13 +35,12 @@ from .embeddings import Vectors, cosines, progress_bar
 from .geometry import Array, Method
 from .latents import Latents, on_sphere, packed
 from .likelihood import log_likelihood, nats
-from .priors import LatentPrior
+from .priors import Prior, StandardNormal, load_prior, prior_class
 from .reading import Reading, read_rows
 
 logger = logging.getLogger("textvae")
 ENCODER_TOKENIZER, PRIOR = "encoder_tokenizer", "prior.safetensors"
 SAMPLE_GUIDANCE = 0.8  # what each weight gains and costs: results/prior.json
-MOST_COMPONENTS, TEXTS_PER_DIMENSION = 20, 8  # of the fitted prior; what more Gaussians gain: results/prior.json
 VARY_WORDING = 0.5
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
 
@@ -63,14 +62,14 @@ class TextVAE:
         encoder_tokenizer: PreTrainedTokenizerBase | None = None,
         *,
         path: Path | None = None,
-        prior: LatentPrior | None = None,
+        prior: Prior | None = None,
     ):
         self.model = model.eval()
         prefer_attention(model, model.device)
         self.tokenizer = tokenizer
         self.encoder_tokenizer = encoder_tokenizer or tokenizer
         self.path = path
-        self.prior = prior
+        self.prior: Prior = StandardNormal(self.dim) if prior is None else prior
 
     # Loading and saving
 
@@ -109,7 +108,7 @@ class TextVAE:
         tokenizer, encoder_tokenizer = load_tokenizers(path)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         model.to(torch.device(device))  # type: ignore[arg-type]
-        prior = LatentPrior.load(path / PRIOR) if (path / PRIOR).exists() else None
+        prior = load_prior(path / PRIOR) if (path / PRIOR).exists() else None
         return cls(model, tokenizer, encoder_tokenizer, path=path.resolve(), prior=prior)
 
     @classmethod
@@ -141,7 +140,7 @@ class TextVAE:
             if dtype == "bfloat16":  # stored so, not to be computed with
                 write_json(folder / "config.json", read_json(folder / "config.json") | {"dtype": "float32"})
             self.save_tokenizers(folder)
-            if self.prior is not None:
+            if self.prior.state():
                 self.prior.save(folder / PRIOR)
         if dtype == "float32":
             self.path = Path(path).resolve()
@@ -381,29 +380,27 @@ class TextVAE:
         """
         require(n >= 1, f"n must be at least 1, got {n}")
         require(prior in ("fitted", "standard"), f"prior must be 'fitted' or 'standard', got {prior!r}")
-        if self.prior is not None and prior == "fitted":
-            latents = self.prior.sample(n, seed)
-        else:
-            latents = np.random.default_rng(seed).standard_normal((n, self.dim), dtype=np.float32)
+        latents = (self.prior if prior == "fitted" else StandardNormal(self.dim)).sample(n, seed)
         if guidance is None:
             guidance = SAMPLE_GUIDANCE if self.model.config.latent_dropout else 1
         return self.decode(
             latents, temperature=temperature, top_p=top_p, guidance=guidance, seed=seed, batch_size=batch_size
         )
 
-    def fit_prior(self, texts: Sequence[str], components: int | None = None, *, seed: int = 0) -> LatentPrior:
+    def fit_prior(
+        self, texts: Sequence[str], components: int | None = None, *, kind: str = "mixture", seed: int = 0
+    ) -> Prior:
         """Fit the prior that `sample` draws from to the latents of texts; `save_pretrained` keeps it.
 
         Args:
             texts: Texts like those of the training; some thousands do.
             components: Gaussians of the mixture; by default one for every 8 * D texts, at least 1 and at most 20.
+            kind: Name of a registered prior: "mixture", "standard" for N(0, I), or one of `register_prior`.
             seed: Seed of the fit.
         """
-        if components is None:
-            components = max(1, min(MOST_COMPONENTS, len(texts) // (TEXTS_PER_DIMENSION * self.dim)))
         posterior = self.posterior(texts)
-        logger.info("fitting a prior of %d Gaussians to the latents of %s texts", components, f"{len(texts):,}")
-        self.prior = LatentPrior.fit(posterior, components, seed)
+        logger.info("fitting a %s prior to the latents of %s texts", kind, f"{len(texts):,}")
+        self.prior = prior_class(kind).fit(posterior, components, seed)
         return self.prior
 
     def vary(

@@ -4,14 +4,17 @@ from .config import TextVAEConfig
 from .decoders import CausalLMDecoder, GRUDecoder, LatentDecoder, register_decoder
 from .encoder import LatentEncoder
 from .model import TextVAEModel, TextVAEOutput
+from .objectives import Step, register_term
 
 __all__ = [
     "CausalLMDecoder",
     "GRUDecoder",
     "LatentDecoder",
     "LatentEncoder",
+    "Step",
     "TextVAEConfig",
     "TextVAEModel",
     "TextVAEOutput",
     "register_decoder",
+    "register_term",
 ]

@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations` here: `@strict` checks the types it sees, and takes any value for a string.
 import difflib
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -16,6 +17,8 @@ PASSED_BY_TRANSFORMERS = {
     "model_type", "name_or_path", "num_labels", "attn_implementation", "experts_implementation", "torch_dtype",
     "output_attentions",
 }  # fmt: skip
+RETIRED = ("bag_of_words",)  # fields of older models
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,6 @@ class TextVAEConfig(PreTrainedConfig):
         prefix_length: Latent vectors put before the tokens of a transformer decoder.
         batch_norm_gamma: Fixed scale of a batch normalisation of mu, which bounds the KL from below (BN-VAE, Zhu et
             al. 2020); None leaves mu as it is.
-        bag_of_words: Whether the words of a text are also predicted from z alone, which training may use (Zhao et al.
-            2017, sec. 3.4).
         latent_dropout: Share of the texts of a training step whose latent the decoder does not see: zeros take its
             place, and it learns to write without one (Ho & Salimans 2022).
         max_length: Longest text in tokens, BOS and EOS included; longer texts are cut.
@@ -126,7 +127,6 @@ class TextVAEConfig(PreTrainedConfig):
     slot_stride: float | int | None = None
     prefix_length: int = 8
     batch_norm_gamma: float | int | None = None
-    bag_of_words: bool = False
     latent_dropout: float | int = 0.0
     max_length: int = 64
     encoder_max_length: int | None = None
@@ -137,6 +137,10 @@ class TextVAEConfig(PreTrainedConfig):
     use_cache: bool = True  # the Trainer writes it
 
     def __post_init__(self, **kwargs: Any) -> None:
+        for name in RETIRED:
+            if name in kwargs:
+                value = kwargs.pop(name)
+                logger.log(logging.WARNING if value else logging.INFO, "ignoring the retired field %s=%s", name, value)
         refuse_unknown(type(self), kwargs)
         self.encoder = _sub_config(self.encoder, "encoder", BertConfig)
         self.decoder = _sub_config(self.decoder, "decoder", GRUDecoderConfig)

@@ -3,6 +3,7 @@
 # B sentences, T tokens, V vocabulary, D latent dimensions
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,9 @@ from .decoders import build_decoder
 from .encoder import LatentEncoder, Posterior
 from .gaussian import DiagonalGaussian
 from .likelihood import IGNORED
-from .objectives.bag_of_words import bag_of_words_nats
-from .objectives.contrastive import contrastive_nats
-from .objectives.distillation import cosine_distance
+from .objectives import Step
 from .objectives.elbo import negative_elbo
-from .objectives.mmd import squared_mmd
+from .objectives.terms import weighted_terms
 from .sampling import Decoding, write
 from .slots import GIVEN, SplitLatents, open_at_random
 
@@ -31,7 +30,7 @@ class TextVAEOutput(ModelOutput):
     """What one forward pass returns.
 
     Attributes:
-        loss: reconstruction + beta * KL, nats per sentence, and the weighted auxiliary terms; a scalar.
+        loss: reconstruction + beta * KL + the weighted terms, nats per sentence; a scalar.
         reconstruction: -log p(x|z) in nats, shape (B,), without a gradient.
         kl: KL(q(z|x) || N(0, I)) in nats, shape (B,), wording slots included.
         posterior: q(m|x), which is q(z|x) in a model without wording slots.
@@ -57,6 +56,7 @@ class TextVAEModel(PreTrainedModel):
     main_input_name = "input_ids"
     _supports_sdpa = True
     supports_gradient_checkpointing = False
+    _keys_to_ignore_on_load_unexpected = [r"^words\."]  # of the retired bag-of-words loss
 
     def __init__(
         self, config: TextVAEConfig, backbone: PreTrainedModel | None = None, lm: PreTrainedModel | None = None
@@ -64,8 +64,6 @@ class TextVAEModel(PreTrainedModel):
         super().__init__(config)
         self.encoder = LatentEncoder(config, backbone)
         self.decoder = build_decoder(config, lm)
-        if config.bag_of_words:
-            self.words = nn.Linear(config.latent_dim, self._output_weight().shape[1])
         if config.tie_word_embeddings:
             names = {id(module): name for name, module in self.named_modules()}
             reads, writes = (
@@ -86,9 +84,6 @@ class TextVAEModel(PreTrainedModel):
         if config.lora_rank:
             for name, parameter in self.decoder.lm.named_parameters():  # type: ignore[union-attr, operator]
                 parameter.requires_grad_("lora_" in name)
-
-    def _output_weight(self) -> Tensor:
-        return self.decoder.get_output_embeddings().weight  # type: ignore[union-attr, return-value]
 
     def _init_weights(self, module: nn.Module) -> None:
         # Only the parts of our own: each half initialises itself as its class says.
@@ -140,10 +135,7 @@ class TextVAEModel(PreTrainedModel):
         *,
         beta: float = 1.0,
         free_bits: float = 0.0,
-        mmd: float = 0.0,
-        bow: float = 0.0,
-        contrastive: float = 0.0,
-        distillation: float = 0.0,
+        terms: Mapping[str, float] | None = None,
         from_teacher: float = 0.0,
         open_all: float = 0.0,
         open_some: float = 0.0,
@@ -164,10 +156,8 @@ class TextVAEModel(PreTrainedModel):
             teacher: Embeddings of the texts by another encoder, shape (B, D), NaN in rows where unknown.
             beta: Weight of the KL.
             free_bits: Floor of the KL of each dimension, in nats; for slots, of the mean over the batch's given slots.
-            mmd: Weight of the squared MMD between the latents and as many draws from N(0, I) (Zhao et al. 2019, eq. 6).
-            bow: Weight of the nats of the words predicted from z alone, for a model with `bag_of_words`.
-            contrastive: Weight of the nats it takes to tell each text's other view from those of the batch.
-            distillation: Weight of 1 - cosine between mu and the teacher's embedding, in nats.
+            terms: Weights of further loss terms by their registered names, such as {"mmd": 10.0}; they are evaluated,
+                and draw random numbers, in this order. See `textvae.modeling.objectives`.
             from_teacher: Share of the texts whose decoder reads the teacher's embedding, sqrt(D) long, in place of a
                 draw of m in training, so that it writes from any embedding of the teacher too.
             open_all: Share of the texts whose wording slots are all taken away in training, so that the decoder learns
@@ -206,23 +196,21 @@ class TextVAEModel(PreTrainedModel):
             kl_B = kl_B + kl_BSW.sum((1, 2))
             mean_W = kl_BSW.sum((0, 1)) / there_BS1.sum().clamp(min=1)
             loss = loss + beta * mean_W.clamp(min=free_bits).sum() * there_BS1.sum() / len(labels)
-        if distillation > 0:
-            if teacher is None:
-                raise ValueError("distillation needs the embeddings of the texts by a teacher: give teacher")
-            loss = loss + distillation * cosine_distance(posterior.mean, teacher).mean()
-        if mmd > 0 and len(labels) > 1:
-            prior_BD = torch.empty_like(latents_BD).normal_(generator=generator)
-            loss = loss + mmd * squared_mmd(latents_BD, prior_BD)
-        if bow > 0:
-            if not config.bag_of_words:
-                raise ValueError("bow needs a model whose config says bag_of_words=True")
-            logits_BV = self.words(latents_BD) @ self._output_weight().t()
-            loss = loss + bow * bag_of_words_nats(logits_BV, labels).mean()
-        if contrastive > 0:
-            if partner_ids is None:
-                raise ValueError("contrastive needs another view of each text: give partner_ids")
-            others_BD = self.encode(partner_ids, partner_mask).mean
-            loss = loss + contrastive * contrastive_nats(posterior.mean, others_BD, groups)
+        if terms:
+            step = Step(
+                model=self,
+                posterior=posterior,
+                latents=latents_BD,
+                labels=labels,
+                slots=slots,
+                states=states_BS,
+                partner_ids=partner_ids,
+                partner_mask=partner_mask,
+                groups=groups,
+                teacher=teacher,
+                generator=generator,
+            )
+            loss = sum(weighted_terms(step, terms), loss)
         return TextVAEOutput(loss=loss, reconstruction=reconstruction_B, kl=kl_B, posterior=posterior)
 
     @torch.no_grad()
@@ -271,10 +259,6 @@ class TextVAEModel(PreTrainedModel):
             torch.manual_seed(generator_seed)
             fresh = build_decoder(config)
         self.decoder.load_state_dict(fresh.state_dict())
-        if config.bag_of_words:
-            with torch.random.fork_rng():
-                torch.manual_seed(generator_seed)
-                self._init_weights(self.words)
 
 
 AutoModel.register(TextVAEConfig, TextVAEModel, exist_ok=True)

@@ -33,8 +33,6 @@ def build_model(
     """
     if config.from_ is not None:
         source = TextVAE.from_pretrained(config.from_, "cpu")
-        if config.bow > 0 and not source.model.config.bag_of_words:
-            raise ValueError(f"--bow needs a model that was trained with it, and {config.from_} was not: leave it out")
         source.model.config.latent_dropout = config.latent_dropout
         source.model.freeze()
         return TextVAE(source.model, source.tokenizer, source.encoder_tokenizer)
@@ -73,7 +71,6 @@ def build_model(
         pooling_queries=preset.pooling_queries,
         prefix_length=preset.prefix_length,
         batch_norm_gamma=config.bn_gamma,
-        bag_of_words=config.bow > 0,
         latent_dropout=config.latent_dropout,
         max_length=config.max_length,
         encoder_max_length=None if backbone is None else _encoder_length(backbone.config, config.max_length),

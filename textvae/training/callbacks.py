@@ -17,6 +17,7 @@ from .dataset import Partners
 from .run import RunFolder
 
 logger = logging.getLogger("textvae")
+TAKE_TEXT = ("tensorboard", "wandb", "comet_ml", "trackio")  # integrations that log texts beside numbers
 
 
 class EpochSeed(TrainerCallback):
@@ -120,12 +121,49 @@ class Progress(TrainerCallback):
             )
 
 
-def tensorboard(output: Path) -> TrainerCallback:
-    """Return the callback that writes TensorBoard files into the run folder."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ImportError("TensorBoard files need tensorboard: pip install 'textvae[tensorboard]'") from error
-    from transformers.integrations import TensorBoardCallback
+def reporting_callbacks(report_to: str | None, output: Path) -> list[TrainerCallback]:
+    """Return the transformers callbacks that log a run elsewhere; TensorBoard files go into the run folder.
 
-    return TensorBoardCallback(SummaryWriter(str(output / "tensorboard")))
+    Args:
+        report_to: Comma-separated names of transformers' integrations, or None.
+        output: The run folder.
+
+    Raises:
+        ValueError: transformers has no such integration.
+        ImportError: The package of one is not installed.
+    """
+    return [_reporting_callback(name.strip(), output) for name in (report_to or "").split(",") if name.strip()]
+
+
+def _reporting_callback(name: str, output: Path) -> TrainerCallback:
+    from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+
+    if name not in INTEGRATION_TO_CALLBACK:
+        raise ValueError(f"--report-to {name!r} is unknown: use {', '.join(sorted(INTEGRATION_TO_CALLBACK))}")
+    integration: Any = INTEGRATION_TO_CALLBACK[name]
+
+    class Reporter(integration):
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **others: Any) -> None:
+            super().on_log(args, state, control, logs=_reported(logs or {}, name in TAKE_TEXT), **others)
+
+    try:
+        callback = Reporter()
+    except RuntimeError as error:
+        package = "textvae[tensorboard]" if name == "tensorboard" else name
+        raise ImportError(f"--report-to {name} needs its package: pip install '{package}'") from error
+    if name == "tensorboard":
+        callback.logging_dir = str(output / "tensorboard")
+    return callback
+
+
+def _reported(logs: dict[str, Any], texts: bool) -> dict[str, Any]:
+    """Return logs without lists: of numbers a scalar each, of texts one text, left out where none are taken."""
+    reported: dict[str, Any] = {}
+    for name, value in logs.items():
+        if not isinstance(value, list):
+            reported[name] = value
+        elif all(isinstance(each, str) for each in value):
+            reported |= {name: "\n\n".join(value)} if texts else {}
+        else:
+            reported |= {f"{name}/{i}": each for i, each in enumerate(value)}
+    return reported

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -22,6 +24,8 @@ OF_THE_MODEL = (
     "size", "decoder", "encoder", "latent_dim", "vocab_size", "lowercase", "max_length", "bn_gamma", "dropout",
     "keep_encoder", "residual", "lora_rank", "slot_dim", "slot_tokens",
 )  # fmt: skip
+RETIRED = ("bow", "noise_shuffle", "tensorboard")  # options of older runs
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +67,6 @@ class TrainConfig:
         ramp: Share of training over which the KL weight rises after the warm-up.
         reset_decoder: Draw the decoder anew after the warm-up.
         free_bits: KL floor of each latent dimension, in nats.
-        bow: Weight of an auxiliary loss, the nats of the words when they are predicted from z alone.
         mmd: Weight of the squared MMD between the latents of a batch and N(0, I) (InfoVAE), in nats.
         contrastive: Weight of the nats it takes to find another view of a sentence in a batch by the cosine of mu, so
             that similar sentences lie near each other: the sentence with other noise, or one of its --group.
@@ -78,14 +81,14 @@ class TrainConfig:
             one; guidance mixes the two.
         noise_drop: Share of the encoder's input tokens that are deleted.
         noise_mask: Share of the encoder's input tokens that are masked.
-        noise_shuffle: Distance in tokens over which the encoder's input is shuffled.
         seed: Seed of everything random.
         precision: "bf16" autocast, "fp32", or "auto": bf16 where the processor has it.
         logging_steps: Steps between two lines of progress.
         eval_steps: Steps between two validations; by default ten in a run.
         save_steps: Steps between two checkpoints; by default at every validation.
         keep_checkpoints: Checkpoints kept, the newest ones.
-        tensorboard: Also write TensorBoard files (pip install 'textvae[tensorboard]').
+        report_to: Where to log beside metrics.jsonl: comma-separated names of the transformers Trainer's integrations,
+            such as tensorboard,wandb,mlflow. Each needs its package (pip install 'textvae[tensorboard]').
     """
 
     from_: str | None = None
@@ -115,7 +118,6 @@ class TrainConfig:
     ramp: float = 0.3
     reset_decoder: bool = False
     free_bits: float = 0.75
-    bow: float = 0.0
     mmd: float = 0.0
     contrastive: float = 0.0
     distillation: float = 20.0
@@ -128,14 +130,13 @@ class TrainConfig:
     latent_dropout: float = 0.1
     noise_drop: float = 0.0
     noise_mask: float = 0.0
-    noise_shuffle: float = 0.0
     seed: int = 0
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     logging_steps: int = 50
     eval_steps: int | None = None
     save_steps: int | None = None
     keep_checkpoints: int = 2
-    tensorboard: bool = False
+    report_to: str | None = None
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
@@ -155,9 +156,7 @@ class TrainConfig:
         for name in ("latent_dim", "vocab_size", "max_steps", "eval_steps", "save_steps"):
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "must be at least 1", value)
-        for name in (
-            "slot_dim beta free_bits bow mmd contrastive distillation weight_decay noise_shuffle lr_warmup seed".split()
-        ):
+        for name in "slot_dim beta free_bits mmd contrastive distillation weight_decay lr_warmup seed".split():
             _require(getattr(self, name) >= 0, name, "must not be negative", getattr(self, name))
         _require(
             not self.keep_encoder or self.encoder is not None,
@@ -192,7 +191,7 @@ class TrainConfig:
         )
         for name, share in (("warmup", self.kl_warmup), ("ramp", self.ramp)):
             _require(0 <= share <= 1, name, "must be a share in [0, 1]", share)
-        rises = self.kl_schedule in ("linear", "logistic")
+        rises = self.kl_schedule == "linear"
         whole = self.kl_warmup + self.ramp
         _require(
             not rises or whole <= 1,
@@ -253,13 +252,34 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, options: dict[str, Any]) -> TrainConfig:
-        """Return options from plain values; unknown names are refused with the nearest known one."""
+        """Return options from plain values, those of older versions included.
+
+        Unknown names are refused with the nearest known one.
+        """
+        options = without_retired(options)
         known = [field.name for field in dataclasses.fields(cls)]
         for name in options:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
                 raise ValueError(f"unknown training option {name!r}" + (f": did you mean {near[0]!r}?" if near else ""))
         return cls(**options)
+
+
+def without_retired(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as this version has them: what an older one had is translated, or dropped with a logged word."""
+    kept = {name: value for name, value in options.items() if name not in RETIRED}
+    if options.get("tensorboard"):
+        kept.setdefault("report_to", "tensorboard")
+    for name, value in retired_in_use(options).items():
+        logger.warning("ignoring the retired training option %s=%s", name, value)
+        kept.pop(name, None)
+    return kept
+
+
+def retired_in_use(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that changed what an older version trained and that this one does not have."""
+    used = {name: options[name] for name in ("bow", "noise_shuffle") if options.get(name)}
+    return used | ({"schedule": "logistic"} if options.get("schedule") == "logistic" else {})
 
 
 def _is_of(value: object, kind: Any) -> bool:

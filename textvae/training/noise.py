@@ -42,24 +42,6 @@ def mask_tokens(input_ids: Tensor, attention_mask: Tensor, rate: float, mask_id:
     return input_ids.masked_fill(hit_BT, mask_id)
 
 
-def shuffle_tokens(input_ids: Tensor, attention_mask: Tensor, distance: float) -> Tensor:
-    """Shuffle inner tokens locally: each moves by less than `distance` places (Lample et al. 2018, sec. 2.3).
-
-    Shape (B, T); BOS, EOS and padding stay where they are.
-    """
-    if distance <= 0:
-        return input_ids
-    B, T = input_ids.shape
-    places_BT = torch.arange(T, device=input_ids.device, dtype=torch.float32).expand(B, T)
-    jitter_BT = torch.rand(B, T, device=input_ids.device) * distance
-    inner_BT = inner_tokens(attention_mask)
-    ends_T = torch.where(inner_BT, places_BT + jitter_BT, places_BT)
-    # The EOS keeps its place: no inner token may sort past it.
-    last_B1 = attention_mask.sum(1, keepdim=True).float() - 1
-    keys_BT = torch.where(inner_BT, ends_T.minimum(last_B1 - 0.5), ends_T)
-    return input_ids.gather(1, keys_BT.argsort(dim=1, stable=True))
-
-
 def inner_tokens(attention_mask: Tensor) -> Tensor:
     """Return booleans (B, T): True for tokens that are neither padding nor the first or last token of their row."""
     T = attention_mask.shape[1]

@@ -10,7 +10,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from ..latent.priors import LatentPrior
+from ..latent.priors import Prior
 from ..latent.vae import PRIOR, TextVAE
 from ..modeling.quiet import quiet_transformers
 from ..storage.atomic import atomic_path, read_json, write_json
@@ -93,7 +93,7 @@ class RunFolder:
                 shutil.move(file, path)
         shutil.rmtree(staged)
 
-    def save_prior(self, prior: LatentPrior) -> None:
+    def save_prior(self, prior: Prior) -> None:
         """Write the prior that was fitted to the latents."""
         with atomic_replacement(self.path, PRIOR) as staged:
             prior.save(staged)

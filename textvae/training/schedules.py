@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal, get_args
 
-Schedule = Literal["constant", "linear", "logistic", "cyclical"]
+Schedule = Literal["constant", "linear", "cyclical"]
 SCHEDULES: tuple[str, ...] = get_args(Schedule)
-LOGISTIC_STEEPNESS = 10.0
 CYCLES = 4
 CYCLE_RISE = 0.5
 
@@ -17,8 +15,8 @@ def kl_weight(progress: float, schedule: Schedule = "linear", *, warmup: float =
 
     Args:
         progress: Share of training done, in [0, 1].
-        schedule: "constant" is 1 after the warm-up; "linear" and "logistic" rise from 0 to 1 over `ramp` (Bowman et
-            al. 2016); "cyclical" restarts four linear rises, each followed by an equal plateau (Fu et al. 2019).
+        schedule: "constant" is 1 after the warm-up; "linear" rises from 0 to 1 over `ramp` (Bowman et al. 2016);
+            "cyclical" restarts four linear rises, each followed by an equal plateau (Fu et al. 2019).
         warmup: Share of training at weight 0, the autoencoder warm-up (Li et al. 2019).
         ramp: Share of training over which the weight rises.
 
@@ -38,12 +36,4 @@ def kl_weight(progress: float, schedule: Schedule = "linear", *, warmup: float =
     if schedule == "cyclical":
         cycle = (progress - warmup) / (1 - warmup) * CYCLES if warmup < 1 else CYCLES
         return 1.0 if cycle >= CYCLES else min(1.0, (cycle % 1) / CYCLE_RISE)
-    rise = min(1.0, (progress - warmup) / ramp) if ramp > 0 else 1.0
-    if schedule == "linear":
-        return rise
-    low = _logistic(0.0)
-    return (_logistic(rise) - low) / (_logistic(1.0) - low)
-
-
-def _logistic(rise: float) -> float:
-    return 1 / (1 + math.exp(-LOGISTIC_STEEPNESS * (rise - 0.5)))
+    return min(1.0, (progress - warmup) / ramp) if ramp > 0 else 1.0

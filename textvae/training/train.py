@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from transformers import TrainerState, set_seed
+from transformers import TrainerCallback, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
 from ..latent.vae import TextVAE
@@ -19,11 +19,12 @@ from ..text.cleaning import gate_texts
 from ..text.corpus import split_validation
 from ..text.tokenizers import load_tokenizer
 from .build import build_model, rebuild_model
-from .config import TrainConfig
+from .callbacks import reporting_callbacks
+from .config import TrainConfig, retired_in_use
 from .dataset import Partners
 from .distillation import TeacherCache, leading_directions
 from .run import RunFolder, step_of
-from .trainer import TextVAETrainer
+from .trainer import TextVAETrainer, check_extra_terms
 
 SOURCE = "from_fingerprint"  # in training.json, of the model that training started from
 PRIOR_TEXTS = 10_000  # to whose latents the prior is fitted
@@ -37,6 +38,8 @@ def train(
     valid: Sequence[str] | None = None,
     groups: Sequence[Hashable] | None = None,
     resume: bool = False,
+    callbacks: Sequence[TrainerCallback] = (),
+    terms: Mapping[str, float] | None = None,
 ) -> TextVAE:
     """Train a text VAE on a corpus and return the best one by validation ELBO at the final beta.
 
@@ -49,6 +52,9 @@ def train(
             default equal sentences are one, and two views of it differ by noise.
         resume: Continue the run in `output` from its newest whole checkpoint, bit for bit on a CPU; a run that has
             no checkpoint yet starts over.
+        callbacks: Callbacks of the transformers Trainer. At a validation their `on_log` gets what metrics.jsonl gets,
+            with "eval_samples", some texts of the prior, and "eval_kl_per_dimension", nats.
+        terms: Weights of further loss terms by the names under which `textvae.modeling.register_term` registered them.
 
     Raises:
         FileExistsError: `output` holds a run and `resume` is False.
@@ -56,15 +62,20 @@ def train(
         ValueError: The corpus or the options cannot be trained with, or a resumed run had other ones.
     """
     config = config or TrainConfig()
-    data = _read_data(corpus, valid, groups, config)
-    set_seed(config.seed)
+    terms = dict(terms or {})
+    check_extra_terms(terms)
     run = RunFolder(output)
+    callbacks = [*callbacks, *reporting_callbacks(config.report_to, run.path)]
+    data = _read_data(corpus, valid, groups, config, terms)
+    set_seed(config.seed)
     checkpoint = run.newest_checkpoint() if resume else None
     teacher = _teacher(config, run)
-    made_from = data.made_from(config)
+    made_from = data.made_from(config) | {"terms": terms or None}
     vae = _model(run, config, data.texts, made_from, resume, checkpoint, teacher.dim if teacher else None)
     embeddings = None if teacher is None else _projected(teacher.embed(data.texts), vae.dim)
-    trainer = TextVAETrainer(vae, config, data.texts, data.held_out, run, data.partners(config), embeddings)
+    trainer = TextVAETrainer(
+        vae, config, data.texts, data.held_out, run, data.partners(config), embeddings, terms, callbacks
+    )
     run.keep_metrics_until(step_of(checkpoint))
     _run_steps(trainer, checkpoint)
     run.finish(made_from | {"steps": trainer.state.global_step, "best_loss": trainer.state.best_metric})
@@ -86,12 +97,18 @@ class _Data(NamedTuple):
         }
 
     def partners(self, config: TrainConfig) -> Partners | None:
-        """Return the other views of the texts, where the contrastive term needs them."""
-        return Partners(self.texts if self.groups is None else self.groups, config.seed) if config.contrastive else None
+        """Return the other views of the texts, where a term needs them."""
+        if self.groups is None and not config.contrastive:
+            return None
+        return Partners(self.texts if self.groups is None else self.groups, config.seed)
 
 
 def _read_data(
-    corpus: Sequence[str], valid: Sequence[str] | None, groups: Sequence[Hashable] | None, config: TrainConfig
+    corpus: Sequence[str],
+    valid: Sequence[str] | None,
+    groups: Sequence[Hashable] | None,
+    config: TrainConfig,
+    terms: Mapping[str, float],
 ) -> _Data:
     """Return the cleaned texts to train on and to validate with."""
     texts, held_out = gate_texts(corpus), gate_texts([] if valid is None else valid)
@@ -99,9 +116,9 @@ def _read_data(
         texts, held_out = ([text.lower() for text in part] for part in (texts, held_out))
     if groups is not None and len(groups) != len(texts):
         raise ValueError(f"{len(texts):,} sentences need as many groups, got {len(groups):,}")
-    if groups is not None and not config.contrastive:
+    if groups is not None and not config.contrastive and not terms:
         raise ValueError("groups are for the contrastive term: set contrastive above 0")
-    noisy = config.noise_drop or config.noise_mask or config.noise_shuffle
+    noisy = config.noise_drop or config.noise_mask
     if config.contrastive and groups is None and not noisy:
         raise ValueError("two views of a sentence are the same without noise: set --noise-drop 0.1, or give groups")
     if valid is None:
@@ -169,6 +186,9 @@ def _resumed(
     teacher_dim: int | None,
 ) -> TextVAE:
     before = run.made_from()
+    if retired := retired_in_use(before.get("options", {})):
+        told = ", ".join(f"{name}={value}" for name, value in retired.items())
+        raise ValueError(f"cannot resume {run.path}: it was started with {told}, now retired; train in another folder")
     options = TrainConfig.from_dict(before.get("options", {}))  # those it does not know were at their defaults
     before["options"] = options.to_dict()
     for key, value in made_from.items():
@@ -193,6 +213,8 @@ def _difference(key: str, before: Any, now: Any) -> str:
     if key == "options" and isinstance(before, dict):
         name = next(name for name in now if before.get(name) != now[name])
         return f"it was started with {name.rstrip('_')}={before.get(name)}, not {now[name]}"
+    if key == "terms":
+        return f"it was started with the loss terms {before}, not {now}"
     return (
         "it was started with other groups: give --group as then"
         if key == "groups_sha256"

@@ -5,23 +5,24 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from ..latent.collapse import active_units, diagnose_collapse
 from ..latent.vae import TextVAE
 from ..modeling.likelihood import IGNORED
+from ..modeling.objectives.terms import check_terms
 from ..modeling.precision import has_bf16, prefer_attention
 from ..modeling.quiet import quiet_transformers
 from ..text.batching import TokenBudgetSampler
-from ..text.tokenizers import pad
+from ..text.tokenizers import pad, to_texts
 from . import noise
 from .callbacks import (
     DecoderReset,
@@ -30,7 +31,6 @@ from .callbacks import (
     MetricsLog,
     Progress,
     PublishCheckpoint,
-    tensorboard,
 )
 from .config import TrainConfig
 from .dataset import Example, Partners, Sentences
@@ -39,10 +39,12 @@ from .schedules import kl_weight
 
 logger = logging.getLogger("textvae")
 
-OBJECTIVE = ("free_bits", "mmd", "bow", "contrastive", "from_teacher", "open_all", "open_some")
+OBJECTIVE = ("free_bits", "from_teacher", "open_all", "open_some")
+TERMS = ("distillation", "mmd", "contrastive")  # whose weights are options
 VALIDATIONS_PER_RUN = 10
 MIN_LEARNING_RATE = 0.05
 PRIOR_SAMPLES = 64
+LOGGED_SAMPLES = 5
 
 
 class TextVAETrainer(Trainer):
@@ -57,8 +59,11 @@ class TextVAETrainer(Trainer):
         run: RunFolder,
         partners: Partners | None = None,
         teacher: np.ndarray | None = None,
+        terms: Mapping[str, float] | None = None,
+        callbacks: Sequence[TrainerCallback] = (),
     ):
         self.vae, self.config, self.run = vae, config, run
+        self.terms = {name: getattr(config, name) for name in TERMS} | dict(terms or {})
         self.sentences = Sentences(vae, texts, run.checkpoints / "train", partners, teacher)
         self.valid_dataset = Sentences(vae, valid, run.checkpoints / "valid")
         self.sampler = TokenBudgetSampler(self.sentences.lengths, config.batch_tokens, config.seed)
@@ -90,6 +95,7 @@ class TextVAETrainer(Trainer):
             remove_unused_columns=False,
             disable_tqdm=True,
             report_to=[],
+            run_name=run.path.name,
             seed=config.seed,
         )
         prefer_attention(vae.model, device)
@@ -102,8 +108,8 @@ class TextVAETrainer(Trainer):
         self.add_callback(PublishCheckpoint(run, self._check_finite, config.keep_checkpoints))
         if config.reset_decoder:
             self.add_callback(DecoderReset(round(config.kl_warmup * steps), config.seed))
-        if config.tensorboard:
-            self.add_callback(tensorboard(run.path))
+        for callback in callbacks:
+            self.add_callback(callback)
         self.running: list[Tensor] = []
         self.unchecked: list[tuple[str, Tensor]] = []  # losses and gradient norms
 
@@ -155,8 +161,7 @@ class TextVAETrainer(Trainer):
         encoder_mask_id = self.vae.encoder_tokenizer.mask_token_id
         if config.noise_mask and encoder_mask_id is None:
             raise ValueError("the encoder's tokenizer has no mask token: set --noise-mask 0")
-        ids = noise.mask_tokens(ids, mask, config.noise_mask, encoder_mask_id or 0)
-        return noise.shuffle_tokens(ids, mask, config.noise_shuffle), mask
+        return noise.mask_tokens(ids, mask, config.noise_mask, encoder_mask_id or 0), mask
 
     # The objective
 
@@ -174,8 +179,8 @@ class TextVAETrainer(Trainer):
         beta = self.config.beta * self.kl_weight
         config = self.config
         options = {name: getattr(config, name) for name in OBJECTIVE}
-        options["distillation"] = config.distillation if "teacher" in inputs else 0.0
-        output = model(**self.corrupt(inputs), beta=beta, **options)
+        terms = self.terms if "teacher" in inputs else self.terms | {"distillation": 0.0}
+        output = model(**self.corrupt(inputs), beta=beta, terms=terms, **options)
         self.unchecked.append(("loss", output.loss.detach()))
         self._check_finite(at_once=self.args.device.type == "cpu")
         self.running.append(torch.stack([output.reconstruction, output.kl]).detach().float())
@@ -232,15 +237,17 @@ class TextVAETrainer(Trainer):
         self._check_finite()
         self.vae.model.eval()
         generator = torch.Generator(self.args.device).manual_seed(self.config.seed)
-        parts, means = [], []
+        parts, means, kls = [], [], []
         for batch in self._valid_batches():
             with self.compute_loss_context_manager():
                 output = self.vae.model(**batch, generator=generator)
             parts.append(torch.stack([output.reconstruction.float(), output.kl.float()]))
             means.append(output.posterior.mean)
+            kls.append(output.posterior.kl().float())
         reconstruction, kl = torch.cat(parts, 1).mean(1).tolist()
         active = active_units(torch.cat(means)).float().mean().item()
-        repeated = self._repeated_samples()
+        samples = self._samples()
+        repeated = 1 - len({tuple(row) for row in samples}) / PRIOR_SAMPLES
         self.vae.model.train()
         metrics = {
             "eval_loss": reconstruction + self.config.beta * kl,
@@ -251,7 +258,12 @@ class TextVAETrainer(Trainer):
         }
         if not all(map(math.isfinite, metrics.values())):
             raise FloatingPointError(self._not_finite("the validation loss is not finite"))
-        self.log(metrics | {"eval_beta": self.config.beta * self.kl_weight})
+        details: dict[str, Any] = {
+            "eval_beta": self.config.beta * self.kl_weight,
+            "eval_samples": to_texts(self.vae.tokenizer, samples[:LOGGED_SAMPLES]),
+            "eval_kl_per_dimension": [round(nats, 4) for nats in torch.cat(kls).mean(0).tolist()],
+        }
+        self.log(metrics | details)
         alarm = diagnose_collapse(kl, active, repeated)
         if alarm and self.kl_weight >= 1:
             logger.warning(alarm)
@@ -266,7 +278,15 @@ class TextVAETrainer(Trainer):
             batch = self.collate([self.valid_dataset[i] for i in chosen])
             yield {name: value.to(self.args.device) for name, value in batch.items()}
 
-    def _repeated_samples(self) -> float:
+    def _samples(self) -> list[list[int]]:
+        """Return the token ids of texts written from draws of N(0, I)."""
         latents = torch.randn(PRIOR_SAMPLES, self.vae.dim, generator=torch.Generator().manual_seed(self.config.seed))
-        ids = self.vae.model.write(latents)
-        return 1 - len({tuple(row) for row in ids.tolist()}) / PRIOR_SAMPLES
+        return self.vae.model.write(latents).tolist()
+
+
+def check_extra_terms(terms: Mapping[str, float]) -> None:
+    """Raise ValueError unless the terms are registered, and none of them is an option of its own."""
+    for name in TERMS:
+        if name in terms:
+            raise ValueError(f"the weight of {name!r} is an option: give TrainConfig({name}={terms[name]})")
+    check_terms(terms)

@@ -1,1 +1,6 @@
-"""The terms of the training objective, in nats per sentence; one module each."""
+"""The objective: the negative ELBO, and a registry of further loss terms; one module each."""
+
+from . import contrastive, distillation, mmd  # noqa: F401  # each registers its term
+from .terms import Step, register_term
+
+__all__ = ["Step", "register_term"]

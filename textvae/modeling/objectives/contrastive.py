@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .terms import Step, register_term
+
 CONTRASTIVE_TEMPERATURE = 0.05  # as in Gao et al. 2021
 
 
@@ -31,3 +33,11 @@ def contrastive_nats(means_BD: Tensor, others_BD: Tensor, groups_B: Tensor | Non
         logits_BB = logits_BB.masked_fill(fellows_BB, float("-inf"))
     targets_B = torch.arange(len(logits_BB), device=logits_BB.device)
     return (F.cross_entropy(logits_BB, targets_B) + F.cross_entropy(logits_BB.t(), targets_B)) / 2
+
+
+@register_term("contrastive")
+def contrastive(step: Step) -> Tensor:
+    """Return `contrastive_nats` of the posterior means and those of the other views."""
+    if step.partner_ids is None:
+        raise ValueError("contrastive needs another view of each text: give partner_ids")
+    return contrastive_nats(step.posterior.mean, step.partner_means, step.groups)

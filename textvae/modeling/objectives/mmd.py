@@ -6,6 +6,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .terms import Step, register_term
+
 
 def squared_mmd(a_ND: Tensor, b_ND: Tensor) -> Tensor:
     """Return the unbiased squared MMD of two samples (Gretton et al. 2012, eq. 3).
@@ -24,3 +26,15 @@ def squared_mmd(a_ND: Tensor, b_ND: Tensor) -> Tensor:
 
     between = kernel(a_ND, b_ND).mean()
     return mean_off_diagonal(kernel(a_ND, a_ND)) + mean_off_diagonal(kernel(b_ND, b_ND)) - 2 * between
+
+
+@register_term("mmd")
+def mmd(step: Step) -> Tensor:
+    """Return the squared MMD between the latents and as many draws from N(0, I) (Zhao et al. 2019, eq. 6).
+
+    0 for a batch of one text, which has no pairs.
+    """
+    if len(step.latents) < 2:
+        return step.latents.new_zeros(())
+    prior_BD = torch.empty_like(step.latents).normal_(generator=step.generator)
+    return squared_mmd(step.latents, prior_BD)

@@ -1,27 +1,27 @@
-"""A prior that fits: the aggregate posterior is rarely N(0, I), and samples from N(0, I) then land in its gaps."""
+"""A mixture of Gaussians: the aggregate posterior is rarely N(0, I), and samples from N(0, I) then land in its gaps."""
 
 # N texts, D latent dimensions, K components
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
-from ..modeling.gaussian import LOG_2PI, DiagonalGaussian
-from ..storage.errors import CorruptFileError
-from .geometry import Array
+from ...modeling.gaussian import LOG_2PI, DiagonalGaussian
+from ..geometry import Array
+from .base import Prior, register_prior
 
 SHAPES = {"weights": 1, "means": 2, "factors": 3}
 FLOOR = 1e-6  # of a variance
+MOST_COMPONENTS, TEXTS_PER_DIMENSION = 20, 8  # what more Gaussians gain: results/prior.json
 
 
+@register_prior("mixture")
 @dataclass(frozen=True)
-class LatentPrior:
+class MixturePrior(Prior):
     """A mixture of Gaussians with full covariances in latent space.
 
     Attributes:
@@ -35,17 +35,19 @@ class LatentPrior:
     factors: Array
 
     @classmethod
-    def fit(cls, posterior: DiagonalGaussian, components: int = 1, seed: int = 0) -> LatentPrior:
+    def fit(cls, posterior: DiagonalGaussian, components: int | None = None, seed: int = 0) -> MixturePrior:
         """Fit the aggregate posterior (1/N) sum q(z|x): by its exact moments, or by EM on one draw from each q(z|x).
 
         Args:
             posterior: Of N texts, at least 2.
-            components: K.
+            components: K; by default one for every 8 * D texts, at least 1 and at most 20.
             seed: Seed of the draws and of EM.
 
         Raises:
             ValueError: There are fewer than 2 texts, or fewer than the components, or less than one component.
         """
+        if components is None:
+            components = default_components(len(posterior), posterior.dim)
         if components < 1:
             raise ValueError(f"components must be at least 1, got {components}")
         if len(posterior) < max(2, components):
@@ -94,25 +96,26 @@ class LatentPrior:
         pairs = zip(self.means.astype(np.float64), self.factors.astype(np.float64), strict=True)
         return [np.square(np.linalg.solve(factor, (latents - mean).T)).sum(0) for mean, factor in pairs]
 
-    def save(self, path: str | Path) -> None:
-        """Write the prior to a safetensors file."""
-        save_file(dict(zip(SHAPES, self._parts(), strict=True)), path)
+    def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the mean (D,) and the covariance (D, D) of the mixture."""
+        weights = (self.weights / self.weights.sum())[:, None].astype(np.float64)
+        mean = (weights * self.means).sum(0)
+        away = self.means - mean
+        within = np.einsum("k,kij,klj->il", weights[:, 0], self.factors, self.factors)
+        return mean, within + (weights * away).T @ away
+
+    def state(self) -> dict[str, NDArray]:
+        """Return weights, means and factors."""
+        return {"weights": self.weights, "means": self.means, "factors": self.factors}
 
     @classmethod
-    def load(cls, path: str | Path) -> LatentPrior:
-        """Read what `save` wrote.
-
-        Raises:
-            CorruptFileError: The file is something else.
-        """
-        try:
-            arrays = load_file(path)
-        except SafetensorError as error:
-            raise CorruptFileError(f"{path} is no prior ({error}): restore it from a copy") from error
-        whole = {name: array.ndim for name, array in arrays.items()} == SHAPES
-        if not whole or not all(np.isfinite(array).all() for array in arrays.values()):
-            raise CorruptFileError(f"{path} is no prior: it holds {', '.join(arrays) or 'nothing'}")
+    def from_state(cls, arrays: Mapping[str, NDArray]) -> MixturePrior:
+        """Return the mixture of a state."""
+        if {name: array.ndim for name, array in arrays.items()} != SHAPES:
+            raise ValueError(f"it holds {', '.join(arrays) or 'nothing'}")
         return cls(**arrays)
 
-    def _parts(self) -> tuple[Array, Array, Array]:
-        return self.weights, self.means, self.factors
+
+def default_components(texts: int, dim: int) -> int:
+    """Return how many Gaussians suit a number of texts."""
+    return max(1, min(MOST_COMPONENTS, texts // (TEXTS_PER_DIMENSION * dim)))

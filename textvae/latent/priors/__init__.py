@@ -1,0 +1,7 @@
+"""Priors: the distributions that `TextVAE.sample` draws latents from; one module each."""
+
+from .base import Prior, load_prior, prior_class, register_prior
+from .mixture import MixturePrior
+from .standard import StandardNormal
+
+__all__ = ["MixturePrior", "Prior", "StandardNormal", "load_prior", "prior_class", "register_prior"]

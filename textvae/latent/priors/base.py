@@ -1,0 +1,133 @@
+"""What every prior does, and the registry of priors."""
+
+# N latents or texts, D latent dimensions
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import ClassVar, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from ...modeling.gaussian import DiagonalGaussian
+from ...storage.errors import CorruptFileError
+from ..geometry import Array
+
+OLDER_KIND = "mixture"  # of files that do not name theirs
+MOMENT_DRAWS = 20_000
+
+
+class Prior(ABC):
+    """A distribution of latents: it is fitted to posteriors, drawn from, and scores latents.
+
+    `moments` and `distance` are estimated from draws; a prior that knows them exactly overrides them.
+    """
+
+    kind: ClassVar[str]
+    """The name it is registered under, which its files keep."""
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, posterior: DiagonalGaussian, components: int | None = None, seed: int = 0) -> Self:
+        """Fit the aggregate posterior (1/N) sum q(z|x) of N texts.
+
+        Args:
+            posterior: Of the texts; mean and log_std have shape (N, D).
+            components: Number of parts, for a prior that has parts; None for its default.
+            seed: Seed of everything random.
+        """
+
+    @abstractmethod
+    def sample(self, n: int, seed: int | None = None) -> Array:
+        """Draw latents, shape (n, D), float32; the same seed gives the same ones."""
+
+    @abstractmethod
+    def log_prob(self, latents: NDArray) -> NDArray[np.float64]:
+        """Return the log density of latents (N, D) in nats, shape (N,)."""
+
+    @abstractmethod
+    def state(self) -> dict[str, NDArray]:
+        """Return the arrays that `from_state` makes the same prior of; {} if there is nothing to save."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, arrays: Mapping[str, NDArray]) -> Self:
+        """Return the prior of a state.
+
+        Raises:
+            ValueError: The arrays are not those of such a prior.
+        """
+
+    def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the mean (D,) and the covariance (D, D)."""
+        draws = self.sample(MOMENT_DRAWS, seed=0).astype(np.float64)
+        return draws.mean(0), np.cov(draws, rowvar=False).reshape(draws.shape[1], -1)
+
+    def distance(self, latents: NDArray) -> NDArray[np.float64]:
+        """Return the Mahalanobis distance of latents (N, D) from the mean, shape (N,)."""
+        mean, covariance = self.moments()
+        away = np.linalg.solve(np.linalg.cholesky(covariance), (latents - mean).T)
+        return np.sqrt(np.square(away).sum(0))
+
+    def save(self, path: str | Path) -> None:
+        """Write the prior to a safetensors file."""
+        save_file(self.state(), path, metadata={"kind": self.kind})
+
+
+P = TypeVar("P", bound=type[Prior])
+_PRIORS: dict[str, type[Prior]] = {}
+
+
+def register_prior(kind: str) -> Callable[[P], P]:
+    """Register a class of priors under a name; it is a class decorator.
+
+    Args:
+        kind: What `TextVAE.fit_prior` calls it, and what its files name.
+    """
+
+    def register(prior: P) -> P:
+        prior.kind = kind
+        _PRIORS[kind] = prior
+        return prior
+
+    return register
+
+
+def prior_class(kind: str) -> type[Prior]:
+    """Return the class that is registered under a name.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if kind not in _PRIORS:
+        raise ValueError(
+            f"unknown prior {kind!r}: use {', '.join(_PRIORS)}, or import the module that registers it with "
+            "register_prior"
+        )
+    return _PRIORS[kind]
+
+
+def load_prior(path: str | Path) -> Prior:
+    """Read what `Prior.save` wrote.
+
+    Raises:
+        CorruptFileError: The file is something else.
+        ValueError: No prior of its kind is registered.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            kind = (file.metadata() or {}).get("kind", OLDER_KIND)
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
+    except SafetensorError as error:
+        raise CorruptFileError(f"{path} is no prior ({error}): restore it from a copy") from error
+    found = prior_class(kind)
+    try:
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise ValueError("it holds numbers that are not finite")
+        return found.from_state(arrays)
+    except ValueError as error:
+        raise CorruptFileError(f"{path} is no prior ({error}): restore it from a copy") from error
