@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import torch
 
+from textvae.latent.reading import Reading
 from textvae.modeling.gaussian import DiagonalGaussian
 
 DIM = 16
@@ -34,6 +35,13 @@ class StubVAE:
     def vector(self, text):
         noise = random_for(text)
         return noise.normal(size=self.dim) * noise.uniform(0.1, 10)
+
+
+def reading_of(ids, means):
+    """What a model without slots reads: token ids of each text, and means (N, D) with deviations of 1."""
+    means = torch.from_numpy(np.asarray(means, np.float32))
+    nothing = DiagonalGaussian(torch.zeros(len(ids), 0, 1), torch.zeros(len(ids), 0, 1))
+    return Reading(ids, DiagonalGaussian(means, torch.zeros_like(means)), nothing, torch.zeros(len(ids), 0))
 
 
 def random_for(text):

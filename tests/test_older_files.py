@@ -48,5 +48,5 @@ def test_the_index_gives_the_same_hits(vae):
 def test_the_attribute_gives_the_same_scores_and_texts(vae, attribute):
     latents = vae.encode(TEXTS)
     np.testing.assert_allclose(attribute.score(latents), EXPECTED["scores"], atol=1e-4)
-    np.testing.assert_allclose(attribute.read(vae, TEXTS, latents), EXPECTED["log_odds"], atol=1e-3)
+    np.testing.assert_allclose(attribute.read(vae.read(TEXTS)), EXPECTED["log_odds"], atol=1e-3)
     assert [each.text for each in shift(vae, TEXTS[:3], attribute, -1.0)] == EXPECTED["shifted"]

@@ -11,6 +11,7 @@ import pytest
 from conftest import flip_a_bit
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stubs import reading_of
 
 from textvae import Attribute
 from textvae.attributes import probes, shifting
@@ -40,9 +41,9 @@ class SyntheticVAE:
     def __init__(self, spread):
         self.spread = spread
 
-    def decoder_rows(self, texts):
+    def read(self, texts):
         words = [["good", "bad"].index(text.split()[0]) if self.tells else 2 for text in texts]
-        return [[0, word, 0] for word in words]
+        return reading_of([[0, word, 0] for word in words], self.encode(texts))
 
     def encode(self, texts):
         seeds = [int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) for text in texts]
@@ -123,10 +124,10 @@ def test_words_are_read_where_they_say_more_than_the_latents():
         Attribute.fit(vae, good, bad, probe="means") for vae in (SyntheticVAE(spread=20.0), Telling(spread=20.0))
     )
     vae = Telling(spread=20.0)
-    latents = np.stack([telling.midpoint] * 2)
-    odds = telling.read(vae, ["good", "bad"], latents)
+    reading = reading_of(vae.read(["good", "bad"]).ids, [telling.midpoint] * 2)
+    odds = telling.read(reading)
     assert odds[0] > 1 and odds[1] < -1
-    assert np.ptp(silent.read(vae, ["good", "bad"], latents)) < 0.5  # its words said nothing
+    assert np.ptp(silent.read(reading)) < 0.5  # its words said nothing
     assert telling.accuracy == silent.accuracy < 0.8  # which is of the latents alone
 
 
@@ -284,7 +285,7 @@ def test_a_shift_says_what_it_did(small_vae, attribute, sentences):
     )
     assert one.before == {"first half": pytest.approx(float(attribute.score(small_vae.encode(sentences[0]))), abs=1e-4)}
     assert one.after == {"first half": pytest.approx(float(attribute.score(after)[0]), abs=1e-4)}
-    read = attribute.read(small_vae, [one.text], after)[0]
+    read = attribute.read(small_vae.read([one.text]))[0]
     assert one.probability == pytest.approx(1 / (1 + np.exp(read)), abs=1e-4)
     assert one.reached == (one.probability >= 0.9)
     assert one.nats == pytest.approx(float(small_vae.nats([one.text], after)[0]), rel=1e-4)
@@ -320,16 +321,19 @@ class Parrot:
         assert options.num_beams == options.candidates > 1
         return self.beams(latents, options.num_beams)
 
-    def decoder_rows(self, texts):
-        return [[0, *map(self.words.index, text.split()), 0] for text in texts]
+    def read(self, texts):
+        return reading_of([[0, *map(self.words.index, text.split()), 0] for text in texts], self.encode(texts))
 
     @property
     def tokenizer(self):
         return self.words
 
-    def nats(self, texts, latents):
+    def nats(self, reading, latents):
         assert not np.any(latents)  # without a latent, for a model with latent dropout
-        return np.array([float(len(text.split())) for text in texts])
+        return np.array([self.likelihood(" ".join(self.words[i] for i in row[1:-1])) for row in reading.ids])
+
+    def likelihood(self, text):
+        return float(len(text.split()))
 
 
 @pytest.fixture
@@ -358,8 +362,8 @@ def test_the_loop_keeps_what_already_is_there(quality):
 
 def test_what_already_is_there_stays_though_another_text_were_far_likelier(quality):
     class Judging(Parrot):
-        def nats(self, texts, latents):
-            return np.array([0.0 if text == "the food was great" else 100.0 * len(text.split()) for text in texts])
+        def likelihood(self, text):
+            return 0.0 if text == "the food was great" else 100.0 * len(text.split())
 
     (one,) = shifting.shift(Judging(), ["the food was cold and great"], quality, 1, candidates=4)
     assert one.text == one.source
@@ -403,8 +407,8 @@ def test_to_be_less_likely_than_the_source_weighs_more_than_to_be_likelier(quali
     per_word = {"cold food was bad": usual, "cold food was great": near, "food was great": far}
 
     class Judging(Parrot):
-        def nats(self, texts, latents):
-            return np.array([per_word[text] * (len(text.split()) + 1) for text in texts])
+        def likelihood(self, text):
+            return per_word[text] * (len(text.split()) + 1)
 
     candidates = ["cold food was great", "food was great"]
     assert judged(Judging(), "cold food was bad", candidates, Target([quality], [1.0])) == expected

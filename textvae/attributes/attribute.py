@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from ..latent import geometry
 from ..latent.geometry import Array
+from ..latent.reading import Reading
 from ..latent.vae import TextVAE
 from ..storage.atomic import read_json, write_json
 from ..storage.errors import CorruptFileError
@@ -135,11 +136,12 @@ class Attribute:
             )
         texts += others
         embeddings = None if encoder is None else sentence_embeddings(encoder, texts, str(vae.model.device))
-        latents = vae.encode(texts)
+        reading = vae.read(texts)
+        latents = reading.meaning.mean.numpy()
         embeddings = latents if embeddings is None else embeddings
         geometry.unit(embeddings[:labelled][classes].mean(0) - embeddings[:labelled][~classes].mean(0))
         labels = pseudo_label(embeddings, classes) if others else classes
-        examples = Examples(latents, _words(vae, texts), labels, vae.prior.moments()[1])
+        examples = Examples(latents, _words(reading, len(vae.tokenizer)), labels, vae.prior.moments()[1])
         geometry.unit(np.subtract(*examples.means()))  # refuses two sets with the same mean
         held_out = hold_out(examples, probe, seed)
         probe = probe or best_probe(examples, seed)
@@ -265,19 +267,17 @@ class Attribute:
         """
         return np.asarray(self.slope * (self.score(latents) - self.threshold), np.float32)
 
-    def read(self, vae: TextVAE, texts: Sequence[str], latents: Array) -> Array:
+    def read(self, reading: Reading) -> Array:
         """Return the log-odds of texts from their latents and from their words, shape (N,).
 
         How much the words add to the latents was found by cross-validation; after few examples it is little.
 
         Args:
-            vae: The model.
-            texts: N texts.
-            latents: Their means, shape (N, D).
+            reading: What the model reads of N texts.
         """
         of_score, constant = self.reading
-        odds = of_score * self.score(latents) + _words(vae, texts) @ self.word_weights + constant
-        return np.asarray(odds, np.float32)
+        odds = of_score * self.score(reading.meaning.mean) + _words(reading, len(self.word_weights)) @ self.word_weights
+        return np.asarray(odds + constant, np.float32)
 
     def asked(self, certainty: float, sign: float) -> float:
         """Return the log-odds from which a text counts as having the attribute, or its opposite for a negative sign.
@@ -349,6 +349,6 @@ class Attribute:
         return cls(**(facts | arrays))
 
 
-def _words(vae: TextVAE, texts: Sequence[str]) -> csr_matrix:
+def _words(reading: Reading, vocab_size: int) -> csr_matrix:
     """Return which tokens each text has, shape (N, V)."""
-    return presence([row[1:-1] for row in vae.decoder_rows(texts)], len(vae.tokenizer))
+    return presence([row[1:-1] for row in reading.ids], vocab_size)

@@ -186,10 +186,11 @@ def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target) -
     if not owners:
         return
     texts = [text for _, text, _ in owners]
-    latents = vae.encode(texts)
+    reading = vae.read(texts)
+    latents = reading.meaning.mean.numpy()
     unseen = vae.model.config.latent_dropout > 0  # the decoder then is a language model
-    nats = vae.nats(texts, np.zeros_like(latents) if unseen else latents)
-    scores, odds_NM = target.scores(latents), target.read(vae, texts, latents)
+    nats = vae.nats(reading, np.zeros_like(latents) if unseen else latents)
+    scores, odds_NM = target.scores(latents), target.read(reading)
     facts = zip(owners, latents, scores, odds_NM.min(1), target.missing(odds_NM), nats, strict=True)
     for (pool, text, further), latent, score, odds, missing, nat in facts:
         pool.seen.add(text)
@@ -256,7 +257,7 @@ def _spans(vae: TextVAE, texts: Sequence[str], target: Target, most: int) -> lis
         for words, spans in zip((text.split() for text in texts), everything, strict=True)
         for i, j in spans
     ]
-    missing = target.missing(target.read(vae, without, vae.encode(without)))
+    missing = target.missing(target.read(vae.read(without)))
     chosen, start = [], 0
     for spans in everything:
         lengths = np.array([j - i for i, j in spans])

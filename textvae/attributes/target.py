@@ -11,7 +11,7 @@ import numpy as np
 
 from ..latent import geometry
 from ..latent.geometry import Array
-from ..latent.vae import TextVAE
+from ..latent.reading import Reading
 from .attribute import Attribute
 
 
@@ -51,12 +51,12 @@ class Target:
         directions = [attribute.direction for attribute in self.attributes]
         return latents + geometry.raise_scores(weights, directions, changes_NM)
 
-    def read(self, vae: TextVAE, texts: Sequence[str], latents: Array) -> Array:
+    def read(self, reading: Reading) -> Array:
         """Return the log-odds (N, M) that each attribute is on the side asked for; of those to be kept infinity."""
-        odds_NM = np.full((len(texts), len(self.attributes)), np.inf, np.float32)  # nothing asked is surely there
+        odds_NM = np.full((len(reading), len(self.attributes)), np.inf, np.float32)  # nothing asked is surely there
         for m, (attribute, strength) in enumerate(zip(self.attributes, self.strengths, strict=True)):
             if strength:
-                odds_NM[:, m] = np.sign(strength) * attribute.read(vae, texts, latents)
+                odds_NM[:, m] = np.sign(strength) * attribute.read(reading)
         return odds_NM
 
     def missing(self, odds_NM: Array) -> Array:

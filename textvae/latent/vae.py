@@ -268,7 +268,8 @@ class TextVAE:
             ['a dog barks']
         """
         texts = gate_texts(texts)
-        rows, ids = self.encoder_rows(texts), self.decoder_rows(texts)
+        ids = self.decoder_rows(texts)
+        rows = ids if self.encoder_tokenizer is self.tokenizer else self.encoder_rows(texts)
         return read_rows(self.model, rows, self.encoder_pad_id, batch_size, ids)
 
     # Latents to text
@@ -494,9 +495,13 @@ class TextVAE:
         require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
         return log_likelihood(self.model, self.read(texts), num_samples, seed, batch_size)
 
-    def nats(self, texts: Sequence[str], latents: ArrayLike | Latents, /, *, batch_size: int = 64) -> Array:
-        """Return -log p(x|z) of each text given a latent of its own, as for `decode`: nats per sentence, shape (N,)."""
-        points, rows = self._latents(latents), self.decoder_rows(gate_texts(texts))
+    def nats(self, texts: Sequence[str] | Reading, latents: ArrayLike | Latents, /, *, batch_size: int = 64) -> Array:
+        """Return -log p(x|z) of each text given a latent of its own, as for `decode`: nats per sentence, shape (N,).
+
+        Texts that were read already may be given as what `read` returned.
+        """
+        points = self._latents(latents)
+        rows = texts.ids if isinstance(texts, Reading) else self.decoder_rows(gate_texts(texts))
         require(len(rows) == len(points), f"{len(rows)} texts need as many latents, got {len(points)}")
         return nats(self.model, rows, points, batch_size)
 
