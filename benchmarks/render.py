@@ -66,7 +66,6 @@ def fill(match: re.Match[str]) -> str:
         search,
         shift,
         demo,
-        python,
         headlines,
         examples,
         failures,
@@ -287,11 +286,6 @@ def _examples(*chosen: str | int) -> str:
     for verb, first, end in zip(chosen[::3], chosen[1::3], chosen[2::3], strict=True):
         kept += [part for part in parts if f"textvae {verb} " in part.splitlines()[0]][first:end]
     return "```text\n" + "\n\n".join(kept) + "\n```\n"
-
-
-def python() -> str:
-    """Return what the Python lines print."""
-    return f"```text\n{(ROOT / 'results/python.txt').read_text(encoding='utf-8').strip()}\n```\n"
 
 
 def _transcript() -> str:

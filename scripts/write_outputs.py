@@ -1,4 +1,4 @@
-"""Run the python blocks of the pages in docs/ and write what they print below them.
+"""Run the python blocks of the README and of docs/, and write what they print below them.
 
     python scripts/write_outputs.py [PAGE ...]
 
@@ -25,8 +25,11 @@ BLOCK = re.compile(
 
 
 def main() -> None:
-    """Rewrite the pages that are named, by default all of docs/."""
-    pages = [Path(name).resolve() for name in sys.argv[1:]] or sorted((ROOT / "docs").rglob("*.md"))
+    """Rewrite the pages that are named, by default all."""
+    pages = [Path(name).resolve() for name in sys.argv[1:]] or [
+        ROOT / "README.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
     for page in pages:
         old = page.read_text(encoding="utf-8")
         if "```python\n" not in old:
