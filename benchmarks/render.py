@@ -1,4 +1,4 @@
-"""Print results/ into the README, between its markers; --check exits 1 if they differ.
+"""Print results/ into the README and the pages of docs/, between markers; --check exits 1 if they differ.
 
     python benchmarks/render.py [--check]
 
@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
 import sys
 from collections.abc import Callable
@@ -17,14 +18,38 @@ ROOT = Path(__file__).resolve().parents[1]
 SEARCH = ("embedding", "search", "index", "mutations", "outliers")  # files of the section on search
 
 
+# The rows of the README's table, and what each says; whether a bar is met is read off the row.
+HEADLINES = {
+    "bars:yelp.recon_bleu": "reconstruction BLEU, Yelp, 4 beams",
+    "bars:yelp.recon_bleu.greedy": "the same, greedy",
+    "bars:multi30k.gap_nats": "nats per sentence above the language model, Multi30k",
+    "bars:ptb.word_ppl": "perplexity per word, PTB",
+    "embedding:sts.scratch.dev": "Spearman on STS-B dev, the model that ships",
+    "embedding:decode.lora.bleu": "reconstruction BLEU, SmolLM2 with adapters, 0.1 epochs of Multi30k",
+    "shift:shift.yelp.accuracy": "sentiment shifted, Yelp: accuracy in %",
+    "shift:shift.yelp.self_bleu": "the same: self-BLEU",
+    "shift:shift.two.technical_depth_sentiment.both_reached": "technical depth and sentiment shifted together",
+    "shift:shift.fewshot.accuracy_drop": "points lost with 10 + 10 examples and 10,000 unlabelled texts",
+    "shift:shift.fewshot.alone.accuracy_drop": "the same without unlabelled texts",
+    "speed:speed.train_vs_naive": "training speed over a plain loop, 2 cores",
+    "speed:speed.encode_vs_st_fp32": "encoding speed over sentence-transformers, fp32",
+    "speed:speed.search_cold_seconds": "seconds of a first search, imports included",
+    "crash:crash.resume_failures": "failed resumes after 10 times SIGKILL in training",
+}
+
+
 def main() -> None:
-    """Fill the README, or compare it."""
-    readme = ROOT / "README.md"
-    old = readme.read_text(encoding="utf-8")
-    new = re.sub(r"(<!-- results:(\w+) -->\n).*?(<!-- /results -->)", fill, old, flags=re.DOTALL)
-    if "--check" in sys.argv:
-        sys.exit(0 if new == old else "README.md differs from results/: run python benchmarks/render.py")
-    readme.write_text(new, encoding="utf-8")
+    """Fill the pages, or compare them."""
+    differing = []
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
+        old = page.read_text(encoding="utf-8")
+        new = re.sub(r"(<!-- results:(\w+) -->\n).*?(<!-- /results -->)", fill, old, flags=re.DOTALL)
+        if "--check" in sys.argv:
+            differing += [page.relative_to(ROOT).as_posix()] if new != old else []
+        elif new != old:
+            page.write_text(new, encoding="utf-8")
+    if differing:
+        sys.exit(f"{', '.join(differing)} differ from results/: run python benchmarks/render.py")
 
 
 def fill(match: re.Match[str]) -> str:
@@ -41,8 +66,9 @@ def fill(match: re.Match[str]) -> str:
         search,
         shift,
         demo,
-        interpolation,
-        python,
+        headlines,
+        examples,
+        failures,
     )
     content = {part.__name__: part for part in parts}
     return match[1] + content[match[2]]() + match[3]
@@ -226,22 +252,44 @@ def demo() -> str:
     return f"```text\n{_transcript()}\n```\n"
 
 
-def interpolation() -> str:
-    """Return the interpolation of the transcript."""
-    return f"```text\n{_after('$ textvae interpolate')}\n```\n"
+def headlines() -> str:
+    """Return the README's table: some rows of each kind, and whether each meets its bar."""
+    lines = [["", "measured", "bar", "met"], ["---"] * 4]
+    for source, title in HEADLINES.items():
+        name, id = source.split(":")
+        row = next(r for r in json.loads((ROOT / f"results/{name}.json").read_text())["rows"] if r["id"] == id)
+        lines.append([title, _number(row["value"], row["bar"]), row["bar"], "yes" if _met(**row) else "**no**"])
+    return _table(lines)
 
 
-def python() -> str:
-    """Return what the Python lines print."""
-    return f"```text\n{(ROOT / 'results/python.txt').read_text(encoding='utf-8').strip()}\n```\n"
+def _met(value: float, bar: str, **_: object) -> bool:
+    """Return whether a value meets the first number of a bar; a bar without a sign is one of equality."""
+    sign, number = re.match(r"(>=|<=|<|>)?\s*([\d.]+)", bar.replace(",", "")).groups()  # type: ignore[union-attr]
+    compare = {">=": operator.ge, "<=": operator.le, "<": operator.lt, ">": operator.gt, None: operator.eq}[sign]
+    return compare(value, float(number))
+
+
+def examples() -> str:
+    """Return the first shift and the first search of scripts/examples.sh."""
+    return _examples("shift", 0, 1, "search", 0, 1)
+
+
+def failures() -> str:
+    """Return what scripts/examples.sh shows to go wrong: a shift, a search, a reconstruction."""
+    return _examples("shift", 3, 4, "search", 2, 3, "reconstruct", 0, 1)
+
+
+def _examples(*chosen: str | int) -> str:
+    """Return commands of results/examples.txt with their output: verb, first and end, and so on."""
+    parts = (ROOT / "results/examples.txt").read_text(encoding="utf-8").strip().split("\n\n")
+    kept = []
+    for verb, first, end in zip(chosen[::3], chosen[1::3], chosen[2::3], strict=True):
+        kept += [part for part in parts if f"textvae {verb} " in part.splitlines()[0]][first:end]
+    return "```text\n" + "\n\n".join(kept) + "\n```\n"
 
 
 def _transcript() -> str:
     return (ROOT / "results/demo.txt").read_text(encoding="utf-8").strip()
-
-
-def _after(command: str) -> str:
-    return next(part for part in _transcript().split("\n\n") if part.startswith(command))
 
 
 def _table(lines: list[list[str]]) -> str:

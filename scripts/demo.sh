@@ -2,16 +2,8 @@
 # First the model that ships, on any sentence; then the main job on the corpus that ships: train, embed, index, search,
 # sample, interpolate, shift. What was trained stays in runs/demo; a second call goes on from there.
 . "$(dirname "$0")/install.sh" ""
+. scripts/show.sh
 run=runs/demo
-
-show() {
-    printf '\n$'
-    for word in "$@"; do
-        case $word in *" "*) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac
-    done
-    printf '\n'
-    "$@"
-}
 column() { awk -F'\t' -v column="$1" -v value="$2" 'NR > 1 && $column == value { print $1 }' data/train.tsv; }
 
 small=data/models/small

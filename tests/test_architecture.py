@@ -2,8 +2,6 @@
 
 import ast
 import json
-import os
-import re
 import subprocess
 import sys
 import tomllib
@@ -13,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import textvae
-from textvae import TextVAE
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "textvae"
@@ -46,7 +43,6 @@ DOORS = {
 PUBLIC = ["Attribute", "Decoding", "LatentIndex", "TextVAE", "TrainConfig", "evaluate", "shift", "train"]
 LONGEST_FILE = 600
 MAY_TAKE_ANY_KEYWORD = {"TextVAEModel.generate", "TextVAEConfig.preset"}
-PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 FILES = {file.relative_to(PACKAGE).as_posix(): file for file in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in FILES.items()}
@@ -192,27 +188,4 @@ def test_importing_everything_draws_no_random_number_and_adds_no_handler():
 def test_the_version_is_told_once():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["version"] == textvae.__version__
-
-
-def test_the_readme_prints_what_the_results_hold():
-    command = [sys.executable, "benchmarks/render.py", "--check"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-
-
-def test_the_readme_blocks_run(small_vae, tmp_path, monkeypatch):
-    """Python blocks run in order in one namespace; an untrained model stands in for every run that they name.
-
-    A line `# needs ...` in a block says that it cannot run here.
-    """
-    blocks = PYTHON_BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    runnable = [block for block in blocks if not re.search("^# needs", block, re.MULTILINE)]
-    if not runnable:
-        pytest.skip("README.md has no python blocks that run by themselves")
-    monkeypatch.chdir(tmp_path)
-    os.symlink(ROOT / "data", tmp_path / "data")
-    for run in set(re.findall(r'"(runs/[\w-]+)"', "".join(runnable))):
-        TextVAE(small_vae.model, small_vae.tokenizer).save_pretrained(run)
-    namespace = {"__name__": "readme"}
-    for number, block in enumerate(runnable, 1):
-        exec(compile(block, f"README.md, python block {number}", "exec"), namespace)
+    assert f"\nversion: {textvae.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
