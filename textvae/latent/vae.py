@@ -22,7 +22,7 @@ from ..modeling.config import TextVAEConfig
 from ..modeling.encoder import Posterior
 from ..modeling.gaussian import DiagonalGaussian
 from ..modeling.likelihood import IGNORED, importance_weighted_bound
-from ..modeling.precision import autocast, prefer_attention
+from ..modeling.precision import autocast, default_device, prefer_attention
 from ..modeling.slots import ABSENT, GIVEN
 from ..storage.atomic import read_json, write_json
 from ..storage.errors import CorruptFileError, require
@@ -104,8 +104,7 @@ class TextVAE:
         if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
             raise CorruptFileError(f"{path} holds weights that are not finite: restore it from a copy")
         tokenizer, encoder_tokenizer = load_tokenizers(path)
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        model.to(torch.device(device))  # type: ignore[arg-type]
+        model.to(torch.device(device) if device else default_device())  # type: ignore[arg-type]
         prior = LatentPrior.load(path / PRIOR) if (path / PRIOR).exists() else None
         return cls(model, tokenizer, encoder_tokenizer, path=path.resolve(), prior=prior)
 
