@@ -128,11 +128,11 @@ def open_folder(path: str | Path, kind: str, required: str) -> Path:
     return read_folder(path, check)
 
 
-def write_manifest(folder: str | Path, names: list[str] | None = None) -> None:
-    """Record the SHA-256 of the named files (default: every file) of a folder in its manifest."""
+def write_manifest(folder: str | Path) -> None:
+    """Record the SHA-256 of every file of a folder in its manifest."""
     folder = Path(folder)
     files = (file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
-    names = names or [file.relative_to(folder).as_posix() for file in files]  # the same names on every system
+    names = [file.relative_to(folder).as_posix() for file in files]  # the same names on every system
     _write_digests(folder, {name: [sha256(folder / name)] for name in sorted(names)})
 
 
