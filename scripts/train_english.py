@@ -40,6 +40,7 @@ from safetensors.numpy import load_file, save_file
 
 from textvae.latent.vae import TextVAE
 from textvae.modeling import TextVAEConfig, TextVAEModel
+from textvae.modeling.precision import default_device
 from textvae.storage.atomic import atomic_path
 from textvae.storage.folders import atomic_folder
 from textvae.text.tokenizers import to_texts, wrap
@@ -76,7 +77,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     torch.set_num_threads(arguments.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = default_device()
     torch.set_float32_matmul_precision("high")
     recipe = read_recipe(arguments.recipe, LARGE if arguments.large else Recipe())
     corpus = read_corpus(arguments.corpus)

@@ -19,8 +19,9 @@ from textvae.index import item_store as items
 from textvae.index.distances import METRICS
 from textvae.index.vectors import VectorStore
 from textvae.storage import folders as artifacts
+from textvae.storage.atomic import read_json, write_json
 from textvae.storage.errors import CorruptFileError
-from textvae.storage.folders import write_manifest
+from textvae.storage.folders import MANIFEST, write_manifest
 
 METADATA = [{"n": n, "tags": ["a", None, 1.5, {"é": True}]} for n in range(60)]
 FACTORIES = ["Flat", "HNSW32", "IVF4,Flat", "RR16,Flat", "RR16,IVF4,Flat", "SQ8", "IVF4,SQ8,RFlat"]
@@ -533,7 +534,8 @@ def test_a_truncated_or_missing_file_is_refused(index, vae, tmp_path, name, keep
 @pytest.mark.parametrize("name", FILES[:3])
 def test_a_file_that_the_manifest_does_not_vouch_for_is_refused(index, vae, tmp_path, name):
     index.save(tmp_path / "index")
-    write_manifest(tmp_path / "index", [other for other in FILES[:3] if other != name])
+    manifest = tmp_path / "index" / MANIFEST
+    write_json(manifest, {other: digests for other, digests in read_json(manifest).items() if other != name})
     with pytest.raises(CorruptFileError, match=f"does not list {name}"):
         LatentIndex.load(tmp_path / "index", vae)
 

@@ -19,7 +19,7 @@ from pyarrow import parquet
 
 from textvae.storage.errors import CorruptFileError
 from textvae.text import corpus as data
-from textvae.text.cleaning import MAX_CHARACTERS, GateReport, clean, gate, gate_texts
+from textvae.text.cleaning import MAX_CHARACTERS, GateReport, clean_one, gate, gate_texts
 from textvae.text.corpus import read_corpus, read_rows, read_texts, split_validation
 
 FAMILY, ARABIC = "a family \U0001f468\u200d\U0001f469\u200d\U0001f467", "\u0645\u0631\u062d\u0628\u0627"
@@ -85,18 +85,19 @@ def test_gated_texts_keep_their_order_and_empties():
     ],
 )  # fmt: skip
 def test_a_cleaned_text_is_one_line_without_outer_whitespace(text, cleaned):
-    assert list(clean([text], GateReport())) == [cleaned]
+    assert clean_one(text, GateReport()) == cleaned
 
 
 def test_cleaning_counts_everything_that_happened():
     report = GateReport()
-    assert len(list(clean(["a", "", " \n", None, MEGABYTE, "\ud800", "b"], report))) == 4
+    cleaned = [clean_one(text, report) for text in ["a", "", " \n", None, MEGABYTE, "\ud800", "b"]]
+    assert [bool(text) for text in cleaned] == [True, False, False, False, True, True, True]
     assert report == GateReport(read=7, kept=4, empty=3, cut=1, surrogates=1)
 
 
 def test_a_megabyte_of_padding_does_not_hide_the_text():
     report = GateReport()
-    assert list(clean([" " * 1_000_000 + "text" + "\n" * 1_000_000], report)) == ["text"]
+    assert clean_one(" " * 1_000_000 + "text" + "\n" * 1_000_000, report) == "text"
     assert report.cut == 0
 
 
@@ -555,9 +556,10 @@ def test_a_split_is_random_repeatable_and_loses_nothing():
 
 @pytest.mark.parametrize("repeats", [[1, 1], [5, 1], [1] * 3 + [4] * 10, [3, 2], [1] * 40, [100] * 3])
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
-def test_no_text_is_on_both_sides_and_neither_is_empty(repeats, share):
+def test_no_text_is_on_both_sides_and_neither_is_empty(monkeypatch, repeats, share):
+    monkeypatch.setattr(data, "VALIDATION_SHARE", share)
     texts = [f"text {i}" for i, times in enumerate(repeats) for _ in range(times)]
-    train, valid = split_validation(texts, share)
+    train, valid = split_validation(texts)
     assert train and valid and not set(train) & set(valid)
     assert set(train) | set(valid) == set(texts)
     counts = Counter(texts)
@@ -577,19 +579,17 @@ def test_where_every_text_repeats_the_share_is_held_out_all_the_same():
 
 
 def test_the_validation_part_is_capped():
-    assert len(split_validation([str(i) for i in range(1000)], share=0.5, cap=7)[1]) == 7
+    assert len(split_validation([str(i) for i in range(50_000)])[1]) == 2000
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    "texts, message",
     [
-        ((["one"],), "^a corpus needs at least 2 sentences, got 1$"),
-        (([],), "^a corpus needs at least 2 sentences, got 0$"),
-        ((["one"] * 1000,), "^a corpus needs at least 2 different sentences, got 1 that occurs 1,000 times$"),
-        ((["a", "b"], 0.0), "^share must be between 0 and 1 and cap at least 1, got share 0.0 and cap 2000$"),
-        ((["a", "b"], 0.1, 0), "^share must be between 0 and 1 and cap at least 1, got share 0.1 and cap 0$"),
+        (["one"], "^a corpus needs at least 2 sentences, got 1$"),
+        ([], "^a corpus needs at least 2 sentences, got 0$"),
+        (["one"] * 1000, "^a corpus needs at least 2 different sentences, got 1 that occurs 1,000 times$"),
     ],
 )
-def test_an_impossible_split_is_refused(arguments, message):
+def test_an_impossible_split_is_refused(texts, message):
     with pytest.raises(ValueError, match=message):
-        split_validation(*arguments)
+        split_validation(texts)

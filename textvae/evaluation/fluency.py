@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase, get_cosine_with_min_lr_schedul
 from ..modeling.config import PRESETS, TextVAEConfig, decoder_config
 from ..modeling.decoders import build_decoder
 from ..modeling.likelihood import IGNORED, reconstruction_nats
-from ..modeling.precision import autocast, prefer_attention
+from ..modeling.precision import autocast, default_device, prefer_attention
 from ..modeling.pretrained import load_lm
 from ..text.batching import TokenBudgetSampler
 from ..text.tokenizers import pad, wrap
@@ -41,7 +41,7 @@ class OutsideLM:
     def __init__(self, source: str, exact: bool = False):
         self.exact = exact
         self.model, self.tokenizer = load_lm(source)
-        self.model.eval().to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
+        self.model.eval().to(default_device())  # type: ignore[arg-type]
         prefer_attention(self.model, self.model.device)
         start, end = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
         self.start, self.end = end if start is None else start, end
@@ -86,7 +86,7 @@ class SentenceLM:
     ):
         config = decoder_config(PRESETS[size], len(tokenizer), decoder, dropout)
         self.peak_learning_rate = PEAK_LEARNING_RATES[decoder]
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = default_device()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.decoder = build_decoder(TextVAEConfig(decoder=config, latent_dim=1, prefix_length=0))

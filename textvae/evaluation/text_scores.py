@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from ..latent.vae import TextVAE
 
 
+SELF_BLEU_TEXTS = 200  # the value rises with their number
+
+
 def within_length(vae: TextVAE, texts: Sequence[str]) -> list[str]:
     """Return what of each text a likelihood is about: a cut one would seem likely for all its words."""
     rows = vae.decoder_rows(texts)
@@ -31,12 +34,10 @@ def bleu(written: Sequence[str], references: Sequence[str]) -> float | None:
     return sacrebleu.corpus_bleu(list(written), [list(references)], tokenize="none", force=True).score
 
 
-def self_bleu(texts: Sequence[str], limit: int = 200) -> float | None:
-    """Return the mean BLEU of each text against the others, 0 (varied) to 100 (Zhu et al. 2018).
+def self_bleu(texts: Sequence[str]) -> float | None:
+    """Return the mean BLEU of each of the first 200 texts against the others of them (Zhu et al. 2018).
 
-    Args:
-        texts: The texts.
-        limit: Only this many are compared, the first ones; the value rises with their number, so state it.
+    It is 0 for varied texts and 100 for equal ones, and rises with their number.
 
     Returns:
         The mean, or None without sacrebleu or for fewer than 2 texts.
@@ -45,7 +46,7 @@ def self_bleu(texts: Sequence[str], limit: int = 200) -> float | None:
         from sacrebleu.metrics import BLEU
     except ImportError:
         return None
-    chosen = list(texts[:limit])
+    chosen = list(texts[:SELF_BLEU_TEXTS])
     if len(chosen) < 2:
         return None
     metric = BLEU(tokenize="none", effective_order=True, force=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -37,5 +38,15 @@ def open_index(path: Path) -> dict[str, Any]:
         )
     if about.get("metric") not in METRICS:
         raise ValueError(f"{path} has the metric {about.get('metric')!r}: upgrade textvae or build the index again")
-    folders = [Path(about["model"]), (path / about["model_relative"]).resolve()] if about.get("model") else []
+    folders = [Path(about["model"])] if about.get("model") else []
+    if about.get("model_relative"):
+        folders.append((path / about["model_relative"]).resolve())
     return about | {"model_folders": list(dict.fromkeys(folders))}
+
+
+def relative_path(model: Path, path: Path) -> str | None:
+    """Return the path from an index to its model, with "/" on every system; None between two drives of Windows."""
+    try:
+        return Path(os.path.relpath(model, path)).as_posix()
+    except ValueError:
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,14 +22,15 @@ Item = str | Mapping[str, Any]
 Row = tuple[str, str]  # a text and its metadata as JSON
 # NaN is no JSON to SQLite, which would give up the whole query
 OBJECTS = "CASE WHEN json_valid(metadata) THEN metadata ELSE '{}' END"
+COPIES = os.name == "nt"  # at once when a saved store is opened: Windows replaces no folder with an open file
 StoreError = sqlite3.Error  # what a store raises when its file is damaged or the disk is full
 
 
 class ItemStore:
     """Rows by id, where an id is never used twice.
 
-    A new store is a nameless temporary file; a saved one is read where it lies and copied before its first change; a
-    durable one is a file in which every added block is on disk before `adding` ends.
+    A new store is a nameless temporary file; a saved one is read where it lies and copied before its first change (on
+    Windows at once); a durable one is a file in which every added block is on disk before `adding` ends.
     Callers that share a store between threads take turns.
 
     Example:
@@ -61,6 +63,8 @@ class ItemStore:
         else:
             address = f"{path.as_uri()}?mode=ro&immutable=1"
             self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
+            if COPIES:
+                self._own()
         if not self._is_saved:
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY, text TEXT NOT NULL, metadata TEXT NOT NULL)"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import operator
-import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from pathlib import Path
@@ -22,7 +21,7 @@ from ..storage.locks import only_writer
 from .build import Recipe, build_in_memory, build_on_disk
 from .distances import Metric, closeness, comparable, embedded, weight, width
 from .filters import Filter, parse_filter
-from .folder import ABOUT, FORMAT_VERSION, ITEMS, VECTORS, open_index
+from .folder import ABOUT, FORMAT_VERSION, ITEMS, VECTORS, open_index, relative_path
 from .item_store import Item, ItemStore, Row, StoreError, rows_of
 from .model_source import ModelSource
 from .vectors import VectorStore, reason
@@ -437,7 +436,7 @@ class LatentIndex:
             about = {
                 "format_version": FORMAT_VERSION,
                 "model": model and str(model),
-                "model_relative": model and os.path.relpath(model, path),
+                "model_relative": model and relative_path(model, path),
                 "fingerprint": self.fingerprint,
                 "metric": self.metric,
                 "factory": self.factory,

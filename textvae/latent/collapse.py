@@ -11,12 +11,12 @@ COLLAPSED_ACTIVE_FRACTION = 0.25
 REPEATED_SAMPLES = 0.5
 
 
-def active_units(means_BD: Tensor, threshold: float = ACTIVE_VARIANCE) -> Tensor:
-    """Return which dimensions are used, as booleans (D,): variance of the posterior mean above the threshold.
+def active_units(means_BD: Tensor) -> Tensor:
+    """Return which dimensions are used, as booleans (D,): variance of the posterior mean above 0.01.
 
     Burda et al. 2016, sec. 5.2.
     """
-    return means_BD.float().var(0, correction=0) > threshold
+    return means_BD.float().var(0, correction=0) > ACTIVE_VARIANCE
 
 
 def diagnose_collapse(kl: float, active_fraction: float, repeated_fraction: float = 0.0) -> str | None:

@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerBase
 from ..modeling import TextVAEModel
 from ..modeling.config import TextVAEConfig
 from ..modeling.gaussian import DiagonalGaussian
-from ..modeling.precision import prefer_attention
+from ..modeling.precision import default_device, prefer_attention
 from ..modeling.quiet import quiet_transformers
 from ..storage.atomic import read_json, write_json
 from ..storage.errors import CorruptFileError, require
@@ -106,8 +106,7 @@ class TextVAE:
         if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
             raise CorruptFileError(f"{path} holds weights that are not finite: restore it from a copy")
         tokenizer, encoder_tokenizer = load_tokenizers(path)
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        model.to(torch.device(device))  # type: ignore[arg-type]
+        model.to(torch.device(device) if device else default_device())  # type: ignore[arg-type]
         prior = load_prior(path / PRIOR) if (path / PRIOR).exists() else None
         return cls(model, tokenizer, encoder_tokenizer, path=path.resolve(), prior=prior)
 

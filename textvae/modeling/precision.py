@@ -1,10 +1,17 @@
-"""Where bf16 arithmetic is worth it, and the autocast block for it."""
+"""The device that models run on, where bf16 arithmetic is worth it, and the autocast block for it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+
+
+def default_device() -> torch.device:
+    """Return the GPU if there is one, CUDA before Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def has_bf16(device: torch.device) -> bool:

@@ -89,8 +89,14 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
 
 
 def sync(path: Path) -> None:
-    """Return once a file or the names in a folder are on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Return once a file, or the names in a folder where the system opens folders, are on disk."""
+    writable = path.is_file() and os.access(path, os.W_OK)
+    try:
+        descriptor = os.open(path, os.O_RDWR if writable else os.O_RDONLY)  # Windows syncs only what may be written
+    except PermissionError:
+        if path.is_dir():  # Windows opens no folder, and keeps the names safe by itself
+            return
+        raise
     try:
         os.fsync(descriptor)
     finally:

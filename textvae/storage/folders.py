@@ -61,6 +61,7 @@ def publish_folder(staged: Path, path: Path) -> None:
         sync(file)
     sync(staged)
     if path.exists():
+        shutil.rmtree(replaced, ignore_errors=True)  # of a crash after an earlier replacement
         os.rename(path, replaced)
     os.rename(staged, path)
     sync(path.parent)
@@ -128,10 +129,11 @@ def open_folder(path: str | Path, kind: str, required: str) -> Path:
     return read_folder(path, check)
 
 
-def write_manifest(folder: str | Path, names: list[str] | None = None) -> None:
-    """Record the SHA-256 of the named files (default: every file) of a folder in its manifest."""
+def write_manifest(folder: str | Path) -> None:
+    """Record the SHA-256 of every file of a folder in its manifest."""
     folder = Path(folder)
-    names = names or [str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file() and f.name != MANIFEST]
+    files = (file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
+    names = [file.relative_to(folder).as_posix() for file in files]  # the same names on every system
     _write_digests(folder, {name: [sha256(folder / name)] for name in sorted(names)})
 
 

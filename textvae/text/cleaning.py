@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from textvae.storage.errors import with_article
@@ -74,23 +74,10 @@ def gate_texts(texts: Sequence[str]) -> list[str]:
     return [gate(text, position) for position, text in enumerate(texts)]
 
 
-def clean(texts: Iterable[object], report: GateReport) -> Iterator[str]:
-    r"""Yield the texts of a corpus, each on one line, without outer whitespace; count everything into `report`.
-
-    Empty texts and None (a missing value) are skipped.
-
-    Raises:
-        TypeError: A text is neither a string nor None.
-
-    Example:
-        >>> list(clean([" one\ntwo ", ""], GateReport()))
-        ['one two']
-    """
-    return filter(None, (clean_one(text, report) for text in texts))
-
-
 def clean_one(text: object, report: GateReport) -> str:
-    r"""Return one text cleaned as by `clean`, "" if there is none; count it into `report`.
+    r"""Return a text of a corpus on one line, without outer whitespace; count everything into `report`.
+
+    An empty text and None (a missing value) give "".
 
     Raises:
         TypeError: The text is neither a string nor None.

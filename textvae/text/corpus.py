@@ -33,6 +33,7 @@ FORMATS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
 LONGEST_LINE = 1 << 26  # bytes; what a file without line ends may cost in memory
 TABLE = re.compile(r"\.[ct]sv(\.gz)?$", re.IGNORECASE)
 WORDS_OF_A_TEXT = 3  # from which on the name of a column is doubted
+VALIDATION_SHARE, VALIDATION_CAP = 0.05, 2000  # of the texts, and texts at most
 LOOKAHEAD = 1000  # records after the first that may have a column which it lacks
 HEAD = 8192  # bytes that are looked at to tell text from binary
 # Formats that begin with valid UTF-8; others give themselves away by NULs or when they are decoded.
@@ -124,29 +125,23 @@ def read_corpus(
     return list(read_texts(source, column=column, split=split, streaming=streaming, limit=limit, report=report))
 
 
-def split_validation(
-    texts: Sequence[str], share: float = 0.05, cap: int = 2000, seed: int = 0
-) -> tuple[list[str], list[str]]:
+def split_validation(texts: Sequence[str], seed: int = 0) -> tuple[list[str], list[str]]:
     """Split texts at random into (training, validation) so that no string is in both.
 
-    Strings that occur once are held out first, then the least repeated ones, once each, while no more than the share
-    is lost to training, whose order is kept; one string is held out in any case.
+    Strings that occur once are held out first, then the least repeated ones, once each, while no more than 5% of the
+    texts are lost to training, whose order is kept: 2,000 strings at most, and one in any case.
 
     Args:
         texts: The corpus.
-        share: Share of the texts to hold out, above 0 and below 1; at least one text is.
-        cap: Largest number of texts to hold out.
         seed: The same seed gives the same split.
 
     Raises:
-        ValueError: There are fewer than two different texts, or `share` or `cap` is out of range.
+        ValueError: There are fewer than two different texts.
 
     Example:
         >>> [len(part) for part in split_validation([str(i) for i in range(100)])]
         [95, 5]
     """
-    if not 0 < share < 1 or cap < 1:
-        raise ValueError(f"share must be between 0 and 1 and cap at least 1, got share {share} and cap {cap}")
     if len(texts) < 2:
         raise ValueError(f"a corpus needs at least 2 sentences, got {len(texts)}")
     counts = Counter(texts)
@@ -156,7 +151,7 @@ def split_validation(
     shuffled = [distinct[i] for i in np.random.default_rng(seed).permutation(len(distinct))]
     shuffled.sort(key=counts.__getitem__)
     lost = np.cumsum([counts[text] for text in shuffled])
-    size = max(1, min(cap, int((lost <= round(share * len(texts))).sum()), len(distinct) - 1))
+    size = max(1, min(VALIDATION_CAP, int((lost <= round(VALIDATION_SHARE * len(texts))).sum()), len(distinct) - 1))
     valid = shuffled[:size]
     held_out = set(valid)
     return [text for text in texts if text not in held_out], valid

@@ -35,6 +35,10 @@ class TokenRows(Sequence[list[int]]):
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def close(self) -> None:
+        """Let the file go, which Windows does not delete before; no row can be read any more."""
+        self._blocks = []
+
     @overload
     def __getitem__(self, i: int) -> list[int]: ...
     @overload
@@ -71,6 +75,10 @@ def write_token_rows(path: str | Path, texts: Iterable[str], tokenize: Tokenize)
     rows = pyarrow.list_(pyarrow.int32())
     schema = pyarrow.schema([("ids", rows)])
     remaining = iter(texts)
-    with atomic_path(path) as staged, pyarrow.ipc.new_file(str(staged), schema) as file:
+    with (
+        atomic_path(path) as staged,
+        pyarrow.OSFile(str(staged), "wb") as sink,  # closed before it is renamed
+        pyarrow.ipc.new_file(sink, schema) as file,
+    ):
         while block := list(islice(remaining, BLOCK)):
             file.write_batch(pyarrow.record_batch([pyarrow.array(tokenize(block), rows)], schema=schema))

@@ -57,6 +57,11 @@ class Sentences(Dataset):
         self.lengths = np.maximum(self.encoder.lengths, self.decoder.lengths)
         self.partners, self.teacher = partners, teacher
 
+    def close(self) -> None:
+        """Let the files go, so that they can be deleted on every system; no sentence can be read any more."""
+        self.decoder.close()
+        self.encoder.close()
+
     def __len__(self) -> int:
         return len(self.decoder)
 

@@ -90,7 +90,7 @@ class RunFolder:
             model.save_pretrained(staged)
         for file in sorted(staged.iterdir()):
             with atomic_replacement(self.path, file.name) as path:
-                shutil.move(file, path)
+                file.replace(path)
         shutil.rmtree(staged)
 
     def save_prior(self, prior: Prior) -> None:
@@ -115,7 +115,7 @@ class RunFolder:
     def finish(self, made_from: dict[str, Any]) -> None:
         """Write what the run came to, and delete its texts: a run is shared without what it was made from."""
         with atomic_replacement(self.path, TRAINING) as staged:
-            staged.write_text(json.dumps(made_from, indent=2) + "\n")
+            staged.write_text(json.dumps(made_from, indent=2) + "\n", encoding="utf-8")
         for tokens in self.checkpoints.glob("*.arrow"):
             tokens.unlink()
         shutil.rmtree(self.teacher, ignore_errors=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from transformers import TrainerCallback, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
 from ..latent.vae import TextVAE
 from ..modeling import TextVAEModel
+from ..modeling.precision import default_device
 from ..modeling.quiet import quiet_transformers
 from ..text.cleaning import gate_texts
 from ..text.corpus import split_validation
@@ -78,6 +78,8 @@ def train(
     )
     run.keep_metrics_until(step_of(checkpoint))
     _run_steps(trainer, checkpoint)
+    trainer.sentences.close()
+    trainer.valid_dataset.close()
     run.finish(made_from | {"steps": trainer.state.global_step, "best_loss": trainer.state.best_metric})
     return _with_prior(run, data.texts, config.seed)
 
@@ -136,8 +138,7 @@ def _teacher(config: TrainConfig, run: RunFolder) -> TeacherCache | None:
     """Return the teacher's embeddings of a run, if it has a teacher."""
     if config.teacher is None or not (config.distillation or config.from_teacher):
         return None
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    teacher = TeacherCache(run.teacher, config.teacher, device)
+    teacher = TeacherCache(run.teacher, config.teacher, default_device().type)
     if config.latent_dim is not None and config.latent_dim > teacher.dim:
         raise ValueError(
             f"--latent-dim must be at most {teacher.dim}, the width of the teacher, got {config.latent_dim}"

@@ -19,7 +19,7 @@ from ..latent.collapse import active_units, diagnose_collapse
 from ..latent.vae import TextVAE
 from ..modeling.likelihood import IGNORED
 from ..modeling.objectives.terms import check_terms
-from ..modeling.precision import has_bf16, prefer_attention
+from ..modeling.precision import default_device, has_bf16, prefer_attention
 from ..modeling.quiet import quiet_transformers
 from ..text.batching import TokenBudgetSampler
 from ..text.tokenizers import pad, to_texts
@@ -69,7 +69,7 @@ class TextVAETrainer(Trainer):
         self.sampler = TokenBudgetSampler(self.sentences.lengths, config.batch_tokens, config.seed)
         steps = config.max_steps or math.ceil(config.epochs * len(self.sampler))
         eval_steps = config.eval_steps or max(1, steps // VALIDATIONS_PER_RUN)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = default_device()
         arguments = TrainingArguments(
             output_dir=str(run.staged_checkpoints),
             max_steps=steps,
