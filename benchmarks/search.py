@@ -24,8 +24,8 @@ import numpy as np
 
 from results import row, write_results
 from textvae import LatentIndex, TextVAE
+from textvae.index.backends.faiss import PER_LIST, TRAINING
 from textvae.index.build import BLOCK
-from textvae.index.vectors import PER_LIST, TRAINING
 
 FACTORIES = ["Flat", "IVF4000,Flat", "IVF4000,PQ16", "HNSW32"]
 VECTORS, DIM, CENTRES, QUERIES, K = 1_000_000, 64, 2000, 1000, 10

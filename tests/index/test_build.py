@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from stubs import TEXTS, StubVAE
 
-from textvae.index import LatentIndex, vectors
+from textvae.index import LatentIndex
 from textvae.index import build as building
 from textvae.index import partial_build as staging
-from textvae.index.vectors import automatic_factory
+from textvae.index.backends import faiss as faiss_backend
+from textvae.index.backends.faiss import automatic_factory
 from textvae.storage.errors import CorruptFileError
 
 METADATA = [{"n": n} for n in range(60)]
@@ -54,11 +55,11 @@ def test_auto_follows_its_rule(count, width, factory):
 @pytest.fixture
 def small_limits(monkeypatch):
     """Shrink the rule: exact up to 20 texts, streams count as 25, so that 60 texts train the lists."""
-    for module in (vectors, building):
+    for module in (faiss_backend, building):
         monkeypatch.setattr(module, "FLAT_LIMIT", 20)
-    monkeypatch.setattr(vectors, "PLANNED", 25)
-    monkeypatch.setattr(vectors, "TRAINING", 30)
-    monkeypatch.setattr(vectors, "PER_LIST", 1)
+    monkeypatch.setattr(faiss_backend, "PLANNED", 25)
+    monkeypatch.setattr(faiss_backend, "TRAINING", 30)
+    monkeypatch.setattr(faiss_backend, "PER_LIST", 1)
 
 
 @pytest.mark.parametrize("count", [0, 1, 8, 20, 21, 60])
@@ -290,5 +291,15 @@ def test_the_sample_that_trains_is_spread_over_the_corpus(vae, tmp_path):
 
 def test_what_a_build_notes_is_what_must_stay_the_same(interrupted):
     noted = json.loads((interrupted / "build.json").read_text())
-    assert noted == {"fingerprint": "a1b2c3", "dim": 16, "metric": "cosine", "factory": "Flat"}
+    assert noted == {"fingerprint": "a1b2c3", "dim": 16, "metric": "cosine", "factory": "Flat", "backend": "faiss"}
     assert not re.search("[A-Z]:|/", json.dumps(noted))
+
+
+def test_a_build_of_an_older_version_which_names_no_backend_goes_on_with_faiss(vae, tmp_path, interrupted):
+    noted = json.loads((interrupted / "build.json").read_text())
+    del noted["backend"]
+    (interrupted / "build.json").write_text(json.dumps(noted))
+    options = {"metadata": METADATA, "path": tmp_path / "index", "resume": True}
+    with pytest.raises(ValueError, match="was begun with the backend 'faiss', not 'numpy'"):
+        LatentIndex.build(vae, TEXTS, backend="numpy", **options)
+    assert LatentIndex.build(vae, TEXTS, **options).texts == TEXTS

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from stubs import DIM, TEXTS, StubVAE, ranking
 
 from textvae.index import LatentIndex, filters
+from textvae.index.backends.faiss import FaissBackend
 from textvae.index.filters import DEPTH, PARTS, parse_filter
 from textvae.index.item_store import ItemStore
-from textvae.index.vectors import VectorStore
 
 SIGNS = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -203,7 +203,7 @@ WHERES = {
 @pytest.mark.parametrize("metric", ["cosine", "l2", "wasserstein"])
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_every_text_that_matches_is_found_and_no_other(monkeypatch, factory, metric, exact):
-    monkeypatch.setattr("textvae.index.vectors.EXACT", max(exact, 7))  # also how many vectors are copied at once
+    monkeypatch.setattr("textvae.index.backends.faiss.EXACT", max(exact, 7))  # also how many vectors are copied at once
     index = LatentIndex.build(StubVAE(), TEXTS, factory=factory, metric=metric, metadata=METADATA_OF_TEXTS)
     gone = {14, 17, 18}
     index.remove(gone)
@@ -221,7 +221,7 @@ def test_every_text_that_matches_is_found_and_no_other(monkeypatch, factory, met
 @pytest.mark.parametrize("exact", [7, 50_000])
 @pytest.mark.parametrize("factory", ["Flat", "HNSW32", "IVF4,Flat", "RR16,Flat"])
 def test_a_filtered_search_ranks_like_the_whole_one_without_the_others(monkeypatch, factory, exact):
-    monkeypatch.setattr("textvae.index.vectors.EXACT", exact)
+    monkeypatch.setattr("textvae.index.backends.faiss.EXACT", exact)
     index = LatentIndex.build(StubVAE(), TEXTS, factory=factory, metric="l2", metadata=METADATA_OF_TEXTS)
     index.remove(range(5))  # so that ids are not places
     whole = index.search(TEXTS[:9], k=60)
@@ -234,8 +234,8 @@ def test_a_filtered_search_ranks_like_the_whole_one_without_the_others(monkeypat
 @pytest.mark.parametrize("factory", ["Flat", "HNSW32", "IVF4,Flat", "SQ8", "RR16,Flat"])
 def test_faiss_selects_by_the_ids_of_texts_not_by_places(monkeypatch, factory):
     """After removals ids and places differ; the selector of faiss must mean ids, or the search finds other texts."""
-    monkeypatch.setattr("textvae.index.vectors.EXACT", 1)
-    monkeypatch.setattr("textvae.index.vectors.VectorStore._exactly", lambda *_: None)
+    monkeypatch.setattr("textvae.index.backends.faiss.EXACT", 1)
+    monkeypatch.setattr("textvae.index.backends.faiss.FaissBackend._exactly", lambda *_: None)
     index = LatentIndex.build(StubVAE(), TEXTS, factory=factory, metadata=METADATA_OF_TEXTS)
     index.remove(range(40))
     used = []
@@ -249,8 +249,8 @@ def test_faiss_selects_by_the_ids_of_texts_not_by_places(monkeypatch, factory):
 
 @pytest.mark.parametrize("within", [None, np.arange(0, 400, 2)])
 def test_a_graph_gives_also_what_it_does_not_reach(monkeypatch, within):
-    monkeypatch.setattr("textvae.index.vectors.EXACT", 100)
-    store = VectorStore.empty(DIM, "HNSW2", inner_product=False)
+    monkeypatch.setattr("textvae.index.backends.faiss.EXACT", 100)
+    store = FaissBackend.empty(DIM, "HNSW2", inner_product=False)
     islands = np.repeat(np.eye(4, DIM, dtype=np.float32) * 1000, 100, axis=0)
     store.add(range(400), islands + np.random.default_rng(0).normal(size=(400, DIM)).astype(np.float32))
     k = 400 if within is None else len(within)

@@ -16,8 +16,8 @@ from stubs import DIM, TEXTS, StubVAE, brute_force, ranking
 from textvae.index import Hit, LatentIndex
 from textvae.index import build as building
 from textvae.index import item_store as items
+from textvae.index.backends.faiss import FaissBackend
 from textvae.index.distances import METRICS
-from textvae.index.vectors import VectorStore
 from textvae.storage import folders as artifacts
 from textvae.storage.atomic import read_json, write_json
 from textvae.storage.errors import CorruptFileError
@@ -103,7 +103,7 @@ def test_neighbours_are_the_hits_of_search_as_arrays(vae, queries, factory, metr
 
 
 def test_neighbours_that_are_not_there_are_marked(vae, monkeypatch):
-    monkeypatch.setattr("textvae.index.vectors.VectorStore._exactly", lambda *_: None)
+    monkeypatch.setattr("textvae.index.backends.faiss.FaissBackend._exactly", lambda *_: None)
     islands = np.repeat(np.eye(4, DIM) * 1000, 100, axis=0) + np.random.default_rng(0).normal(size=(400, DIM))
     monkeypatch.setattr(vae, "encode", lambda texts, **_: islands[: len(texts)].astype(np.float32))
     index = LatentIndex.build(vae, [str(number) for number in range(400)], factory="HNSW2", metric="l2")
@@ -668,7 +668,7 @@ def test_searching_while_texts_come_and_go_is_safe(vae, factory):
 
 
 def test_an_index_that_is_replaced_while_it_is_loaded_is_loaded_again(index, vae, tmp_path, monkeypatch):
-    folder, read, newer = tmp_path / "index", VectorStore.read, [LatentIndex.build(vae, TEXTS[::-1])]
+    folder, read, newer = tmp_path / "index", FaissBackend.read, [LatentIndex.build(vae, TEXTS[::-1])]
     index.save(folder)
 
     def overtaken(*arguments, **options):
@@ -677,7 +677,7 @@ def test_an_index_that_is_replaced_while_it_is_loaded_is_loaded_again(index, vae
             newer.pop().save(folder)
         return vectors
 
-    monkeypatch.setattr(VectorStore, "read", overtaken)
+    monkeypatch.setattr(FaissBackend, "read", overtaken)
     loaded = LatentIndex.load(folder, vae)
     assert loaded.texts == TEXTS[::-1]
     assert all(hits[0].text == text for text, hits in zip(TEXTS, loaded.search(TEXTS, k=1), strict=True))

@@ -12,13 +12,13 @@ from textvae.storage.errors import CorruptFileError
 FACTORIES = ["Flat", "HNSW32", "IVF4,Flat", "RR16,Flat", "RR16,IVF4,Flat", "SQ8", "IVF4,SQ8,RFlat"]
 MEMORY = """
 import sys, numpy as np
-from textvae.index.vectors import VectorStore
+from textvae.index.backends.faiss import FaissBackend
 from pathlib import Path
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
-VectorStore.empty(4, "Flat", False)
+FaissBackend.empty(4, "Flat", False)
 before = resident()
-store = VectorStore.read(Path(sys.argv[1]), sys.argv[2], mapped=sys.argv[3] == "True")
+store = FaissBackend.read(Path(sys.argv[1]), sys.argv[2], mapped=sys.argv[3] == "True")
 print(resident() - before)
 """
 
@@ -71,9 +71,9 @@ def test_a_damaged_file_is_not_mapped(saved):
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc to read the memory of a process")
 @pytest.mark.parametrize(("factory", "bytes_each"), [("Flat", 4), ("IVF4,Flat", 4), ("SQ8", 1)])
 def test_mapped_vectors_take_no_memory(tmp_path, factory, bytes_each):
-    from textvae.index.vectors import VectorStore
+    from textvae.index.backends.faiss import FaissBackend
 
-    store = VectorStore.empty(64, factory, inner_product=False)
+    store = FaissBackend.empty(64, factory, inner_product=False)
     vectors = np.random.default_rng(0).normal(size=(100_000, 64)).astype(np.float32)
     if store.training:
         store.train(vectors[:500])

@@ -40,6 +40,7 @@ def index(
     *,
     output: Output,
     factory: str = "Flat",
+    backend: str = "faiss",
     metric: Literal["cosine", "l2", "wasserstein"] = "cosine",
     keep: Annotated[list[str] | None, Parameter(consume_multiple=False)] = None,
     resume: bool = False,
@@ -57,6 +58,7 @@ def index(
         corpus: File of texts, a data set on the hub, or - for standard input.
         output: Index folder to write.
         factory: faiss factory string: Flat is exact, HNSW32 or IVF256,Flat are faster on large corpora; auto chooses.
+        backend: What stores and searches the vectors: faiss, or numpy, which is exact and slower.
         metric: Similarity of latents; wasserstein compares whole posteriors, means and standard deviations.
         keep: Further column to store beside each text; may be repeated.
         resume: Continue a build of the same corpus that was interrupted, if there is one.
@@ -67,12 +69,22 @@ def index(
     """
     at_least(1, "--batch-size", batch_size)
     can_write_folder(output, "index", ABOUT)
+    from ..index.backends import backend_class
+
+    backend_class(backend)  # says what is wrong, before torch takes its seconds
     rows = reading.rows(corpus, printing, keep or ())
     vae = device.load(run)
     from ..index import LatentIndex
 
     built = LatentIndex.build(
-        vae, rows, factory=factory, metric=metric, batch_size=batch_size, path=output, resume=resume
+        vae,
+        rows,
+        factory=factory,
+        backend=backend,
+        metric=metric,
+        batch_size=batch_size,
+        path=output,
+        resume=resume,
     )
     record = {"output": str(output), "texts": len(built), "dim": built.dim, "factory": built.factory, "metric": metric}
     printing.result(record, f"indexed {len(built):,} texts in {output}")

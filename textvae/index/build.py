@@ -14,18 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._progress import Progress
+from .backends import Backend, backend_class
+from .backends.base import AUTO, FLAT_LIMIT
 from .distances import Metric, check_metric, embedded, width
 from .item_store import ItemStore, Row
 from .partial_build import Staging
-from .vectors import FLAT_LIMIT, VectorStore, automatic_factory
 
 if TYPE_CHECKING:
     from ..latent.vae import TextVAE
 
 BLOCK = 8192  # texts that are encoded and stored together
-AUTO = "auto"
 Block = tuple[list[Row], NDArray[np.float32]]  # N rows, and their vectors of shape (N, W)
-Parts = tuple[VectorStore, ItemStore]
+Parts = tuple[Backend, ItemStore]
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,18 @@ class Recipe:
         fingerprint: Of the model.
         dim: Latent dimensions D of the model.
         metric: "cosine", "l2" or "wasserstein".
-        factory: A faiss factory string, or "auto".
+        factory: A factory string of the backend, or "auto".
+        backend: Name of a registered backend.
 
     Raises:
-        ValueError: Unknown metric or factory.
+        ValueError: Unknown metric, backend or factory.
     """
 
     fingerprint: str
     dim: int
     metric: Metric
     factory: str
+    backend: str = "faiss"
 
     def __post_init__(self) -> None:
         check_metric(self.metric)
@@ -56,10 +58,9 @@ class Recipe:
         """Dimensions W of a vector."""
         return width(self.metric, self.dim)
 
-    def empty_store(self, count: int | None) -> VectorStore:
+    def empty_store(self, count: int | None) -> Backend:
         """Return the store for a number of texts, None for a stream longer than `FLAT_LIMIT`."""
-        factory = automatic_factory(count, self.width) if self.factory == AUTO else self.factory
-        return VectorStore.empty(self.width, factory, self.metric == "cosine")
+        return backend_class(self.backend).empty(self.width, self.factory, self.metric == "cosine", count)
 
 
 def build_in_memory(vae: TextVAE, recipe: Recipe, rows: Iterator[Row], count: int | None, batch_size: int) -> Parts:

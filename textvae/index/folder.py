@@ -9,28 +9,28 @@ from typing import Any
 from ..storage.atomic import read_json
 from ..storage.errors import CorruptFileError
 from ..storage.folders import MANIFEST, open_folder
+from .backends import backend_class
 from .distances import METRICS
 
 FORMAT_VERSION = 1
-VECTORS, ITEMS, ABOUT = "index.faiss", "items.sqlite", "index.json"
+ITEMS, ABOUT = "items.sqlite", "index.json"
+OLDER_BACKEND = "faiss"  # of indexes that do not name theirs
 
 
 def open_index(path: Path) -> dict[str, Any]:
-    """Check the folder of an index and return its index.json, with the `model_folders` where its model may be.
+    """Check the folder of an index and return its index.json, with its backend and the folders of its model.
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: The folder is not an index, or comes from a newer textvae.
+        ValueError: The folder is not an index, comes from a newer textvae, or names a backend that is not registered.
         CorruptFileError: A file is missing, truncated or altered.
     """
     open_folder(path, "index", ABOUT)
     if not (path / ABOUT).is_file():
         raise ValueError(f"{path} is not an index folder: it has no {ABOUT}")
     listed = read_json(path / MANIFEST) if (path / MANIFEST).is_file() else {}
-    for name in (VECTORS, ITEMS, ABOUT):
-        if name not in listed:  # an unlisted file would be read unchecked, and faiss crashes on a damaged one
-            raise CorruptFileError(f"{path / MANIFEST} does not list {name}: restore it from a copy or build it again")
-    about = read_json(path / ABOUT)
+    _check_listed(path, listed, ABOUT)
+    about = {"backend": OLDER_BACKEND} | read_json(path / ABOUT)
     if about.get("format_version") != FORMAT_VERSION:
         raise ValueError(
             f"{path} has the index format {about.get('format_version')}, this textvae reads {FORMAT_VERSION}: "
@@ -38,6 +38,8 @@ def open_index(path: Path) -> dict[str, Any]:
         )
     if about.get("metric") not in METRICS:
         raise ValueError(f"{path} has the metric {about.get('metric')!r}: upgrade textvae or build the index again")
+    for name in (backend_class(about["backend"]).file, ITEMS):
+        _check_listed(path, listed, name)
     folders = [Path(about["model"])] if about.get("model") else []
     if about.get("model_relative"):
         folders.append((path / about["model_relative"]).resolve())
@@ -50,3 +52,8 @@ def relative_path(model: Path, path: Path) -> str | None:
         return Path(os.path.relpath(model, path)).as_posix()
     except ValueError:
         return None
+
+
+def _check_listed(path: Path, listed: dict[str, Any], name: str) -> None:
+    if name not in listed:  # an unlisted file would be read unchecked, and faiss crashes on a damaged one
+        raise CorruptFileError(f"{path / MANIFEST} does not list {name}: restore it from a copy or build it again")

@@ -18,13 +18,14 @@ from ..storage.atomic import write_json
 from ..storage.errors import CorruptFileError
 from ..storage.folders import atomic_folder, check_replaceable, read_folder
 from ..storage.locks import only_writer
+from .backends import Backend, backend_class
+from .backends.base import reason
 from .build import Recipe, build_in_memory, build_on_disk
 from .distances import Metric, closeness, comparable, embedded, weight, width
 from .filters import Filter, parse_filter
-from .folder import ABOUT, FORMAT_VERSION, ITEMS, VECTORS, open_index, relative_path
+from .folder import ABOUT, FORMAT_VERSION, ITEMS, open_index, relative_path
 from .item_store import Item, ItemStore, Row, StoreError, rows_of
 from .model_source import ModelSource
-from .vectors import VectorStore, reason
 
 if TYPE_CHECKING:
     from ..latent.vae import TextVAE
@@ -56,8 +57,9 @@ class LatentIndex:
         'a red fox'
     """
 
-    def __init__(self, vectors: VectorStore, items: ItemStore, metric: Metric, model: ModelSource):
+    def __init__(self, vectors: Backend, items: ItemStore, metric: Metric, model: ModelSource):
         """Wrap vectors and their items; `build` and `load` are the ways in."""
+        self.backend: str = vectors.name
         self.factory: str = vectors.factory
         self.metric: Metric = metric
         self.fingerprint: str = model.fingerprint
@@ -71,6 +73,7 @@ class LatentIndex:
         corpus: Iterable[Item],
         *,
         factory: str = "Flat",
+        backend: str = "faiss",
         metric: Metric = "cosine",
         metadata: Sequence[Mapping[str, Any] | None] | None = None,
         batch_size: int = 64,
@@ -88,6 +91,8 @@ class LatentIndex:
                 shuffle a sorted corpus. "auto" is "Flat" up to 50,000 texts and above it about 4 * sqrt(N) inverted
                 lists, of vectors, or of bytes ("SQ8") where vectors would take over 2 GB; a corpus without a length
                 that goes on after 50,000 texts counts as a million. `index.factory` names the choice.
+            backend: What stores and searches the vectors: "faiss", "numpy", which is exact and knows only "Flat", or
+                one that `textvae.index.backends.register_backend` registered.
             metric: "cosine" or "l2" of the posterior means, or "wasserstein", the distance of means and standard
                 deviations, with vectors twice as wide. Under "cosine" a zero vector scores 0 against everything.
             metadata: One dictionary of JSON values (or None) per text, beside a corpus of strings.
@@ -97,7 +102,7 @@ class LatentIndex:
             resume: Continue a build to `path` that was interrupted, from the same corpus; without one, start.
 
         Raises:
-            ValueError: Unknown metric or factory, too few texts to train it, metadata that is not JSON, or an
+            ValueError: Unknown metric, backend or factory, too few texts to train it, metadata that is not JSON, or an
                 interrupted build of another corpus, model, metric or factory.
             TypeError: An item is neither a string nor a mapping.
             FileExistsError: The path holds something else, or an interrupted build without `resume`.
@@ -107,7 +112,7 @@ class LatentIndex:
             >>> len(LatentIndex.build(vae, [{"text": "a red fox", "page": 3}], factory="HNSW32", metric="l2"))
             1
         """
-        recipe = Recipe(vae.fingerprint, vae.dim, metric, factory)
+        recipe = Recipe(vae.fingerprint, vae.dim, metric, factory, backend)
         rows = rows_of(corpus, metadata)
         if path is None:
             if resume:
@@ -410,7 +415,8 @@ class LatentIndex:
     def _read(cls, path: Path, mmap: bool) -> LatentIndex:
         about = open_index(path)
         try:
-            vectors = VectorStore.read(path / VECTORS, about["factory"], about.get("tombstones", ()), mapped=mmap)
+            store = backend_class(about["backend"])
+            vectors = store.read(path / store.file, about["factory"], about.get("tombstones", ()), mapped=mmap)
             items = ItemStore(path / ITEMS, about.get("next_id", 0))
             stored, last = items.extent()
             model = ModelSource(about["fingerprint"], folders=about["model_folders"])
@@ -428,7 +434,7 @@ class LatentIndex:
     def _write(self, path: Path) -> None:
         with atomic_folder(path, ABOUT) as staged:
             try:
-                self._vectors.write(staged / VECTORS)
+                self._vectors.write(staged / self._vectors.file)
                 self._items.save(staged / ITEMS)
             except (RuntimeError, StoreError) as error:
                 raise OSError(f"could not write {path} ({reason(error)}): is the disk full?") from error
@@ -439,6 +445,7 @@ class LatentIndex:
                 "model_relative": model and relative_path(model, path),
                 "fingerprint": self.fingerprint,
                 "metric": self.metric,
+                "backend": self.backend,
                 "factory": self.factory,
                 "dim": self.dim,
                 "count": len(self),

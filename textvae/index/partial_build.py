@@ -21,6 +21,7 @@ PARTIAL = ".partial"  # what follows the name of an index while it is built
 VECTORS, ITEMS, ABOUT = "vectors.f32", "items.sqlite", "build.json"
 OURS = {VECTORS, ITEMS, f"{ITEMS}-journal", ABOUT, STAGED + ABOUT}
 NUMBER = np.dtype("<f4")
+OLDER = {"backend": "faiss"}  # what builds of older versions do not name
 
 
 class Staging:
@@ -136,7 +137,7 @@ class Staging:
                 f"{self.folder} holds an interrupted build: continue it with resume=True (--resume on the command "
                 "line), or delete the folder"
             )
-        before = read_json(self._about)
+        before = OLDER | read_json(self._about)
         for key, (old, new) in {key: (before.get(key), about.get(key)) for key in {**before, **about}}.items():
             if old != new:
                 raise ValueError(

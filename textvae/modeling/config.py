@@ -4,14 +4,13 @@
 import difflib
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, BertConfig, GPT2Config, PreTrainedConfig
 
-DecoderKind = Literal["gru", "transformer"]
 # What transformers itself passes beside the declared fields and names with an underscore; all else unknown is a typo.
 PASSED_BY_TRANSFORMERS = {
     "model_type", "name_or_path", "num_labels", "attn_implementation", "experts_implementation", "torch_dtype",
@@ -62,6 +61,16 @@ class GRUDecoderConfig(PreTrainedConfig):
     num_hidden_layers: int = 1
     dropout: float | int = 0.0
     tie_word_embeddings: bool = True
+
+    @classmethod
+    def from_preset(cls, preset: Preset, vocab_size: int, dropout: float) -> "GRUDecoderConfig":
+        """Return the config of a decoder trained from scratch."""
+        return cls(
+            vocab_size=vocab_size,
+            hidden_size=preset.hidden_size,
+            gru_hidden_size=preset.gru_hidden_size,
+            dropout=dropout,
+        )
 
     def __post_init__(self, **kwargs: Any) -> None:
         refuse_unknown(type(self), kwargs)
@@ -137,10 +146,7 @@ class TextVAEConfig(PreTrainedConfig):
     use_cache: bool = True  # the Trainer writes it
 
     def __post_init__(self, **kwargs: Any) -> None:
-        for name in RETIRED:
-            if name in kwargs:
-                value = kwargs.pop(name)
-                logger.log(logging.WARNING if value else logging.INFO, "ignoring the retired field %s=%s", name, value)
+        _drop_retired(kwargs)
         refuse_unknown(type(self), kwargs)
         self.encoder = _sub_config(self.encoder, "encoder", BertConfig)
         self.decoder = _sub_config(self.decoder, "decoder", GRUDecoderConfig)
@@ -207,13 +213,13 @@ class TextVAEConfig(PreTrainedConfig):
         return positions and positions - self.prefix_length
 
     @classmethod
-    def preset(cls, size: str, *, vocab_size: int, decoder: DecoderKind = "gru", **fields_: Any) -> "TextVAEConfig":
+    def preset(cls, size: str, *, vocab_size: int, decoder: str = "gru", **fields_: Any) -> "TextVAEConfig":
         """Return a from-scratch configuration.
 
         Args:
             size: "tiny", "small" or "base".
             vocab_size: V, of the tokenizer that both halves share.
-            decoder: "gru" or "transformer".
+            decoder: "gru", "transformer", or the name of a registered decoder.
             **fields_: Any field of this class, which then replaces the preset's.
         """
         if size not in PRESETS:
@@ -245,25 +251,29 @@ def transformer_encoder(preset: Preset, vocab_size: int) -> PreTrainedConfig:
 
 
 def decoder_config(preset: Preset, vocab_size: int, kind: str, dropout: float = 0.0) -> PreTrainedConfig:
-    """Return the from-scratch decoder of a preset, "gru" or "transformer"."""
-    if kind == "gru":
-        return GRUDecoderConfig(
-            vocab_size=vocab_size,
-            hidden_size=preset.hidden_size,
-            gru_hidden_size=preset.gru_hidden_size,
-            dropout=dropout,
-        )
-    if kind == "transformer":
-        return GPT2Config(  # learnt positions tell the prefix vectors apart; rotary ones learn to more slowly
-            vocab_size=vocab_size,
-            n_embd=preset.hidden_size,
-            n_layer=preset.num_layers,
-            n_head=preset.num_heads,
-            n_positions=512,
-            resid_pdrop=dropout, embd_pdrop=dropout, attn_pdrop=0.0,
-            bos_token_id=0, eos_token_id=1, pad_token_id=2,
-        )  # fmt: skip
-    raise ValueError(f"unknown decoder {kind!r}: use one of {', '.join(get_args(DecoderKind))}, a folder or a hub id")
+    """Return the from-scratch decoder of a preset: "gru", "transformer" or the name of a registered decoder."""
+    if kind not in FROM_SCRATCH:
+        raise ValueError(f"unknown decoder {kind!r}: use one of {', '.join(FROM_SCRATCH)}, a folder or a hub id")
+    return FROM_SCRATCH[kind](preset, vocab_size, dropout)
+
+
+def _transformer_decoder(preset: Preset, vocab_size: int, dropout: float) -> PreTrainedConfig:
+    return GPT2Config(  # learnt positions tell the prefix vectors apart; rotary ones learn to more slowly
+        vocab_size=vocab_size,
+        n_embd=preset.hidden_size,
+        n_layer=preset.num_layers,
+        n_head=preset.num_heads,
+        n_positions=512,
+        resid_pdrop=dropout, embd_pdrop=dropout, attn_pdrop=0.0,
+        bos_token_id=0, eos_token_id=1, pad_token_id=2,
+    )  # fmt: skip
+
+
+# What makes the config of a decoder trained from scratch, by the name that --decoder takes; `register_decoder` adds.
+FROM_SCRATCH: dict[str, Callable[[Preset, int, float], PreTrainedConfig]] = {
+    "gru": GRUDecoderConfig.from_preset,
+    "transformer": _transformer_decoder,
+}
 
 
 def refuse_unknown(config_class: type, extra: dict[str, Any]) -> None:
@@ -275,6 +285,13 @@ def refuse_unknown(config_class: type, extra: dict[str, Any]) -> None:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f": did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"unknown {config_class.__name__} field {name!r}{hint}")
+
+
+def _drop_retired(extra: dict[str, Any]) -> None:
+    for name in RETIRED:
+        if name in extra:
+            value = extra.pop(name)
+            logger.log(logging.WARNING if value else logging.INFO, "ignoring the retired field %s=%s", name, value)
 
 
 def _sub_config(config: Any, name: str, default: type[PreTrainedConfig]) -> PreTrainedConfig:

@@ -110,7 +110,8 @@ def write(
             kept = going if guidance == 1 else torch.cat([going, going + len(rows)])
             rows = rows[going]
             seen_BD = seen_BD[kept]
-            cache.reorder_cache(kept)
+            if cache is not None:
+                cache.reorder_cache(kept)
     return written_BU
 
 

@@ -13,7 +13,7 @@ from ..modeling import TextVAEModel
 from ..modeling.config import PRESETS, TextVAEConfig, decoder_config, transformer_encoder
 from ..modeling.pretrained import load_backbone, load_lm
 from ..text.tokenizers import encoder_ids, load_tokenizer, train_tokenizer
-from .config import TrainConfig
+from .config import TrainConfig, from_scratch
 
 UNCUT = 1 << 20  # tokens
 STRIDE_TEXTS = 2000  # that tell how many tokens of one tokenizer stand for one of another
@@ -37,7 +37,7 @@ def build_model(
         source.model.freeze()
         return TextVAE(source.model, source.tokenizer, source.encoder_tokenizer)
     preset = PRESETS[config.size]
-    pretrained_lm = config.decoder not in ("gru", "transformer")
+    pretrained_lm = not from_scratch(config.decoder)
     if pretrained_lm:
         lm, its_tokenizer = load_lm(config.decoder)
         tokenizer = tokenizer or its_tokenizer

@@ -35,7 +35,7 @@ class TrainConfig:
     Attributes:
         from_: Run folder whose weights and tokenizers training starts from; it also decides the size and the decoder.
         size: Width, depth and latent of the parts trained from scratch.
-        decoder: "gru", "transformer", or the folder or hub id of a pretrained causal LM.
+        decoder: "gru", "transformer", a registered decoder's name, or the folder or hub id of a pretrained causal LM.
         encoder: Folder or hub id of a pretrained encoder; by default a small Transformer from scratch.
         keep_encoder: Leave the pretrained encoder as it is: mu is its own embedding, and so are the similarities.
         residual: Length of what may be added to the embedding of --keep-encoder, as a share of its length, so that
@@ -184,7 +184,7 @@ class TrainConfig:
         _require(self.slot_tokens >= 1, "slot_tokens", "must be at least 1", self.slot_tokens)
         _require(self.lora_rank >= 0, "lora_rank", "must not be negative", self.lora_rank)
         _require(
-            not self.lora_rank or self.decoder not in ("gru", "transformer"),
+            not self.lora_rank or not from_scratch(self.decoder),
             "lora_rank",
             "is for a pretrained --decoder",
             self.lora_rank,
@@ -200,19 +200,19 @@ class TrainConfig:
             whole,
         )
         _require(
-            not self.reset_decoder or self.decoder in ("gru", "transformer"),
+            not self.reset_decoder or from_scratch(self.decoder),
             "reset_decoder",
             "would throw away the pretrained weights of --decoder",
             self.decoder,
         )
         _require(
-            not self.lowercase or self.decoder in ("gru", "transformer"),
+            not self.lowercase or from_scratch(self.decoder),
             "lowercase",
             "has no say over the pretrained tokenizer of --decoder",
             self.decoder,
         )
         _require(
-            not self.dropout or self.decoder in ("gru", "transformer"),
+            not self.dropout or from_scratch(self.decoder),
             "dropout",
             "is for a decoder trained from scratch, not for a pretrained --decoder",
             self.dropout,
@@ -232,7 +232,8 @@ class TrainConfig:
             return FINE_TUNING_LEARNING_RATE
         if self.encoder is not None and not self.keep_encoder:
             return PRETRAINED_LEARNING_RATE
-        return LEARNING_RATES.get(self.decoder, PRETRAINED_LEARNING_RATE)
+        other = LEARNING_RATES["transformer"] if from_scratch(self.decoder) else PRETRAINED_LEARNING_RATE
+        return LEARNING_RATES.get(self.decoder, other)
 
     @property
     def kl_schedule(self) -> Schedule:
@@ -263,6 +264,15 @@ class TrainConfig:
                 near = difflib.get_close_matches(name, known, n=1)
                 raise ValueError(f"unknown training option {name!r}" + (f": did you mean {near[0]!r}?" if near else ""))
         return cls(**options)
+
+
+def from_scratch(decoder: str) -> bool:
+    """Return whether --decoder names a decoder that is trained from scratch, and no pretrained one."""
+    if decoder in LEARNING_RATES:
+        return True
+    from ..modeling.config import FROM_SCRATCH  # takes seconds, which a pretrained decoder takes anyway
+
+    return decoder in FROM_SCRATCH
 
 
 def without_retired(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationMixin, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, GenerationMixin, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from ..config import TextVAEConfig
+from ..config import FROM_SCRATCH, TextVAEConfig
 from ..likelihood import linear_cross_entropy, reconstruction_nats, sampled_cross_entropy
 from ..slots import ABSENT, SplitLatents
 
@@ -53,6 +53,7 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
     ) -> CausalLMOutputWithPast:
         """Return logits (B, T, V) for input ids (B, T) given latents, and the cache for the next call.
 
+        The next call with a cache reads the newest token alone; a decoder that looks at no other returns None.
         Latents are (B, D), or packed with wording slots as `SplitLatents.pack` does.
         """
 
@@ -127,11 +128,15 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
         }
 
 
-def register_decoder(config_class: type[PreTrainedConfig]) -> Callable[[type[LatentDecoder]], type[LatentDecoder]]:
+def register_decoder(
+    config_class: type[PreTrainedConfig], name: str | None = None
+) -> Callable[[type[LatentDecoder]], type[LatentDecoder]]:
     """Register a decoder class for the models whose `config.decoder` is of a class.
 
     Args:
         config_class: Its config; `PreTrainedConfig` stands for every config that no other decoder is registered for.
+        name: What `TrainConfig.decoder` and `TextVAEConfig.preset` call it, trained from scratch. Its config is then
+            what `config_class.from_preset(preset, vocab_size, dropout)` returns, and is loaded by its `model_type`.
 
     Returns:
         A class decorator.
@@ -139,6 +144,10 @@ def register_decoder(config_class: type[PreTrainedConfig]) -> Callable[[type[Lat
 
     def register(decoder: type[LatentDecoder]) -> type[LatentDecoder]:
         _DECODERS[config_class] = decoder
+        if name is not None:
+            made: Any = config_class
+            FROM_SCRATCH[name] = made.from_preset
+            AutoConfig.register(config_class.model_type, config_class, exist_ok=True)
         return decoder
 
     return register

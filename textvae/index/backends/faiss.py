@@ -1,4 +1,4 @@
-"""The vectors of an index: faiss behind checks, with ids that last, tombstones, and search within chosen ids."""
+"""The faiss backend: faiss behind checks, with ids that last, tombstones, and search within chosen ids."""
 
 # N vectors, W dimensions of a vector, Q queries, M chosen ids
 from __future__ import annotations
@@ -11,11 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Vectors = NDArray[np.float32]
-Ids = NDArray[np.int64]
-Neighbours = tuple[Vectors, Ids]  # faiss's scores and ids, both (Q, k), nearest first; -1 where there are no more
+from .base import AUTO, FLAT_LIMIT, Ids, Neighbours, Vectors, reason, register_backend
 
-FLAT_LIMIT = 50_000  # texts up to which "auto" is exact
 PLANNED = 1_000_000  # texts that "auto" expects of a stream that goes on beyond the limit
 MEMORY = 2 * 10**9  # bytes of vectors above which "auto" stores one byte a number
 TRAINING, PER_LIST = 65_536, 39  # vectors that train a factory, and at least how many for each inverted list
@@ -44,7 +41,8 @@ def automatic_factory(count: int | None, width: int) -> str:
     return f"IVF{round(4 * planned**0.5)},{'SQ8' if 4 * width * planned > MEMORY else 'Flat'}"
 
 
-class VectorStore:
+@register_backend("faiss")
+class FaissBackend:
     """Vectors by id in a faiss index.
 
     Attributes:
@@ -52,19 +50,28 @@ class VectorStore:
         tombstones: Ids of vectors that faiss could not remove. Those of replaced vectors are below -1.
     """
 
+    file = "index.faiss"
+
     def __init__(self, index: Any, factory: str, tombstones: Iterable[int] = (), *, mapped: bool = False):
         """Wrap a faiss index; `empty` and `read` are the ways in."""
         self.index, self.factory, self.tombstones, self._mapped = index, factory, set(tombstones), mapped
 
     @classmethod
-    def empty(cls, width: int, factory: str, inner_product: bool) -> VectorStore:
+    def empty(cls, width: int, factory: str, inner_product: bool, count: int | None = None) -> FaissBackend:
         """Return a store without vectors, of W dimensions, under the inner product or else Euclidean distances.
+
+        Args:
+            width: W.
+            factory: A faiss factory string, or "auto" for that of `automatic_factory`.
+            inner_product: Which of the two.
+            count: Vectors that are expected; None for an unknown number above 50,000.
 
         Raises:
             ValueError: faiss does not know the factory.
         """
         import faiss
 
+        factory = automatic_factory(count, width) if factory == AUTO else factory
         measure = faiss.METRIC_INNER_PRODUCT if inner_product else faiss.METRIC_L2
         try:
             if CRASHES.search(factory):
@@ -83,7 +90,7 @@ class VectorStore:
         return cls(vectors, factory)
 
     @classmethod
-    def read(cls, path: Path, factory: str, tombstones: Iterable[int] = (), *, mapped: bool = False) -> VectorStore:
+    def read(cls, path: Path, factory: str, tombstones: Iterable[int] = (), *, mapped: bool = False) -> FaissBackend:
         """Read a saved store.
 
         Args:
@@ -348,11 +355,6 @@ class VectorStore:
         import faiss
 
         return faiss.rev_swig_ptr(self.index.id_map.data(), self.index.id_map.size())
-
-
-def reason(error: Exception) -> str:
-    """Keep what faiss says, without the C++ signature before it."""
-    return " ".join(re.sub(r"^.*\.(?:cpp|h):\d+: (?:Error: '.*' failed:? ?)?", "", str(error), flags=re.S).split())
 
 
 def _behind_transform(index: Any) -> Any:

@@ -1,0 +1,7 @@
+"""Backends of an index: what stores its vectors and finds the nearest; one module each."""
+
+from .base import Backend, backend_class, register_backend
+from .faiss import FaissBackend
+from .numpy import NumpyBackend
+
+__all__ = ["Backend", "FaissBackend", "NumpyBackend", "backend_class", "register_backend"]
