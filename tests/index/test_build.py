@@ -10,6 +10,7 @@ from stubs import TEXTS, StubVAE
 from textvae.index import LatentIndex, vectors
 from textvae.index import build as building
 from textvae.index import partial_build as staging
+from textvae.index.item_store import Row
 from textvae.index.vectors import automatic_factory
 from textvae.storage.errors import CorruptFileError
 
@@ -282,7 +283,7 @@ def test_the_sample_that_trains_is_spread_over_the_corpus(vae, tmp_path):
     texts = [f"{n}" for n in range(1000)]
     store = staging.Staging(tmp_path / "index", {}, vae.dim, resume=False)
     matrix = np.arange(1000, dtype=np.float32)[:, None] * np.ones(vae.dim, np.float32)
-    store.append([(text, "{}") for text in texts], matrix)
+    store.append([Row(text, "{}") for text in texts], matrix)
     assert store.sample(5)[:, 0].tolist() == [0, 249, 499, 749, 999]
     assert store.sample(5000).shape == (1000, vae.dim)
     store.discard()

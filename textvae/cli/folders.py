@@ -123,6 +123,7 @@ def _index_facts(path: Path) -> dict[str, Any]:
         "kind": "index",
         "path": str(path),
         "texts": len(index),
+        "ids": "given" if index.named else "numbers",
         "dim": index.dim,
         "factory": index.factory,
         "metric": index.metric,

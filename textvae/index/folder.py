@@ -10,7 +10,7 @@ from ..storage.errors import CorruptFileError
 from ..storage.folders import MANIFEST, open_folder
 from .distances import METRICS
 
-FORMAT_VERSION = 1
+FORMAT_VERSION, WITH_IDS = 1, 2  # of indexes whose ids are numbers, and of those with ids that their users gave
 VECTORS, ITEMS, ABOUT = "index.faiss", "items.sqlite", "index.json"
 
 
@@ -30,10 +30,10 @@ def open_index(path: Path) -> dict[str, Any]:
         if name not in listed:  # an unlisted file would be read unchecked, and faiss crashes on a damaged one
             raise CorruptFileError(f"{path / MANIFEST} does not list {name}: restore it from a copy or build it again")
     about = read_json(path / ABOUT)
-    if about.get("format_version") != FORMAT_VERSION:
+    if about.get("format_version") not in (FORMAT_VERSION, WITH_IDS):
         raise ValueError(
-            f"{path} has the index format {about.get('format_version')}, this textvae reads {FORMAT_VERSION}: "
-            "upgrade textvae or build the index again"
+            f"{path} has the index format {about.get('format_version')}, this textvae reads {FORMAT_VERSION} and "
+            f"{WITH_IDS}: upgrade textvae or build the index again"
         )
     if about.get("metric") not in METRICS:
         raise ValueError(f"{path} has the metric {about.get('metric')!r}: upgrade textvae or build the index again")
