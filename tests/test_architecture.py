@@ -24,10 +24,12 @@ DOORS = {
     "pyarrow": {"text.corpus", "text.token_cache"},
     "faiss": {"index.vectors"},
     "sqlite3": {"index.item_store"},
-    "transformers": {"modeling", "text.tokenizers", "latent.vae", "training", "evaluation.fluency", "cli.options"},
-    "huggingface_hub": {"modeling.config"},
+    "transformers": {
+        "modeling", "text.tokenizers", "latent.vae", "latent.loading", "training", "evaluation.fluency", "cli.options",
+    },
+    "huggingface_hub": {"modeling.config", "latent.hub"},
     "safetensors": {
-        "latent.vae", "latent.latents", "latent.priors", "attributes.attribute",
+        "latent.loading", "latent.latents", "latent.priors", "attributes.attribute",
         "integrations.sentence_transformers", "cli.folders",
     },
     "matplotlib": {"evaluation.plots"},

@@ -59,7 +59,7 @@ def index(
     What is done so far is kept in OUTPUT.partial: a build that was killed goes on with --resume.
 
     Args:
-        run: Run folder.
+        run: Run folder, or org/name on the hub.
         corpus: File of texts, a data set on the hub, or - for standard input.
         output: Index folder to write.
         factory: faiss factory string: Flat is exact, HNSW32 or IVF256,Flat are faster on large corpora; auto chooses.

@@ -14,34 +14,32 @@ from typing import Any, Literal, overload
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from safetensors import SafetensorError
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from ..modeling import TextVAEModel
 from ..modeling.config import TextVAEConfig
-from ..modeling.encoder import Posterior
 from ..modeling.gaussian import DiagonalGaussian
-from ..modeling.precision import autocast, prefer_attention
+from ..modeling.precision import prefer_attention
 from ..modeling.quiet import quiet_transformers
-from ..modeling.slots import ABSENT, GIVEN
 from ..storage.atomic import read_json, write_json
-from ..storage.errors import CorruptFileError, require
-from ..storage.folders import atomic_folder, open_folder, read_folder
-from ..storage.kinds import kind_of
-from ..text.batching import ORDINARY_LENGTH, by_length, few_sizes
+from ..storage.errors import require
+from ..storage.folders import atomic_folder, read_folder
 from ..text.cleaning import gate_texts
-from ..text.tokenizers import encoder_ids, load_tokenizer, pad, to_texts, train_tokenizer, wrap
+from ..text.tokenizers import encoder_ids, pad, to_texts, train_tokenizer, wrap
 from . import geometry
 from .decoding import Decoding, decode
-from .embeddings import Vectors, batches, cosines, progress_bar
+from .embeddings import Vectors, batches, cosines
 from .geometry import Array, Method
+from .hub import local_folder, upload
 from .latents import Latents, Reading, packed
 from .likelihood import log_likelihood, nats
+from .loading import ENCODER_TOKENIZER, load_model, load_tokenizers
 from .priors import LatentPrior
+from .reading import read
 
 logger = logging.getLogger("textvae")
-ENCODER_TOKENIZER, PRIOR = "encoder_tokenizer", "prior.safetensors"
+PRIOR = "prior.safetensors"
 SAMPLE_GUIDANCE = 0.8  # what each weight gains and costs: results/prior.json
 MOST_COMPONENTS, TEXTS_PER_DIMENSION = 20, 8  # of the fitted prior; what more Gaussians gain: results/prior.json
 VARY_WORDING = 0.5
@@ -78,37 +76,33 @@ class TextVAE:
     # Loading and saving
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, device: str | torch.device | None = None) -> TextVAE:
+    def from_pretrained(
+        cls,
+        path: str | Path,
+        device: str | torch.device | None = None,
+        *,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+    ) -> TextVAE:
         """Load a run.
 
         Args:
-            path: A run folder written by `train` or `save_pretrained`.
+            path: A run folder written by `train` or `save_pretrained`, or org/name on the Hugging Face hub, from which
+                only weights, JSON and vocabularies are fetched: nothing in them runs.
             device: Where to put the model; by default the GPU if there is one, else the CPU.
+            revision: Branch, tag or commit on the hub; by default its main branch.
+            cache_dir: Folder for what is fetched; by default the hub's cache.
 
         Raises:
-            FileNotFoundError: There is no such folder.
+            FileNotFoundError: There is no such folder or model, or the hub cannot be reached.
             ValueError: It is not a run.
             CorruptFileError: A file was truncated or altered, or a weight is not finite.
         """
-        return read_folder(path, lambda folder: cls._read(folder, device))
+        return read_folder(local_folder(path, revision, cache_dir), lambda folder: cls._read(folder, device))
 
     @classmethod
     def _read(cls, path: Path, device: str | torch.device | None) -> TextVAE:
-        open_folder(path, "run", "config.json")
-        if read_json(path / "config.json").get("model_type") != TextVAEConfig.model_type:
-            raise ValueError(f"{path} holds a model of another kind, not a run of textvae: it is {kind_of(path)}")
-        if not (path / "model.safetensors").exists() and not (path / "model.safetensors.index.json").exists():
-            raise ValueError(f"{path} holds no trained model yet: finish its training with --resume")
-        try:
-            with quiet_transformers():
-                loaded: Any = TextVAEModel.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
-        except SafetensorError as error:
-            raise CorruptFileError(f"the weights in {path} are damaged ({error}): restore them from a copy") from error
-        model: TextVAEModel = loaded[0]
-        if lacking := sorted(loaded[1]["missing_keys"]):  # transformers draws them at random
-            raise CorruptFileError(f"{path} lacks the weights {', '.join(lacking)}: train it anew")
-        if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
-            raise CorruptFileError(f"{path} holds weights that are not finite: restore it from a copy")
+        model = load_model(path)
         tokenizer, encoder_tokenizer = load_tokenizers(path)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         model.to(torch.device(device))  # type: ignore[arg-type]
@@ -148,6 +142,26 @@ class TextVAE:
                 self.prior.save(folder / PRIOR)
         if dtype == "float32":
             self.path = Path(path).resolve()
+
+    def push_to_hub(
+        self, repo_id: str, *, private: bool | None = None, commit_message: str = "Upload a textvae model"
+    ) -> str:
+        """Write the model to the Hugging Face hub, from which `from_pretrained` loads it, and return its address.
+
+        Args:
+            repo_id: org/name; it is created if it is not there.
+            private: Whether a new model is private; by default as the organisation has it.
+            commit_message: Message of the commit.
+
+        Raises:
+            ValueError: The name is not org/name.
+            OSError: The hub refused it or cannot be reached.
+        """
+        path = self.path
+        try:
+            return upload(repo_id, self.save_pretrained, private=private, message=commit_message)
+        finally:
+            self.path = path
 
     def save_tokenizers(self, folder: Path) -> None:
         """Write the tokenizer files into a folder."""
@@ -271,37 +285,10 @@ class TextVAE:
         """
         return self._read_gated(gate_texts(texts), batch_size, slots=True)
 
-    @torch.inference_mode()
     def _read_gated(self, texts: list[str], batch_size: int, slots: bool, bar: bool = False) -> Reading:
-        config, N = self.model.config, len(texts)
-        S = config.max_slots if slots else 0
-        rows = self.encoder_rows(texts)
-        means, log_stds = torch.empty(N, self.dim), torch.empty(N, self.dim)
-        of_slots = torch.zeros(2, N, S, config.slot_dim)  # mean and log_std
-        states = torch.full((N, S), ABSENT)
-        # around all batches, autocast rounds the weights once
-        with autocast(self.device), progress_bar(N, bar) as done:
-            for chosen in by_length(rows, batch_size):
-                longest = len(rows[chosen[-1]])
-                filled = few_sizes(len(chosen), batch_size * ORDINARY_LENGTH // longest)
-                ids, mask = pad([rows[i] for i in chosen + chosen[-1:] * (filled - len(chosen))], self.encoder_pad_id)
-                whole = len(rows[chosen[0]]) == longest
-                batch = ids.to(self.device), None if whole else mask.to(self.device)
-                posterior = self.model.read(*batch) if S else Posterior(self.model.encode(*batch))
-                meaning = posterior.meaning[: len(chosen)]
-                means[chosen], log_stds[chosen] = meaning.mean.float().cpu(), meaning.log_std.float().cpu()
-                if posterior.slots is not None and posterior.states is not None:
-                    found = posterior.states.shape[1]
-                    of_slots[0, chosen, :found] = posterior.slots.mean[: len(chosen)].float().cpu()
-                    of_slots[1, chosen, :found] = posterior.slots.log_std[: len(chosen)].float().cpu()
-                    states[chosen, :found] = posterior.states[: len(chosen)].cpu()
-                done(len(chosen))
-        used = int((states == GIVEN).sum(1).max()) if N and S else 0
-        return Reading(
-            self.decoder_rows(texts) if slots else [[]] * N,
-            DiagonalGaussian(means, log_stds),
-            DiagonalGaussian(*of_slots[:, :, :used]),
-            states[:, :used],
+        ids = self.decoder_rows(texts) if slots else [[]] * len(texts)
+        return read(
+            self.model, self.encoder_rows(texts), ids, self.encoder_pad_id, batch_size=batch_size, slots=slots, bar=bar
         )
 
     # Latents to text
@@ -587,9 +574,3 @@ class TextVAE:
         lengths = np.linalg.norm(points[:, : self.dim], axis=1, keepdims=True)
         points[:, : self.dim] *= self.dim**0.5 / np.maximum(lengths, TINY)
         return points
-
-
-def load_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:
-    """Return the decoder's tokenizer of a run folder, and the encoder's if it has one of its own."""
-    second = folder / ENCODER_TOKENIZER
-    return load_tokenizer(folder), load_tokenizer(second) if second.exists() else None
