@@ -37,6 +37,7 @@ DOORS = {
     "sentence_transformers": {"modeling.pretrained"},
     "langchain_core": {"integrations.langchain"},
     "tqdm": {"latent.embeddings"},
+    "mteb": {"integrations.mteb"},
     "umap": {"evaluation.plots"},
     "pacmap": {"evaluation.plots"},
     "cyclopts": {"cli"},
