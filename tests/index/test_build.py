@@ -12,6 +12,7 @@ from textvae.index import build as building
 from textvae.index import partial_build as staging
 from textvae.index.backends import faiss as faiss_backend
 from textvae.index.backends.faiss import automatic_factory
+from textvae.index.item_store import Row
 from textvae.storage.errors import CorruptFileError
 
 METADATA = [{"n": n} for n in range(60)]
@@ -283,7 +284,7 @@ def test_the_sample_that_trains_is_spread_over_the_corpus(vae, tmp_path):
     texts = [f"{n}" for n in range(1000)]
     store = staging.Staging(tmp_path / "index", {}, vae.dim, resume=False)
     matrix = np.arange(1000, dtype=np.float32)[:, None] * np.ones(vae.dim, np.float32)
-    store.append([(text, "{}") for text in texts], matrix)
+    store.append([Row(text, "{}") for text in texts], matrix)
     assert store.sample(5)[:, 0].tolist() == [0, 249, 499, 749, 999]
     assert store.sample(5000).shape == (1000, vae.dim)
     store.discard()

@@ -13,7 +13,7 @@ from stubs import DIM, TEXTS, StubVAE, ranking
 from textvae.index import LatentIndex, filters
 from textvae.index.backends.faiss import FaissBackend
 from textvae.index.filters import DEPTH, PARTS, parse_filter
-from textvae.index.item_store import ItemStore
+from textvae.index.item_store import ItemStore, Row
 
 SIGNS = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -88,7 +88,7 @@ CONDITIONS = st.recursive(comparisons(), joined, max_leaves=6)
 def test_a_filter_means_what_python_says(rows, condition):
     where, meaning = condition
     store = ItemStore()
-    with store.adding([("text", json.dumps(row)) for row in rows]):
+    with store.adding([Row("text", json.dumps(row)) for row in rows]):
         pass
     assert store.matching(parse_filter(where)).tolist() == [n for n, row in enumerate(rows) if meaning(row)]
 
@@ -97,7 +97,7 @@ def test_a_filter_means_what_python_says(rows, condition):
 @given(st.text(max_size=40) | st.text("ab'\"()=<>!,. 019\\andorisnullin-", max_size=40))
 def test_any_string_is_a_condition_or_one_clear_line(where):
     store = ItemStore()
-    with store.adding([("text", '{"a": 1}')]):
+    with store.adding([Row("text", '{"a": 1}')]):
         pass
     try:
         condition = parse_filter(where)
@@ -143,7 +143,7 @@ def test_a_bad_filter_is_one_line_that_shows_the_place(where, message):
 
 def test_the_most_parts_that_are_allowed_work():
     store = ItemStore()
-    with store.adding([("text", '{"a": 1}')]):
+    with store.adding([Row("text", '{"a": 1}')]):
         pass
     deep = "a = 1"
     for _ in range(DEPTH // 2):  # each turn keeps its truth, and nests as deeply as SQL can
@@ -172,7 +172,7 @@ def test_metadata_that_sqlite_cannot_read_match_nothing():
 
 def test_a_filter_of_many_rows_is_quick():
     store = ItemStore()
-    with store.adding([("text", json.dumps({"topic": "food", "stars": n % 6})) for n in range(20_000)]):
+    with store.adding([Row("text", json.dumps({"topic": "food", "stars": n % 6})) for n in range(20_000)]):
         pass
     start = time.perf_counter()
     assert len(store.matching(parse_filter("topic = 'food' and stars >= 4"))) == len(

@@ -570,7 +570,7 @@ def test_what_is_not_an_index_is_not_loaded(index, vae, tmp_path):
         LatentIndex.load(vae.path)
     index.save(tmp_path / "index")
     edit_about(tmp_path / "index", format_version=99)
-    with pytest.raises(ValueError, match="has the index format 99, this textvae reads 1: upgrade textvae"):
+    with pytest.raises(ValueError, match="has the index format 99, this textvae reads 1 and 2: upgrade textvae"):
         LatentIndex.load(tmp_path / "index")
 
 
@@ -703,7 +703,7 @@ def test_a_failed_write_leaves_the_older_index(index, vae, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "method", [None, "build", "search", "add", "remove", "upsert", "compact", "get", "save", "load"]
+    "method", [None, "build", "search", "add", "remove", "update", "edit", "compact", "get", "save", "load"]
 )
 def test_the_examples_in_the_docstrings_run(vae, tmp_path, method):
     index = LatentIndex.build(vae, ["a red fox", "a blue whale"])

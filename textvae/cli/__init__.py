@@ -18,7 +18,7 @@ from cyclopts import App, Parameter
 
 from .. import __doc__ as summary
 from .. import __version__
-from . import attributes, evaluation, folders, index, latent, training
+from . import attributes, evaluation, folders, index, index_changes, latent, training
 from .errors import explain
 from .logs import log_on_stderr
 from .options import PRINTING
@@ -39,6 +39,9 @@ VERBS: dict[str, Callable[..., None]] = {
     "shift": attributes.shift,
     "index": index.index,
     "search": index.search,
+    "index-add": index_changes.index_add,
+    "index-remove": index_changes.index_remove,
+    "index-update": index_changes.index_update,
     "score": evaluation.score,
     "eval": evaluation.evaluate,
     "plot": evaluation.plot,

@@ -59,7 +59,7 @@ def attribute(
     """Learn an attribute from texts that have it and texts that lack it.
 
     Args:
-        run: Run folder.
+        run: Run folder, or org/name on the hub.
         corpus: File of texts with a labelled column, instead of --positive and --negative.
         output: Attribute folder to write.
         positive: File of texts that have the attribute; ten already work.
@@ -173,7 +173,7 @@ def shift(
     """Rewrite a sentence along one or more attributes.
 
     Args:
-        run: Run folder.
+        run: Run folder, or org/name on the hub.
         text: The sentence, or - for those of standard input.
         attribute: Attribute folder that `textvae attribute` wrote, or FOLDER=STRENGTH; once for each attribute.
         strength: How far, where it is not said: 1 sets what is typical of the positive class, -1 of the negative one,

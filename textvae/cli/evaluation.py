@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from ..latent.hub import is_hub_name
 from ..storage.atomic import write_json
 from ..storage.folders import open_folder
 from .errors import UsageError
@@ -23,6 +24,7 @@ from .options import (
     Source,
     at_least,
     can_write_file,
+    folder_of,
 )
 from .training import METRICS
 
@@ -49,7 +51,7 @@ def evaluate(
     """Measure a model on held-out texts: likelihood, reconstruction, use of the latent, variety, fluency, geometry.
 
     Args:
-        run: Run folder.
+        run: Run folder, or org/name on the hub.
         texts: File of texts, a data set on the hub, or - for standard input.
         num_samples: Importance samples per text; the likelihood bound tightens with them.
         n_prior: Texts sampled from the prior.
@@ -117,7 +119,7 @@ def score(
     the prior and the text itself, separated by tabs. The likelihood tells unusual texts best, the distance worst.
 
     Args:
-        run: Run folder.
+        run: Run folder, or org/name on the hub.
         corpus: File of texts, a data set on the hub, or - for standard input.
         by: What comes first: likelihood, most nats per word; width, the smallest mean log standard deviation of the
             latent; distance, the latent farthest from those that the prior was fitted to.
@@ -157,7 +159,7 @@ def plot(
     """Draw the training curves of a run; with a corpus, its map in latent space and the latents beside the prior.
 
     Args:
-        run: Run folder.
+        run: Run folder, or org/name on the hub.
         corpus: Texts to draw: map.png, map.html and dimensions.png beside the curves, if there are any.
         label: Column of the corpus that colours the map.
         axes: The map's axes: two principal components, or umap or pacmap where they are installed.
@@ -166,6 +168,10 @@ def plot(
         device: Where the model runs.
         printing: What is printed.
     """
+    if is_hub_name(run):
+        run = folder_of(run)
+        if output is None:
+            raise UsageError("a run on the hub has no place for pictures: choose one with --output")
     if not run.is_dir():
         open_folder(run, "run", "config.json")
     if label is not None and corpus is None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+from ..latent.hub import local_folder
 from ..storage.atomic import read_json
 from ..storage.folders import check_manifest, open_folder
 from ..storage.kinds import kind_of
@@ -31,7 +32,7 @@ def export(
     """Write the encoder of a run as a folder that another library loads without textvae.
 
     Args:
-        run: Run folder of a model with a pretrained encoder.
+        run: Run folder of a model with a pretrained encoder, or org/name on the hub.
         output: Folder to write.
         to: The library: SentenceTransformer(OUTPUT) then gives the latents that textvae encode gives.
         printing: What is printed.
@@ -49,9 +50,10 @@ def info(path: Path, /, *, printing: Printing = PRINTING) -> None:
     """Say what a run, an index or an attribute folder holds.
 
     Args:
-        path: The folder.
+        path: The folder, or org/name of a run on the hub.
         printing: What is printed.
     """
+    path = local_folder(str(path))
     kinds: dict[str, Callable[[Path], dict[str, Any]]] = {
         "index.json": _index_facts,
         "attribute.json": _attribute_facts,
@@ -123,6 +125,7 @@ def _index_facts(path: Path) -> dict[str, Any]:
         "kind": "index",
         "path": str(path),
         "texts": len(index),
+        "ids": "given" if index.named else "numbers",
         "dim": index.dim,
         "factory": index.factory,
         "metric": index.metric,

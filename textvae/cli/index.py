@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from ..index import Hit, LatentIndex
 
 ABOUT = "index.json"
+Column = str
+Keep = Annotated[list[str] | None, Parameter(consume_multiple=False)]
+Rows = Iterator[dict[str, Any]]
 
 
 def index(
@@ -42,7 +47,8 @@ def index(
     factory: str = "Flat",
     backend: str = "faiss",
     metric: Literal["cosine", "l2", "wasserstein"] = "cosine",
-    keep: Annotated[list[str] | None, Parameter(consume_multiple=False)] = None,
+    id: Column | None = None,
+    keep: Keep = None,
     resume: bool = False,
     batch_size: int = 64,
     reading: Reading = READING,
@@ -54,12 +60,13 @@ def index(
     What is done so far is kept in OUTPUT.partial: a build that was killed goes on with --resume.
 
     Args:
-        run: Run folder.
+        run: Run folder, or org/name on the hub.
         corpus: File of texts, a data set on the hub, or - for standard input.
         output: Index folder to write.
         factory: faiss factory string: Flat is exact, HNSW32 or IVF256,Flat are faster on large corpora; auto chooses.
         backend: What stores and searches the vectors: faiss, or numpy, which is exact and slower.
         metric: Similarity of latents; wasserstein compares whole posteriors, means and standard deviations.
+        id: Column of the corpus with an id of each text, all different; by default texts are numbered from 0.
         keep: Further column to store beside each text; may be repeated.
         resume: Continue a build of the same corpus that was interrupted, if there is one.
         batch_size: Texts that the model takes at once.
@@ -72,13 +79,14 @@ def index(
     from ..index.backends import backend_class
 
     backend_class(backend)  # says what is wrong, before torch takes its seconds
-    rows = reading.rows(corpus, printing, keep or ())
+    rows, ids = rows_and_ids(reading, corpus, printing, id, keep)
     vae = device.load(run)
     from ..index import LatentIndex
 
     built = LatentIndex.build(
         vae,
         rows,
+        ids=ids,
         factory=factory,
         backend=backend,
         metric=metric,
@@ -120,8 +128,7 @@ def search(
     at_least(1, "k", k)
     if where is not None:
         parse_filter(where)  # says what is wrong, before torch takes its seconds
-    if not (index / ABOUT).exists():
-        open_folder(index, "index", ABOUT)  # the same
+    check_index(index)  # the same
     queries = sentences(query)
     opened = _open(index, model, device)
     hush_libraries()  # it loads its model when it first encodes a query
@@ -136,6 +143,25 @@ def search(
                 record = {"query": source, "rank": rank, "id": hit.id, "score": hit.score, "text": hit.text}
                 line = _line(hit) if query != STDIN else f"{source}\t{_line(hit)}"
                 printing.result(record | {"metadata": hit.metadata}, line)
+
+
+def rows_and_ids(
+    reading: Reading, corpus: str, printing: Printing, id: str | None, keep: Sequence[str] | None
+) -> tuple[Rows, Iterator[str] | None]:
+    """Return the rows of a corpus with the columns to keep, and beside them the ids of a column, if one is named."""
+    kept = list(keep or ())
+    if id is None:
+        return reading.rows(corpus, printing, kept), None
+    rows, again = tee(reading.rows(corpus, printing, [*kept, id]))
+    ids = ("" if row[id] is None else str(row[id]) for row in again)
+    dropped = {id} - {*kept, "text"}
+    return ({key: value for key, value in row.items() if key not in dropped} for row in rows), ids
+
+
+def check_index(index: Path) -> None:
+    """Raise what is wrong with a folder that is no index."""
+    if not (index / ABOUT).exists():
+        open_folder(index, "index", ABOUT)
 
 
 def _open(path: Path, model: Path | None, device: Device) -> LatentIndex:

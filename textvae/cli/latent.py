@@ -51,7 +51,7 @@ def encode(
     """Turn texts into latents.
 
     Args:
-        run: Run folder.
+        run: Run folder, or org/name on the hub.
         texts: File of texts, a data set on the hub, or - for standard input.
         output: Write an npy file of shape (texts, dimensions) instead of printing a line of numbers for each text.
         batch_size: Texts that the model takes at once.
@@ -94,7 +94,7 @@ def decode(
     """Write a text for each latent of an npy file.
 
     Args:
-        run: Run folder.
+        run: Run folder, or org/name on the hub.
         latents: File that `textvae encode -o` wrote, or any npy file of shape (texts, dimensions).
         temperature: 0 takes the likeliest token each time; above 0 samples.
         top_p: Sample among the likeliest tokens whose probabilities sum to this.
@@ -140,7 +140,7 @@ def reconstruct(
     """Write each text back from its latent.
 
     Args:
-        run: Run folder.
+        run: Run folder, or org/name on the hub.
         texts: File of texts, a data set on the hub, or - for standard input.
         refinements: Times that each text is read again and written anew with an aim that makes up for what it missed.
         batch_size: Texts that the model takes at once.
@@ -174,7 +174,7 @@ def sample(
     """Write new texts from latents drawn from the prior.
 
     Args:
-        run: Run folder.
+        run: Run folder, or org/name on the hub.
         n: Number of texts.
         temperature: Temperature of the tokens; at 0 all variety comes from the latents.
         top_p: Sample among the likeliest tokens whose probabilities sum to this.
@@ -217,7 +217,7 @@ def vary(
     """Write variations of a sentence.
 
     Args:
-        run: Run folder.
+        run: Run folder, or org/name on the hub.
         text: The sentence, or - for those of standard input.
         n: Variations of each sentence.
         spread: How far they go: 0 stays at the sentence's own latent, 1 is a good start.
@@ -250,7 +250,7 @@ def interpolate(
     """Write texts along the way from one sentence to another.
 
     Args:
-        run: Run folder.
+        run: Run folder, or org/name on the hub.
         a: Where it starts; - is the next line of standard input.
         b: Where it ends; - is the next line of standard input.
         n: Number of texts, the reconstructions of both ends included.
@@ -278,7 +278,7 @@ def analogy(
     """Write what is to C as B is to A: the latent of C + scale * (B - A).
 
     Args:
-        run: Run folder.
+        run: Run folder, or org/name on the hub.
         a: From this sentence; - is the next line of standard input.
         b: To this one.
         c: The sentence that is changed in the same way.
@@ -302,7 +302,7 @@ def blend(
     """Write one text from the mean of several sentences' latents.
 
     Args:
-        run: Run folder.
+        run: Run folder, or org/name on the hub.
         texts: The sentences; - alone takes those of standard input.
         weights: Weight of each sentence, normalised to sum to 1; by default equal.
         device: Where the model runs.
@@ -331,7 +331,7 @@ def traverse(
     """Write a sentence with one latent dimension set to each of several values.
 
     Args:
-        run: Run folder.
+        run: Run folder, or org/name on the hub.
         text: The sentence, or - for those of standard input.
         dim: The dimension, from 0.
         values: Its values; the prior has standard deviation 1.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from ..latent.hub import local_folder
 from ..storage.folders import open_folder
 
 if TYPE_CHECKING:
@@ -122,8 +123,7 @@ class Device:
 
     def load(self, run: Path) -> TextVAE:
         """Load a run without a word from the libraries."""
-        if not (run / "config.json").exists():
-            open_folder(run, "run", "config.json")  # says what is wrong, before torch takes its seconds
+        run = folder_of(run)
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KERNELS))  # read at the first product
         hush_libraries()
         from ..latent.vae import TextVAE
@@ -140,6 +140,14 @@ class Device:
             reason = str(error).splitlines()[0]
             raise ValueError(f"--device {self.device} cannot be used here: {reason}") from error
         return self.device
+
+
+def folder_of(run: Path) -> Path:
+    """Return the folder of a run, also of one on the hub; what is wrong is told before torch takes its seconds."""
+    folder = local_folder(str(run))
+    if not (folder / "config.json").exists():
+        open_folder(folder, "run", "config.json")
+    return folder
 
 
 PRINTING, READING, DEVICE = Printing(), Reading(), Device()

@@ -123,7 +123,7 @@ def encoded_blocks(vae: TextVAE, metric: Metric, rows: Iterator[Row], batch_size
     """Yield rows and their vectors, a block at a time, and log how many there were."""
     with Progress("indexed") as progress:
         for block in iter(lambda: list(islice(rows, BLOCK)), []):
-            yield block, embedded(vae, [text for text, _ in block], metric, batch_size=batch_size)
+            yield block, embedded(vae, [row.text for row in block], metric, batch_size=batch_size)
             progress.advance(len(block))
 
 

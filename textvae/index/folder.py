@@ -12,9 +12,9 @@ from ..storage.folders import MANIFEST, open_folder
 from .backends import backend_class
 from .distances import METRICS
 
-FORMAT_VERSION = 1
-ITEMS, ABOUT = "items.sqlite", "index.json"
 OLDER_BACKEND = "faiss"  # of indexes that do not name theirs
+FORMAT_VERSION, WITH_IDS = 1, 2  # of indexes whose ids are numbers, and of those with ids that their users gave
+ITEMS, ABOUT = "items.sqlite", "index.json"
 
 
 def open_index(path: Path) -> dict[str, Any]:
@@ -31,10 +31,10 @@ def open_index(path: Path) -> dict[str, Any]:
     listed = read_json(path / MANIFEST) if (path / MANIFEST).is_file() else {}
     _check_listed(path, listed, ABOUT)
     about = {"backend": OLDER_BACKEND} | read_json(path / ABOUT)
-    if about.get("format_version") != FORMAT_VERSION:
+    if about.get("format_version") not in (FORMAT_VERSION, WITH_IDS):
         raise ValueError(
-            f"{path} has the index format {about.get('format_version')}, this textvae reads {FORMAT_VERSION}: "
-            "upgrade textvae or build the index again"
+            f"{path} has the index format {about.get('format_version')}, this textvae reads {FORMAT_VERSION} and "
+            f"{WITH_IDS}: upgrade textvae or build the index again"
         )
     if about.get("metric") not in METRICS:
         raise ValueError(f"{path} has the metric {about.get('metric')!r}: upgrade textvae or build the index again")

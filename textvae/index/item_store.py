@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import sqlite3
 from collections import Counter
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +20,25 @@ from ..text.cleaning import SURROGATES
 from .filters import Filter
 
 Item = str | Mapping[str, Any]
-Row = tuple[str, str]  # a text and its metadata as JSON
 # NaN is no JSON to SQLite, which would give up the whole query
 OBJECTS = "CASE WHEN json_valid(metadata) THEN metadata ELSE '{}' END"
 COPIES = os.name == "nt"  # at once when a saved store is opened: Windows replaces no folder with an open file
 StoreError = sqlite3.Error  # what a store raises when its file is damaged or the disk is full
 
+NAMES = "CREATE TABLE IF NOT EXISTS names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)"
+FEW = 5  # ids that a message lists
+
+
+class Row(NamedTuple):
+    """A text, its metadata as JSON, and the name that its user gave it."""
+
+    text: str
+    metadata: str
+    name: str | None = None
+
 
 class ItemStore:
-    """Rows by id, where an id is never used twice.
+    """Rows by id, where an id is never used twice. All rows have names, which users call ids, or none has.
 
     A new store is a nameless temporary file; a saved one is read where it lies and copied before its first change (on
     Windows at once); a durable one is a file in which every added block is on disk before `adding` ends.
@@ -35,7 +46,7 @@ class ItemStore:
 
     Example:
         >>> store = ItemStore()
-        >>> with store.adding([("a red fox", "{}")]) as ids:
+        >>> with store.adding([Row("a red fox", "{}")]) as ids:
         ...     print(list(ids))
         [0]
         >>> store.get(0)
@@ -71,6 +82,54 @@ class ItemStore:
             )
         if durable:
             self.next_id = self.extent()[1] + 1
+        table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'names'"
+        self._has_names = self._database.execute(table).fetchone() is not None
+
+    @property
+    def named(self) -> bool | None:
+        """Whether the rows have names; None before the first row, which decides it."""
+        return self._has_names or (None if not self.next_id else False)
+
+    def numbers(self, names: Iterable[Any], done: str) -> list[int]:
+        """Return the ids of what users call ids: names if there are any, else the ids themselves.
+
+        Args:
+            names: What the user gave.
+            done: What was to happen to them, as a participle, for the message.
+
+        Raises:
+            ValueError: There is no such name.
+            TypeError: These are not names, or not numbers.
+        """
+        if isinstance(names, str):
+            raise TypeError(f"ids come as a list, got the single {names!r}")
+        if not self.named:
+            return [_number(name) for name in names]
+        wanted = [_checked_name(name) for name in names]
+        found = self._known(wanted)
+        unknown = [repr(name) for name in wanted if name not in found]
+        if unknown:
+            raise ValueError(f"the index has no id {_listed(unknown)}: nothing was {done}")
+        return [found[name] for name in wanted]
+
+    def names(self, ids: Iterable[int]) -> dict[int, Any]:
+        """Return what users call the ids: the name of each, or the id itself if there are no names."""
+        if not self.named:
+            return {id: id for id in ids}
+        wanted = "SELECT id, name FROM names WHERE id IN (SELECT value FROM json_each(?))"
+        return dict(self._database.execute(wanted, (json.dumps(list(ids)),)))
+
+    def split(self, rows: Sequence[Row], names: Sequence[Any]) -> tuple[list[Row], list[Row]]:
+        """Give rows names and return those whose names are in the store, and the others.
+
+        Raises:
+            ValueError: A name is given twice, or is empty.
+            TypeError: A name is not a string.
+        """
+        named = [row._replace(name=_checked_name(name)) for row, name in zip(rows, names, strict=True)]
+        _check_distinct([str(row.name) for row in named], "changed")
+        found = self._known([str(row.name) for row in named])
+        return [row for row in named if row.name in found], [row for row in named if row.name not in found]
 
     def get(self, id: int) -> tuple[str, dict[str, Any]]:
         """Return the text and the metadata of an id.
@@ -99,7 +158,9 @@ class ItemStore:
 
     def rows(self) -> Iterator[Row]:
         """Yield every row, in the order of `ids`."""
-        yield from self._database.execute("SELECT text, metadata FROM items ORDER BY id")
+        names = "LEFT JOIN names USING (id)" if self._has_names else ""
+        chosen = f"SELECT text, metadata, {'name' if names else 'NULL'} FROM items {names} ORDER BY id"
+        yield from map(Row._make, self._database.execute(chosen))
 
     def matching(self, condition: Filter) -> NDArray[np.int64]:
         """Return the ids whose metadata meet a condition, ascending."""
@@ -127,14 +188,24 @@ class ItemStore:
 
     @contextmanager
     def adding(self, rows: Sequence[Row]) -> Iterator[range]:
-        """Add rows and yield their new ids; an error inside the block undoes it."""
+        """Add rows and yield their new ids; an error inside the block undoes it.
+
+        Raises:
+            ValueError: Some rows have names and others have none, or a name is used twice. Nothing is added.
+        """
+        names = [row.name for row in rows if row.name is not None]
+        self._check_new(names, len(rows))
         self._own()
         ids = range(self.next_id, self.next_id + len(rows))
         stored = zip(ids, rows, strict=True)
         with self._database:
-            self._database.executemany("INSERT INTO items VALUES (?, ?, ?)", ((id, *row) for id, row in stored))
+            self._database.executemany("INSERT INTO items VALUES (?, ?, ?)", ((id, *row[:2]) for id, row in stored))
+            if names:
+                self._database.execute(NAMES)
+                self._database.executemany("INSERT INTO names VALUES (?, ?)", zip(ids, names, strict=True))
             yield ids
         self.next_id = ids.stop
+        self._has_names = self._has_names or bool(names)
 
     @contextmanager
     def removing(self, ids: Iterable[int]) -> Iterator[list[int]]:
@@ -147,7 +218,8 @@ class ItemStore:
         self._check_known(removed, "removed")
         self._own()
         with self._database:
-            self._database.executemany("DELETE FROM items WHERE id = ?", ((id,) for id in removed))
+            for table in ("items", "names")[: 1 + self._has_names]:
+                self._database.executemany(f"DELETE FROM {table} WHERE id = ?", ((id,) for id in removed))
             yield removed
 
     @contextmanager
@@ -158,15 +230,14 @@ class ItemStore:
             ValueError: There is no such id, or one is given twice. Nothing is replaced.
         """
         self._check_known(ids, "replaced")
-        twice = next((id for id, count in Counter(ids).items() if count > 1), None)
-        if twice is not None:
-            raise ValueError(f"the id {twice} is given twice: nothing was replaced")
-        old = [row for row in map(self._row, ids) if row is not None]
+        names = self.names(ids)
+        _check_distinct([names[id] for id in ids], "replaced")
+        old = [Row(*row) for row in map(self._row, ids) if row is not None]
         self._own()
         stored = zip(rows, ids, strict=True)
         with self._database:
             self._database.executemany(
-                "UPDATE items SET text = ?, metadata = ? WHERE id = ?", ((*row, id) for row, id in stored)
+                "UPDATE items SET text = ?, metadata = ? WHERE id = ?", ((*row[:2], id) for row, id in stored)
             )
             yield old
 
@@ -183,12 +254,29 @@ class ItemStore:
         self._database.execute("VACUUM INTO ?", (str(path),))
 
     def _check_known(self, ids: Sequence[int], done: str) -> None:
-        unknown = [id for id in ids if self._row(id) is None]
+        unknown = [str(id) for id in ids if self._row(id) is None]
         if unknown:
-            names = ", ".join(map(str, unknown[:5])) + (f" and {len(unknown) - 5} more" if unknown[5:] else "")
-            raise ValueError(f"the index has no id {names}: nothing was {done}")
+            raise ValueError(f"the index has no id {_listed(unknown)}: nothing was {done}")
 
-    def _row(self, id: int) -> Row | None:
+    def _check_new(self, names: Sequence[str], rows: int) -> None:
+        if rows and self.named is not None and self.named != bool(names):
+            raise ValueError(
+                "this index has ids of its own making, numbers: leave yours out, or build it with ids"
+                if names
+                else "this index was built with ids: give one for each text (--id on the command line)"
+            )
+        _check_distinct(names, "added")
+        there = list(map(repr, self._known(names)))
+        if there:
+            raise ValueError(f"the index already has the id {_listed(there)}: nothing was added; update replaces texts")
+
+    def _known(self, names: Sequence[str]) -> dict[str, int]:
+        if not self._has_names:
+            return {}
+        wanted = "SELECT name, id FROM names WHERE name IN (SELECT value FROM json_each(?)) ORDER BY id"
+        return dict(self._database.execute(wanted, (json.dumps(list(names)),)))
+
+    def _row(self, id: int) -> tuple[str, str] | None:
         if not 0 <= id < self.next_id:
             return None
         return self._database.execute("SELECT text, metadata FROM items WHERE id = ?", (int(id),)).fetchone()
@@ -201,30 +289,39 @@ class ItemStore:
             self._is_saved = False
 
 
-def rows_of(corpus: Iterable[Item], metadata: Sequence[Mapping[str, Any] | None] | None = None) -> Iterator[Row]:
+def rows_of(
+    corpus: Iterable[Item],
+    metadata: Iterable[Mapping[str, Any] | None] | None = None,
+    ids: Iterable[str] | None = None,
+) -> Iterator[Row]:
     """Yield one row per text of a corpus; lone surrogates, which SQLite cannot store, become U+FFFD.
 
     Args:
         corpus: Texts, or mappings with a "text" whose other keys are its metadata.
         metadata: One dictionary of JSON values (or None) per text, beside a corpus of strings.
+        ids: One name per text.
 
     Raises:
-        ValueError: Metadata that is not JSON or not one per text, or a mapping without "text".
-        TypeError: The corpus is a single item, or an item is neither a string nor a mapping.
+        ValueError: Metadata that is not JSON or not one per text, not one id per text, or a mapping without "text".
+        TypeError: The corpus is a single item, an item is neither a string nor a mapping, or an id is no string.
 
     Example:
         >>> list(rows_of([{"text": "a red fox", "page": 3}]))
-        [('a red fox', '{"page": 3}')]
+        [Row(text='a red fox', metadata='{"page": 3}', name=None)]
     """
     if isinstance(corpus, str | bytes | Mapping):
         raise TypeError(f"texts come as a list or another iterable, got a single {type(corpus).__name__}")
     missing: Any = object()
-    pairs: Any = (
-        ((item, None) for item in corpus) if metadata is None else zip_longest(corpus, metadata, fillvalue=missing)
-    )
-    for position, (item, extra) in enumerate(pairs):
-        if item is missing or extra is missing:
+    if isinstance(ids, str):
+        raise TypeError(f"ids come as a list, got the single {ids!r}")
+    beside = [part for part in (metadata, ids) if part is not None]
+    for position, (item, *others) in enumerate(zip_longest(corpus, *beside, fillvalue=missing)):
+        extra = others[0] if metadata is not None else None
+        name = others[-1] if ids is not None else None
+        if metadata is not None and (item is missing or extra is missing):
             raise ValueError(f"texts and metadata differ in length after {position}: give one dictionary per text")
+        if item is missing or name is missing:
+            raise ValueError(f"texts and ids differ in length after {position}: give one id per text")
         if isinstance(item, Mapping):
             if "text" not in item or extra is not None:
                 raise ValueError(f"item {position} needs a 'text' and its metadata beside it, got {list(item)}")
@@ -232,9 +329,34 @@ def rows_of(corpus: Iterable[Item], metadata: Sequence[Mapping[str, Any] | None]
         if not isinstance(item, str):
             raise TypeError(f"the text of item {position} is a {type(item).__name__}, not a string")
         try:
-            yield SURROGATES.sub("\ufffd", item), json.dumps(dict(extra or {}))
+            name = None if ids is None else _checked_name(name)
+            yield Row(SURROGATES.sub("\ufffd", item), json.dumps(dict(extra or {})), name)
         except (TypeError, ValueError) as error:
             raise ValueError(f"the metadata of item {position} is not JSON ({error})") from error
+
+
+def _checked_name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"ids of texts are strings, got {name!r}: give str({name!r})")
+    if not name:
+        raise ValueError("the id of a text is empty: give each text an id of its own")
+    return SURROGATES.sub("\ufffd", name)
+
+
+def _number(name: Any) -> int:
+    if isinstance(name, str):
+        raise TypeError(f"the ids of this index are numbers, got {name!r}: build it with ids to have others")
+    return operator.index(name)
+
+
+def _check_distinct(names: Sequence[Any], done: str) -> None:
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise ValueError(f"the id {twice!r} is given twice: nothing was {done}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
 
 
 def _temporary_database() -> sqlite3.Connection:

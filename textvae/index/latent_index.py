@@ -6,7 +6,8 @@ from __future__ import annotations
 import logging
 import operator
 import threading
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
@@ -23,7 +24,7 @@ from .backends.base import reason
 from .build import Recipe, build_in_memory, build_on_disk
 from .distances import Metric, closeness, comparable, embedded, weight, width
 from .filters import Filter, parse_filter
-from .folder import ABOUT, FORMAT_VERSION, ITEMS, open_index, relative_path
+from .folder import ABOUT, FORMAT_VERSION, ITEMS, WITH_IDS, open_index, relative_path
 from .item_store import Item, ItemStore, Row, StoreError, rows_of
 from .model_source import ModelSource
 
@@ -36,9 +37,9 @@ LEAST_WEIGHT = 1e-3  # of all hits of a blend together, below which they weigh t
 
 
 class Hit(NamedTuple):
-    """One neighbour of a query; a larger score is always closer."""
+    """One neighbour of a query; a larger score is always closer. The id is a string if the index was built with ids."""
 
-    id: int
+    id: Any
     score: float
     text: str
     metadata: dict[str, Any]
@@ -76,11 +77,12 @@ class LatentIndex:
         backend: str = "faiss",
         metric: Metric = "cosine",
         metadata: Sequence[Mapping[str, Any] | None] | None = None,
+        ids: Iterable[str] | None = None,
         batch_size: int = 64,
         path: str | Path | None = None,
         resume: bool = False,
     ) -> LatentIndex:
-        """Encode a corpus and index it; texts are streamed, ids count from 0 in corpus order.
+        """Encode a corpus and index it; texts are streamed. Without `ids`, these count from 0 in corpus order.
 
         Args:
             vae: The model that embeds the corpus and later the queries.
@@ -96,15 +98,17 @@ class LatentIndex:
             metric: "cosine" or "l2" of the posterior means, or "wasserstein", the distance of means and standard
                 deviations, with vectors twice as wide. Under "cosine" a zero vector scores 0 against everything.
             metadata: One dictionary of JSON values (or None) per text, beside a corpus of strings.
+            ids: One string per text, all different, such as the keys of a database. Hits have them, and `get`,
+                `remove`, `update` and `upsert` take them.
             batch_size: Texts that the model encodes at once.
             path: Folder to save the index to. The build then keeps its blocks in PATH.partial, survives being killed,
                 holds no texts in memory, knows the length of every corpus, and trains on texts from all over it.
             resume: Continue a build to `path` that was interrupted, from the same corpus; without one, start.
 
         Raises:
-            ValueError: Unknown metric, backend or factory, too few texts to train it, metadata that is not JSON, or an
-                interrupted build of another corpus, model, metric or factory.
-            TypeError: An item is neither a string nor a mapping.
+            ValueError: Unknown metric, backend or factory, too few texts to train it, metadata that is not JSON, an id
+                that comes twice, or an interrupted build of another corpus, model, metric or factory.
+            TypeError: An item is neither a string nor a mapping, or an id is no string.
             FileExistsError: The path holds something else, or an interrupted build without `resume`.
             BlockingIOError: Another process or thread is writing it.
 
@@ -113,7 +117,7 @@ class LatentIndex:
             1
         """
         recipe = Recipe(vae.fingerprint, vae.dim, metric, factory, backend)
-        rows = rows_of(corpus, metadata)
+        rows = rows_of(corpus, metadata, ids)
         if path is None:
             if resume:
                 raise ValueError("only a build to a folder can be continued: give its path with resume=True")
@@ -160,14 +164,15 @@ class LatentIndex:
         vectors, single = self._queries(queries)
         with self._lock:
             scores, ids = self._nearest(vectors, k, condition)
-            items = self._items.get_many(set(ids[ids >= 0].tolist()))
+            found = set(ids[ids >= 0].tolist())
+            items, names = self._items.get_many(found), self._items.names(found)
         rows = zip(ids.tolist(), scores.tolist(), strict=True)
-        hits = [[Hit(id, score, *items[id]) for id, score in zip(*row, strict=True) if id >= 0] for row in rows]
+        hits = [[Hit(names[id], score, *items[id]) for id, score in zip(*row, strict=True) if id >= 0] for row in rows]
         return hits[0] if single else hits
 
     def neighbours(
         self, queries: Sequence[str] | ArrayLike, k: int = 10, *, where: str | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    ) -> tuple[NDArray[np.float64], NDArray[Any]]:
         """Return what `search` finds as arrays of scores and ids, without the texts, which saves their time.
 
         Args:
@@ -177,7 +182,8 @@ class LatentIndex:
 
         Returns:
             Scores (Q, k), larger is closer, and ids (Q, k), nearest first. An index of fewer texts has fewer columns;
-            a query that found fewer than the others has -inf and -1 in the rest of its row.
+            a query that found fewer than the others has -inf and -1 in the rest of its row. The ids of an index that
+            was built with ids are strings (dtype object), None where there is no hit.
 
         Raises:
             ValueError: As in `search`.
@@ -190,7 +196,11 @@ class LatentIndex:
         k, condition = _checked(k, where)
         vectors, _ = self._queries(queries)
         with self._lock:
-            return self._nearest(vectors, k, condition)
+            scores, ids = self._nearest(vectors, k, condition)
+            if not self._items.named:
+                return scores, ids
+            names: dict[int, Any] = self._items.names(set(ids.ravel().tolist()))
+        return scores, np.array([[names.get(id) for id in row] for row in ids.tolist()], object).reshape(ids.shape)
 
     def _queries(self, queries: Any) -> tuple[NDArray[np.float32], bool]:
         """Return the vectors of queries, and whether it was a single one."""
@@ -238,12 +248,21 @@ class LatentIndex:
         return self.vae.decode(middle[None], refinements=refinements)[0]
 
     def add(
-        self, texts: Iterable[Item], metadata: Sequence[Mapping[str, Any] | None] | None = None, *, batch_size: int = 64
-    ) -> list[int]:
-        """Add texts, given as in `build`, and return their new ids; an id is never used twice.
+        self,
+        texts: Iterable[Item],
+        metadata: Sequence[Mapping[str, Any] | None] | None = None,
+        *,
+        ids: Iterable[str] | None = None,
+        batch_size: int = 64,
+    ) -> list[Any]:
+        """Add texts, given as in `build`, and return their ids; a number is never used twice.
+
+        An index that was built with ids needs `ids`, one that numbers its texts takes none, and the first texts of an
+        empty one decide.
 
         Raises:
-            ValueError: Metadata that is not JSON, or vectors that faiss refuses. Nothing is added.
+            ValueError: Metadata that is not JSON, ids that are there already or do not suit the index, or vectors that
+                faiss refuses. Nothing is added.
             TypeError: An item is neither a string nor a mapping. Nothing is added.
             FileNotFoundError: The model folder is gone.
 
@@ -251,10 +270,10 @@ class LatentIndex:
             >>> index.add(["a green frog"], metadata=[{"page": 7}])
             [2]
         """
-        rows = list(rows_of(texts, metadata))
+        rows = list(rows_of(texts, metadata, ids))
         return self._append(rows, self._encode(rows, batch_size)) if rows else []
 
-    def remove(self, ids: Iterable[int]) -> int:
+    def remove(self, ids: Iterable[Any]) -> int:
         """Remove texts by id and return how many there were.
 
         A graph (HNSW) only forgets the vectors: it is built again once a fifth of them are removed.
@@ -266,14 +285,13 @@ class LatentIndex:
             >>> index.remove([2])
             1
         """
-        wanted = [operator.index(id) for id in ids]
-        with self._lock, self._items.removing(wanted) as removed:
+        with self._lock, self._items.removing(self._items.numbers(ids, "removed")) as removed:
             self._vectors.remove(removed)
         return len(removed)
 
-    def upsert(
+    def update(
         self,
-        ids: Iterable[int],
+        ids: Iterable[Any],
         texts: Iterable[Item],
         metadata: Sequence[Mapping[str, Any] | None] | None = None,
         *,
@@ -290,18 +308,48 @@ class LatentIndex:
             FileNotFoundError: The model folder is gone.
 
         Example:
-            >>> index.upsert([0], ["a white fox"], metadata=[{"page": 4}])
+            >>> index.update([0], ["a white fox"], metadata=[{"page": 4}])
             >>> index.get(0)
             ('a white fox', {'page': 4})
         """
-        wanted, rows = [operator.index(id) for id in ids], list(rows_of(texts, metadata))
-        if len(wanted) != len(rows):
-            raise ValueError(f"there are {len(wanted)} ids and {len(rows)} texts: give one text for each id")
+        self._update(*_paired(ids, list(rows_of(texts, metadata))), batch_size)
+
+    def _update(self, given: Sequence[Any], rows: Sequence[Row], batch_size: int) -> None:
         if not rows:
             return
         vectors = self._encode(rows, batch_size)
-        with self._lock, self._items.replacing(wanted, rows) as old:
-            self._vectors.replace(wanted, vectors, before=lambda: self._encode(old, batch_size))
+        with self._lock:
+            wanted = self._items.numbers(given, "replaced")
+            with self._items.replacing(wanted, rows) as old:
+                self._vectors.replace(wanted, vectors, before=lambda: self._encode(old, batch_size))
+
+    def upsert(
+        self,
+        ids: Iterable[Any],
+        texts: Iterable[Item],
+        metadata: Sequence[Mapping[str, Any] | None] | None = None,
+        *,
+        batch_size: int = 64,
+    ) -> None:
+        """Replace the texts of ids that are in the index, as `update` does, and add those of new ids, as `add` does.
+
+        Ids that are numbers are the index's own, so that none of them is new: there, this is `update`.
+
+        Raises:
+            ValueError: As in `update` and `add`. Nothing is changed.
+            TypeError: As in `update` and `add`. Nothing is changed.
+            FileNotFoundError: The model folder is gone.
+        """
+        given, rows = _paired(ids, list(rows_of(texts, metadata)))
+        if self._items.named is False:
+            self._update(given, rows, batch_size)
+            return
+        with self._lock:
+            old, new = self._items.split(rows, given)
+            vectors = self._encode(new, batch_size) if new else None
+            self._update([row.name for row in old], old, batch_size)
+            if vectors is not None:
+                self._append(new, vectors)
 
     def compact(self) -> int:
         """Free the memory of removed and replaced vectors that a graph only forgot, and return how many there were.
@@ -315,7 +363,7 @@ class LatentIndex:
         with self._lock:
             return self._vectors.compact()
 
-    def get(self, id: int) -> tuple[str, dict[str, Any]]:
+    def get(self, id: Any) -> tuple[str, dict[str, Any]]:
         """Return the text and the metadata of an id.
 
         Raises:
@@ -326,7 +374,7 @@ class LatentIndex:
             ('a red fox', {})
         """
         with self._lock:
-            return self._items.get(id)
+            return self._items.get(*self._items.numbers([id], "found"))
 
     def __len__(self) -> int:
         with self._lock:
@@ -341,10 +389,18 @@ class LatentIndex:
         return self._vectors.width // width(self.metric, 1)
 
     @property
-    def ids(self) -> list[int]:
-        """Every id, ascending."""
+    def named(self) -> bool:
+        """Whether the index was built with ids; else it numbers its texts."""
         with self._lock:
-            return self._items.ids()
+            return bool(self._items.named)
+
+    @property
+    def ids(self) -> list[Any]:
+        """Every id, in the order in which the texts came."""
+        with self._lock:
+            numbers = self._items.ids()
+            names = self._items.names(numbers)
+            return [names[number] for number in numbers]
 
     @property
     def texts(self) -> list[str]:
@@ -412,6 +468,36 @@ class LatentIndex:
         return index
 
     @classmethod
+    @contextmanager
+    def edit(cls, path: str | Path, vae: TextVAE | None = None) -> Iterator[LatentIndex]:
+        """Open a saved index for changes in the block, at whose end it is saved; after an error, nothing is.
+
+        No other process or thread can write the folder meanwhile.
+
+        Args:
+            path: The folder.
+            vae: The model, as in `load`.
+
+        Raises:
+            BlockingIOError: Another process or thread is writing it.
+            FileNotFoundError: There is no such folder.
+
+        Example:
+            >>> index.save(folder)
+            >>> with LatentIndex.edit(folder, vae) as opened:
+            ...     opened.remove([0])
+            1
+        """
+        path = Path(path).resolve()
+        if not path.exists():
+            raise FileNotFoundError(f"there is no index at {path}")
+        with only_writer(path):
+            index = cls.load(path, vae)
+            yield index
+            with index._lock:
+                index._write(path)
+
+    @classmethod
     def _read(cls, path: Path, mmap: bool) -> LatentIndex:
         about = open_index(path)
         try:
@@ -440,7 +526,7 @@ class LatentIndex:
                 raise OSError(f"could not write {path} ({reason(error)}): is the disk full?") from error
             model = self.model_path
             about = {
-                "format_version": FORMAT_VERSION,
+                "format_version": WITH_IDS if self._items.named else FORMAT_VERSION,
                 "model": model and str(model),
                 "model_relative": model and relative_path(model, path),
                 "fingerprint": self.fingerprint,
@@ -455,14 +541,23 @@ class LatentIndex:
             write_json(staged / ABOUT, about)
 
     def _encode(self, rows: Sequence[Row], batch_size: int) -> NDArray[np.float32]:
-        vectors = embedded(self.vae, [text for text, _ in rows], self.metric, batch_size=batch_size)
+        vectors = embedded(self.vae, [row.text for row in rows], self.metric, batch_size=batch_size)
         assert len(vectors) == len(rows)
         return vectors
 
-    def _append(self, rows: Sequence[Row], vectors: NDArray[np.float32]) -> list[int]:
+    def _append(self, rows: Sequence[Row], vectors: NDArray[np.float32]) -> list[Any]:
         with self._lock, self._items.adding(rows) as ids:
             self._vectors.add(ids, vectors)
-        return list(ids)
+        return [id if row.name is None else row.name for id, row in zip(ids, rows, strict=True)]
+
+
+def _paired(ids: Iterable[Any], rows: list[Row]) -> tuple[list[Any], list[Row]]:
+    given = ids if isinstance(ids, str) else list(ids)
+    if isinstance(given, str):
+        raise TypeError(f"ids come as a list, got the single {given!r}")
+    if len(given) != len(rows):
+        raise ValueError(f"there are {len(given)} ids and {len(rows)} texts: give one text for each id")
+    return given, rows
 
 
 def _checked(k: int, where: str | None) -> tuple[int, Filter | None]:

@@ -30,6 +30,18 @@ def cosines(a: Vectors, b: Vectors) -> Tensor:
     return F.normalize(first) @ F.normalize(second.to(first.device)).T
 
 
+def pairwise_cosines(a: Vectors, b: Vectors) -> Tensor:
+    """Return the cosine of each of N vectors with the one in its place, shape (N,), on the device of `a`.
+
+    Raises:
+        ValueError: They differ in shape.
+    """
+    first, second = _as_rows(a), _as_rows(b)
+    if first.shape != second.shape:
+        raise ValueError(f"vectors of shapes {tuple(first.shape)} and {tuple(second.shape)} are no pairs")
+    return F.cosine_similarity(first, second.to(first.device), eps=1e-12)
+
+
 def _as_rows(vectors: Any) -> Tensor:
     if isinstance(vectors, list | tuple) and any(isinstance(vector, Tensor) for vector in vectors):
         rows = torch.stack(list(vectors))

@@ -14,7 +14,6 @@ from typing import Any, Literal, overload
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from safetensors import SafetensorError
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
@@ -24,22 +23,23 @@ from ..modeling.gaussian import DiagonalGaussian
 from ..modeling.precision import default_device, prefer_attention
 from ..modeling.quiet import quiet_transformers
 from ..storage.atomic import read_json, write_json
-from ..storage.errors import CorruptFileError, require
-from ..storage.folders import atomic_folder, open_folder, read_folder
-from ..storage.kinds import kind_of
+from ..storage.errors import require
+from ..storage.folders import atomic_folder, read_folder
 from ..text.cleaning import gate_texts
-from ..text.tokenizers import encoder_ids, load_tokenizer, to_texts, train_tokenizer, wrap
+from ..text.tokenizers import encoder_ids, to_texts, train_tokenizer, wrap
 from . import geometry
 from .decoding import Decoding, decode, write_ids
 from .embeddings import Vectors, cosines, progress_bar
 from .geometry import Array, Method
+from .hub import local_folder, upload
 from .latents import Latents, on_sphere, packed
 from .likelihood import log_likelihood, nats
+from .loading import ENCODER_TOKENIZER, load_model, load_tokenizers
 from .priors import Prior, StandardNormal, load_prior, prior_class
 from .reading import Reading, read_rows
 
 logger = logging.getLogger("textvae")
-ENCODER_TOKENIZER, PRIOR = "encoder_tokenizer", "prior.safetensors"
+PRIOR = "prior.safetensors"
 SAMPLE_GUIDANCE = 0.8  # what each weight gains and costs: results/prior.json
 VARY_WORDING = 0.5
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
@@ -74,37 +74,33 @@ class TextVAE:
     # Loading and saving
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, device: str | torch.device | None = None) -> TextVAE:
+    def from_pretrained(
+        cls,
+        path: str | Path,
+        device: str | torch.device | None = None,
+        *,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+    ) -> TextVAE:
         """Load a run.
 
         Args:
-            path: A run folder written by `train` or `save_pretrained`.
+            path: A run folder written by `train` or `save_pretrained`, or org/name on the Hugging Face hub, from which
+                only weights, JSON and vocabularies are fetched: nothing in them runs.
             device: Where to put the model; by default the GPU if there is one, else the CPU.
+            revision: Branch, tag or commit on the hub; by default its main branch.
+            cache_dir: Folder for what is fetched; by default the hub's cache.
 
         Raises:
-            FileNotFoundError: There is no such folder.
+            FileNotFoundError: There is no such folder or model, or the hub cannot be reached.
             ValueError: It is not a run.
             CorruptFileError: A file was truncated or altered, or a weight is not finite.
         """
-        return read_folder(path, lambda folder: cls._read(folder, device))
+        return read_folder(local_folder(path, revision, cache_dir), lambda folder: cls._read(folder, device))
 
     @classmethod
     def _read(cls, path: Path, device: str | torch.device | None) -> TextVAE:
-        open_folder(path, "run", "config.json")
-        if read_json(path / "config.json").get("model_type") != TextVAEConfig.model_type:
-            raise ValueError(f"{path} holds a model of another kind, not a run of textvae: it is {kind_of(path)}")
-        if not (path / "model.safetensors").exists() and not (path / "model.safetensors.index.json").exists():
-            raise ValueError(f"{path} holds no trained model yet: finish its training with --resume")
-        try:
-            with quiet_transformers():
-                loaded: Any = TextVAEModel.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
-        except SafetensorError as error:
-            raise CorruptFileError(f"the weights in {path} are damaged ({error}): restore them from a copy") from error
-        model: TextVAEModel = loaded[0]
-        if lacking := sorted(loaded[1]["missing_keys"]):  # transformers draws them at random
-            raise CorruptFileError(f"{path} lacks the weights {', '.join(lacking)}: train it anew")
-        if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
-            raise CorruptFileError(f"{path} holds weights that are not finite: restore it from a copy")
+        model = load_model(path)
         tokenizer, encoder_tokenizer = load_tokenizers(path)
         model.to(torch.device(device) if device else default_device())  # type: ignore[arg-type]
         prior = load_prior(path / PRIOR) if (path / PRIOR).exists() else None
@@ -143,6 +139,26 @@ class TextVAE:
                 self.prior.save(folder / PRIOR)
         if dtype == "float32":
             self.path = Path(path).resolve()
+
+    def push_to_hub(
+        self, repo_id: str, *, private: bool | None = None, commit_message: str = "Upload a textvae model"
+    ) -> str:
+        """Write the model to the Hugging Face hub, from which `from_pretrained` loads it, and return its address.
+
+        Args:
+            repo_id: org/name; it is created if it is not there.
+            private: Whether a new model is private; by default as the organisation has it.
+            commit_message: Message of the commit.
+
+        Raises:
+            ValueError: The name is not org/name.
+            OSError: The hub refused it or cannot be reached.
+        """
+        path = self.path
+        try:
+            return upload(repo_id, self.save_pretrained, private=private, message=commit_message)
+        finally:
+            self.path = path
 
     def save_tokenizers(self, folder: Path) -> None:
         """Write the tokenizer files into a folder."""
@@ -533,9 +549,3 @@ class TextVAE:
         Sums and centroids lose that length. In other models the points stay as they are.
         """
         return on_sphere(points, self.dim) if self.model.config.unit_mean else points
-
-
-def load_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:
-    """Return the decoder's tokenizer of a run folder, and the encoder's if it has one of its own."""
-    second = folder / ENCODER_TOKENIZER
-    return load_tokenizer(folder), load_tokenizer(second) if second.exists() else None

@@ -154,5 +154,5 @@ class AttentionPooling(nn.Module):
 def build_backbone(config: TextVAEConfig) -> PreTrainedModel:
     """Return an untrained encoder from its config, without the pooler that BERT-like models bring."""
     if config.encoder.model_type == "bert":
-        return AutoModel.from_config(config.encoder, add_pooling_layer=False)
-    return AutoModel.from_config(config.encoder)
+        return AutoModel.from_config(config.encoder, trust_remote_code=False, add_pooling_layer=False)
+    return AutoModel.from_config(config.encoder, trust_remote_code=False)

@@ -8,7 +8,8 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from ..latent.vae import TextVAE, load_tokenizers
+from ..latent.loading import load_tokenizers
+from ..latent.vae import TextVAE
 from ..modeling import TextVAEModel
 from ..modeling.config import PRESETS, TextVAEConfig, decoder_config, transformer_encoder
 from ..modeling.pretrained import load_backbone, load_lm

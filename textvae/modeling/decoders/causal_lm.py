@@ -36,7 +36,8 @@ class CausalLMDecoder(LatentDecoder):
     ):
         from_scratch = lm is None
         if lm is None:
-            lm = AutoModelForCausalLM.from_config(config)  # before us, so that its class chooses the attention
+            # before us, so that its class chooses the attention
+            lm = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
         super().__init__(config)
         self.lm = lm
         embeddings: Tensor = lm.get_input_embeddings().weight  # type: ignore[union-attr, assignment]
