@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from .._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from .latent_index import Hit, LatentIndex
+    from .latent_index import LatentIndex
+    from .searching import Hit
 
 __all__ = ["Hit", "LatentIndex"]
-__getattr__ = lazy_names(__name__, {"Hit": "latent_index", "LatentIndex": "latent_index"})
+__getattr__ = lazy_names(__name__, {"Hit": "searching", "LatentIndex": "latent_index"})

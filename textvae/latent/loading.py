@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +52,12 @@ def load_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTo
     """Return the decoder's tokenizer of a run folder, and the encoder's if it has one of its own."""
     second = folder / ENCODER_TOKENIZER
     return load_tokenizer(folder), load_tokenizer(second) if second.exists() else None
+
+
+def weights_digest(model: TextVAEModel) -> str:
+    """Return sixteen hexadecimal digits that identify the weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

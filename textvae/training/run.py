@@ -10,8 +10,9 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+from ..latent.codec import PRIOR
 from ..latent.priors import Prior
-from ..latent.vae import PRIOR, TextVAE
+from ..latent.vae import TextVAE
 from ..modeling.quiet import quiet_transformers
 from ..storage.atomic import atomic_path, read_json, write_json
 from ..storage.errors import CorruptFileError
