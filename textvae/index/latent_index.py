@@ -39,7 +39,7 @@ LEAST_WEIGHT = 1e-3  # of all hits of a blend together, below which they weigh t
 class Hit(NamedTuple):
     """One neighbour of a query; a larger score is always closer. The id is a string if the index was built with ids."""
 
-    id: Any
+    id: int | str
     score: float
     text: str
     metadata: dict[str, Any]
