@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, get_cosine_with_min_lr_schedule_with_warmup
 
+from .._progress import Progress
 from ..modeling.config import PRESETS, TextVAEConfig, decoder_config
 from ..modeling.decoders import build_decoder
 from ..modeling.likelihood import IGNORED, reconstruction_nats
@@ -104,7 +105,8 @@ class SentenceLM:
         optimizer = torch.optim.AdamW(self.decoder.parameters(), self.peak_learning_rate, betas=(0.9, 0.98), fused=True)
         schedule = get_cosine_with_min_lr_schedule_with_warmup(optimizer, min(50, steps // 10), steps, min_lr_rate=0.05)
         self.decoder.train()
-        with torch.random.fork_rng():  # of the dropout
+        # the global generator draws the dropout
+        with torch.random.fork_rng(), Progress("trained a judge on", round(epochs * len(rows))) as progress:
             torch.manual_seed(self.seed)
             for step in range(steps):
                 if step % len(sampler) == 0:
@@ -117,6 +119,7 @@ class SentenceLM:
                 torch.nn.utils.clip_grad_norm_(self.decoder.parameters(), 5.0)
                 optimizer.step()
                 schedule.step()
+                progress.advance(len(chosen))
         self.decoder.eval()
         return self
 
@@ -137,7 +140,11 @@ class SentenceLM:
 
 
 def _batches(rows: Sequence[Sequence[int]], seed: int) -> Iterator[list[int]]:
-    return iter(TokenBudgetSampler([len(row) for row in rows], BATCH_TOKENS, seed))
+    """Yield the places of the texts of each batch, and log how many are judged."""
+    with Progress("judged", len(rows)) as progress:
+        for chosen in TokenBudgetSampler([len(row) for row in rows], BATCH_TOKENS, seed):
+            yield chosen
+            progress.advance(len(chosen))
 
 
 def _labels(rows: Sequence[Sequence[int]]) -> Tensor:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..latent.embeddings import batches
 from ..latent.geometry import Array
 from ..latent.vae import TextVAE
 from ..modeling.gaussian import DiagonalGaussian
@@ -56,8 +57,7 @@ def novelty(vae: TextVAE, texts: Sequence[str], *, num_samples: int = 16, seed: 
     noise_KD = torch.randn(num_samples, vae.dim, generator=torch.Generator().manual_seed(seed))
     posterior = vae.posterior(texts)
     log_likelihood = np.zeros(len(texts), np.float32)
-    for start in range(0, len(texts), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
+    for part in batches(len(texts), AT_ONCE, "scored"):
         log_likelihood[part] = _log_likelihood(vae, texts[part], posterior[part], noise_KD)
     words = np.array([len(text.split()) + 1 for text in within_length(vae, texts)], np.float32)
     means = posterior.mean.numpy()

@@ -69,9 +69,9 @@ def progress_bar(total: int, shown: bool) -> Iterator[Callable[[int], object]]:
         yield bar.update
 
 
-def batches(total: int, size: int) -> Iterator[slice]:
-    """Yield slices of `size` latents, and log how many of them are decoded."""
-    with Progress("decoded", total) as progress:
+def batches(total: int, size: int, done: str = "decoded") -> Iterator[slice]:
+    """Yield slices of `size` texts, and log how many are done."""
+    with Progress(done, total) as progress:
         for start in range(0, total, size):
             yield slice(start, start + size)
             progress.advance(min(size, total - start))

@@ -14,6 +14,7 @@ from ..text.cleaning import gate_texts
 from . import geometry
 from .codec import LatentCodec
 from .geometry import Method
+from .hub import upload
 from .priors import Prior, StandardNormal, prior_class
 
 logger = logging.getLogger("textvae")
