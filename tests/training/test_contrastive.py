@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from textvae.cli import main
 from textvae.modeling import TextVAEConfig, TextVAEModel
 from textvae.modeling.objectives.contrastive import contrastive_nats
 from textvae.storage.atomic import sha256
-from textvae.training import trainer as training
 from textvae.training.dataset import Partners
 
 OPTIONS = QUICK | {"contrastive": 1.0, "noise_drop": 0.1, "max_steps": 8, "eval_steps": 4}
@@ -71,6 +71,7 @@ def test_the_loss_is_not_rounded_to_bf16():
 
 def test_equal_sentences_are_no_wrong_views_of_each_other(tmp_path, monkeypatch):
     seen = []
+    training = importlib.import_module("textvae.training.train")  # the package has a function of that name
     monkeypatch.setattr(training, "Partners", lambda groups, seed: seen.append(Partners(groups, seed)) or seen[0])
     train([*CORPUS, *CORPUS], tmp_path / "run", TrainConfig(**OPTIONS | {"max_steps": 1}), valid=CORPUS[:9])
     (partners,) = seen
