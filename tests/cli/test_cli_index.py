@@ -182,3 +182,13 @@ def test_a_key_that_no_text_has_is_said(textvae):
     expected = "no text has the metadata key topci: the keys are stars, topic\n"
     assert (code, out, err) == (0, "", expected)
     assert textvae("search", "found", "a", "--where", "topci = 'food'", "--quiet") == (0, "", "")
+
+
+def test_the_backend_of_a_build_is_remembered_and_an_unknown_one_is_refused_before_the_model_loads(textvae):
+    assert textvae(*BUILD)[0] == textvae(*BUILD[:3], "-o", "exact", "--backend", "numpy")[0] == 0
+    assert Path("exact/index.safetensors").exists() and not Path("exact/index.faiss").exists()
+    found = [records(textvae("search", name, TEXTS[4], "--json", "-k", "1"))[0] for name in ("found", "exact")]
+    assert [hit["id"] for hit in found] == [4, 4]
+    assert found[0]["score"] == pytest.approx(found[1]["score"], abs=1e-5)
+    code, _, err = textvae("index", "no run", "rows.jsonl", "-o", "new", "--backend", "annoy")
+    assert code and "unknown index backend 'annoy': use faiss or numpy" in err
