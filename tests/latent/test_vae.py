@@ -254,7 +254,7 @@ def echo(small_vae, monkeypatch):
 
     monkeypatch.setattr(small_vae.model, "write", write)
     monkeypatch.setattr(small_vae, "encode", encode)
-    monkeypatch.setattr("textvae.latent.vae.to_texts", lambda tokenizer, ids: [str(row[0]) for row in ids])
+    monkeypatch.setattr("textvae.latent.codec.to_texts", lambda tokenizer, ids: [str(row[0]) for row in ids])
     small_vae.aims = aims
     return small_vae
 
