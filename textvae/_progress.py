@@ -22,7 +22,7 @@ class Progress:
         done: What happens to the texts, as a participle: "encoded".
         total: Number of texts, None if unknown.
 
-    Example:
+    Examples:
         >>> with Progress("encoded", 3) as progress:
         ...     progress.advance(3)
     """
@@ -61,7 +61,7 @@ class Progress:
 def clock(seconds: float) -> str:
     """Return a duration as minutes and seconds, and hours if there are any.
 
-    Example:
+    Examples:
         >>> clock(61), clock(3661)
         ('1:01', '1:01:01')
     """

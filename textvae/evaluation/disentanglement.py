@@ -31,7 +31,7 @@ class Score:
 def codes(table: Sequence[Sequence[object]]) -> NDArray[np.intp]:
     """Return the values of each column as small integers, shape (N, F); None and "" are unknown, -1.
 
-    Example:
+    Examples:
         >>> codes([["past", 2], ["present", 1], ["", 2]]).tolist()
         [[0, 1], [1, 0], [-1, 1]]
     """

@@ -63,7 +63,7 @@ def smoothness(path: Sequence[str]) -> float:
 
     A path whose texts are all the same counts as 1.
 
-    Example:
+    Examples:
         >>> smoothness(["a red fox", "a red dog", "a big dog"])
         1.0
     """

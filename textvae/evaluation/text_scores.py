@@ -57,7 +57,7 @@ def self_bleu(texts: Sequence[str]) -> float | None:
 def distinct(texts: Sequence[str], n: int) -> float:
     """Return the number of different word n-grams over that of all (Li et al. 2016); 0 if there is none.
 
-    Example:
+    Examples:
         >>> distinct(["the fox", "the dog"], 1)
         0.75
     """
@@ -73,7 +73,7 @@ def duplicates(texts: Sequence[str]) -> float:
 def edit_distance(a: str, b: str) -> float:
     """Return the word-level Levenshtein distance over the longer text's words, 0 (same) to 1.
 
-    Example:
+    Examples:
         >>> edit_distance("the quick fox", "the slow fox")
         0.3333333333333333
     """

@@ -80,7 +80,7 @@ def parse_filter(where: str) -> Filter:
         ValueError: It is not a condition; the message shows the place.
         TypeError: It is not a string.
 
-    Example:
+    Examples:
         >>> parse_filter("stars is null").values
         ('stars',)
     """

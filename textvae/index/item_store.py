@@ -44,7 +44,7 @@ class ItemStore:
     Windows at once); a durable one is a file in which every added block is on disk before `adding` ends.
     Callers that share a store between threads take turns.
 
-    Example:
+    Examples:
         >>> store = ItemStore()
         >>> with store.adding([Row("a red fox", "{}")]) as ids:
         ...     print(list(ids))
@@ -305,7 +305,7 @@ def rows_of(
         ValueError: Metadata that is not JSON or not one per text, not one id per text, or a mapping without "text".
         TypeError: The corpus is a single item, an item is neither a string nor a mapping, or an id is no string.
 
-    Example:
+    Examples:
         >>> list(rows_of([{"text": "a red fox", "page": 3}]))
         [Row(text='a red fox', metadata='{"page": 3}', name=None)]
     """

@@ -38,7 +38,7 @@ class LatentIndex(SearchableIndex):
     2-Wasserstein distances of whole posteriors under "wasserstein": larger is closer in all.
     Every method may be called from several threads; calls wait for each other.
 
-    Example:
+    Examples:
         >>> index = LatentIndex.build(vae, ["a red fox", "a blue whale"])
         >>> index.search("a red fox", k=1)[0].text
         'a red fox'
@@ -89,7 +89,7 @@ class LatentIndex(SearchableIndex):
             FileExistsError: The path holds something else, or an interrupted build without `resume`.
             BlockingIOError: Another process or thread is writing it.
 
-        Example:
+        Examples:
             >>> len(LatentIndex.build(vae, [{"text": "a red fox", "page": 3}], factory="HNSW32", metric="l2"))
             1
         """
@@ -128,7 +128,7 @@ class LatentIndex(SearchableIndex):
             TypeError: An item is neither a string nor a mapping. Nothing is added.
             FileNotFoundError: The model folder is gone.
 
-        Example:
+        Examples:
             >>> index.add(["a green frog"], metadata=[{"page": 7}])
             [2]
         """
@@ -143,7 +143,7 @@ class LatentIndex(SearchableIndex):
         Raises:
             ValueError: An id is not in the index. Nothing is removed.
 
-        Example:
+        Examples:
             >>> index.remove([2])
             1
         """
@@ -169,7 +169,7 @@ class LatentIndex(SearchableIndex):
             TypeError: An item is neither a string nor a mapping. Nothing is replaced.
             FileNotFoundError: The model folder is gone.
 
-        Example:
+        Examples:
             >>> index.update([0], ["a white fox"], metadata=[{"page": 4}])
             >>> index.get(0)
             ('a white fox', {'page': 4})
@@ -218,7 +218,7 @@ class LatentIndex(SearchableIndex):
 
         The graph is built again. Factories that cannot give their vectors back keep them and return 0.
 
-        Example:
+        Examples:
             >>> index.compact()  # inverted lists and "Flat" forget nothing
             0
         """
@@ -233,7 +233,7 @@ class LatentIndex(SearchableIndex):
             BlockingIOError: Another process or thread is writing it.
             OSError: The disk is full or the folder cannot be written; an older index stays.
 
-        Example:
+        Examples:
             >>> index.save(folder)
             >>> len(LatentIndex.load(folder))
             2
@@ -258,7 +258,7 @@ class LatentIndex(SearchableIndex):
             ValueError: The folder is not an index, comes from a newer textvae, or was built with another model.
             CorruptFileError: A file is missing, truncated or altered.
 
-        Example:
+        Examples:
             >>> index.save(folder)
             >>> LatentIndex.load(folder, vae).texts
             ['a red fox', 'a blue whale']
@@ -283,7 +283,7 @@ class LatentIndex(SearchableIndex):
             BlockingIOError: Another process or thread is writing it.
             FileNotFoundError: There is no such folder.
 
-        Example:
+        Examples:
             >>> index.save(folder)
             >>> with LatentIndex.edit(folder, vae) as opened:
             ...     opened.remove([0])

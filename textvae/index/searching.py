@@ -73,7 +73,7 @@ class SearchableIndex:
             ValueError: k is below 1, vectors are of another dimension or not finite, or `where` is not a condition.
             FileNotFoundError: The query is a text and the model folder is gone.
 
-        Example:
+        Examples:
             >>> [[hit.id for hit in hits] for hits in index.search(index.vae.encode(["a blue whale"]), k=2)]
             [[1, 0]]
         """
@@ -105,7 +105,7 @@ class SearchableIndex:
         Raises:
             ValueError: As in `search`.
 
-        Example:
+        Examples:
             >>> scores, ids = index.neighbours(["a blue whale", "a red fox"], k=1)
             >>> ids.tolist()
             [[1], [0]]
@@ -170,7 +170,7 @@ class SearchableIndex:
         Raises:
             ValueError: There is no such id.
 
-        Example:
+        Examples:
             >>> index.get(0)
             ('a red fox', {})
         """

@@ -21,7 +21,7 @@ class TextVAEEmbeddings(Embeddings):
         model: Run folder or TextVAE.
         batch_size: Texts that the model takes at once.
 
-    Example:
+    Examples:
         >>> embeddings = TextVAEEmbeddings("runs/hotels")  # doctest: +SKIP
         >>> len(embeddings.embed_query("a quiet room"))  # doctest: +SKIP
         32

@@ -28,7 +28,7 @@ class MTEBEncoder:
     Raises:
         ValueError: The name is not organisation/model.
 
-    Example:
+    Examples:
         >>> mteb.evaluate(MTEBEncoder("runs/hotels"), mteb.get_task("STSBenchmark"))  # doctest: +SKIP
     """
 

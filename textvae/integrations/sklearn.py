@@ -39,7 +39,7 @@ class TextVAEVectorizer(TransformerMixin, BaseEstimator):
     Attributes:
         vae_: The TextVAE, after `fit`.
 
-    Example:
+    Examples:
         >>> vectorizer = TextVAEVectorizer("runs/hotels").fit(texts)  # doctest: +SKIP
         >>> vectorizer.transform(texts).shape  # doctest: +SKIP
         (8, 32)

@@ -233,7 +233,7 @@ class LatentCodec:
         Returns:
             A tensor of shape (N, M), on the device of `a`; a zero vector has cosine 0 with all others.
 
-        Example:
+        Examples:
             >>> vae.similarity(vae.encode(["a cat", "a dog"]), vae.encode("a cat")).shape  # doctest: +SKIP
             torch.Size([2, 1])
         """
@@ -249,7 +249,7 @@ class LatentCodec:
     def read(self, texts: Sequence[str], /, *, batch_size: int = 64) -> Reading:
         """Return all that the model reads of each text: token ids, and the posterior with its wording slots.
 
-        Example:
+        Examples:
             >>> vae.decode(vae.read(["a dog barks"]).mean)  # doctest: +SKIP
             ['a dog barks']
         """

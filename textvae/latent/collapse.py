@@ -30,7 +30,7 @@ def diagnose_collapse(kl: float, active_fraction: float, repeated_fraction: floa
     Returns:
         One line with the symptom and the remedy, or None.
 
-    Example:
+    Examples:
         >>> diagnose_collapse(12.0, 1.0) is None
         True
     """

@@ -27,7 +27,7 @@ def path(start: ArrayLike, end: ArrayLike, n: int, method: Method = "slerp") -> 
     Returns:
         Points, shape (n, D), float32.
 
-    Example:
+    Examples:
         >>> path([0.0, 1.0], [1.0, 0.0], 3, "linear").tolist()
         [[0.0, 1.0], [0.5, 0.5], [1.0, 0.0]]
     """
@@ -93,7 +93,7 @@ def raise_scores(weights: ArrayLike, directions: ArrayLike, changes: ArrayLike) 
     Raises:
         ValueError: Two scores cannot be told apart by the directions.
 
-    Example:
+    Examples:
         >>> raise_scores([[1.0, 0.0]], [[0.5, 0.5]], [[2.0]]).tolist()
         [[2.0, 2.0]]
     """

@@ -40,7 +40,7 @@ class Latents:
     Raises:
         ValueError: Shapes do not fit each other, a number is not finite, or a state is none of the three.
 
-    Example:
+    Examples:
         >>> z = Latents(np.zeros((1, 4)), np.ones((1, 2, 3)), np.ones((1, 2)))
         >>> z.opened([[False, True]]).states.tolist()
         [[1.0, 0.0]]

@@ -26,7 +26,7 @@ VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation besi
 class TextVAE(LatentCodec):
     """A text variational autoencoder with its tokenizers.
 
-    Example:
+    Examples:
         >>> config = TextVAEConfig.preset("tiny", vocab_size=300)
         >>> vae = TextVAE.from_texts(["the food was good", "the room was cold"], config)
         >>> vae.encode("the food was cold").shape

@@ -81,7 +81,7 @@ class GRUDecoderConfig(PreTrainedConfig):
 class TextVAEConfig(PreTrainedConfig):
     """Configure a text VAE. Unknown and ill-typed fields are refused, also from `config.json`.
 
-    Args:
+    Attributes:
         encoder: Config of any `AutoModel`, or its dict with a "model_type".
         decoder: Config of any `AutoModelForCausalLM` or a `GRUDecoderConfig`, or its dict.
         latent_dim: D, the number of latent dimensions.
@@ -113,7 +113,7 @@ class TextVAEConfig(PreTrainedConfig):
         pad_token_id: Padding.
         mask_token_id: Stands for a token that noise hid; None disables masking.
 
-    Example:
+    Examples:
         >>> TextVAEConfig.preset("tiny", vocab_size=1000).latent_dim
         32
     """

@@ -45,7 +45,7 @@ class TextVAEOutput(ModelOutput):
 class TextVAEModel(PreTrainedModel):
     """A variational autoencoder over token ids.
 
-    Example:
+    Examples:
         >>> model = TextVAEModel(TextVAEConfig.preset("tiny", vocab_size=300))
         >>> model.encode(torch.tensor([[0, 5, 1]])).mean.shape
         torch.Size([1, 32])

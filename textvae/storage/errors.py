@@ -10,7 +10,7 @@ class CorruptFileError(ValueError):
 def with_article(kind: str) -> str:
     """Return the name of a type after "a" or "an".
 
-    Example:
+    Examples:
         >>> with_article("int")
         'an int'
     """

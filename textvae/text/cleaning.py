@@ -25,7 +25,7 @@ class GateReport:
     def summary(self) -> str:
         """Return the counts that are not zero as one plain line.
 
-        Example:
+        Examples:
             >>> GateReport(read=1003, kept=1000, empty=3).summary()
             'read 1,003 lines: 1,000 kept, 3 empty'
         """
@@ -52,7 +52,7 @@ def gate(text: object, position: int = 0) -> str:
     Raises:
         TypeError: It is not a string.
 
-    Example:
+    Examples:
         >>> gate("half an emoji: \ud83d")
         'half an emoji: �'
     """
@@ -65,7 +65,7 @@ def gate_texts(texts: Sequence[str]) -> list[str]:
     Raises:
         TypeError: `texts` is one string, a mapping or a set instead of a list, or one of them is not a string.
 
-    Example:
+    Examples:
         >>> gate_texts(["one", ""])
         ['one', '']
     """
@@ -82,7 +82,7 @@ def clean_one(text: object, report: GateReport) -> str:
     Raises:
         TypeError: The text is neither a string nor None.
 
-    Example:
+    Examples:
         >>> clean_one(" one\ntwo ", GateReport())
         'one two'
     """

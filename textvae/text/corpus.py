@@ -138,7 +138,7 @@ def split_validation(texts: Sequence[str], seed: int = 0) -> tuple[list[str], li
     Raises:
         ValueError: There are fewer than two different texts.
 
-    Example:
+    Examples:
         >>> [len(part) for part in split_validation([str(i) for i in range(100)])]
         [95, 5]
     """

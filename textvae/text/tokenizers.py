@@ -35,7 +35,7 @@ def train_tokenizer(
         vocab_size: Largest vocabulary; the 256 bytes and 4 special tokens are always in it.
         lowercase: Lower-case every text first.
 
-    Example:
+    Examples:
         >>> tokenizer = train_tokenizer(["a small corpus"], 300)
         >>> to_texts(tokenizer, [tokenizer("a corpus")["input_ids"]])
         ['a corpus']

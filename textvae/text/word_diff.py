@@ -9,7 +9,7 @@ import itertools
 def word_similarity(a: str, b: str) -> float:
     """Return twice the words of two texts that match in order over the words of both, 0 to 1 (Ratcliff & Obershelp).
 
-    Example:
+    Examples:
         >>> word_similarity("the food was bad", "the food was great")
         0.75
     """
@@ -19,7 +19,7 @@ def word_similarity(a: str, b: str) -> float:
 def pair_similarity(a: str, b: str) -> float:
     """Return the same of pairs of neighbours, with both ends: of as many changes, those in one place cost less.
 
-    Example:
+    Examples:
         >>> pair_similarity("the food was bad", "the food was great")
         0.6
     """
@@ -33,7 +33,7 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 def word_changes(before: str, after: str) -> list[tuple[str, str]]:
     """Return the words that became others, as pairs of old and new; either may be empty.
 
-    Example:
+    Examples:
         >>> word_changes("the food was bad", "the food was very good")
         [('bad', 'very good')]
     """
@@ -45,7 +45,7 @@ def word_changes(before: str, after: str) -> list[tuple[str, str]]:
 def patch(source: str, before: str, after: str) -> str:
     """Return the source with the words changed that changed from `before` to `after`, where it has them.
 
-    Example:
+    Examples:
         >>> patch("my red car is slow", "my blue car is slow", "my blue car is fast")
         'my red car is fast'
     """

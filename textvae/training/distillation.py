@@ -31,7 +31,7 @@ class TeacherCache:
         device: Where the teacher runs.
         batch_size: Texts embedded together.
 
-    Example:
+    Examples:
         >>> cache = TeacherCache("runs/teacher", "sentence-transformers/all-MiniLM-L6-v2")  # doctest: +SKIP
         >>> cache.embed(["a dog barks", "a cat purrs"]).shape  # doctest: +SKIP
         (2, 384)

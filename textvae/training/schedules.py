@@ -23,7 +23,7 @@ def kl_weight(progress: float, schedule: Schedule = "linear", *, warmup: float =
     Returns:
         A weight in [0, 1].
 
-    Example:
+    Examples:
         >>> kl_weight(0.5, "linear", warmup=0.25, ramp=0.5)
         0.5
     """

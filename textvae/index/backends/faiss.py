@@ -31,7 +31,7 @@ def automatic_factory(count: int | None, width: int) -> str:
         count: Vectors N, or None for a stream of unknown length, longer than 50,000.
         width: Dimensions W of a vector, 4 bytes each.
 
-    Example:
+    Examples:
         >>> automatic_factory(1000, 64), automatic_factory(None, 64), automatic_factory(10**7, 64)
         ('Flat', 'IVF4000,Flat', 'IVF12649,SQ8')
     """

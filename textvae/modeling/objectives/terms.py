@@ -66,7 +66,7 @@ def register_term(name: str) -> Callable[[Term], Term]:
     Args:
         name: What `terms` of the model's forward and of `textvae.train` call it. Registered again, it is replaced.
 
-    Example:
+    Examples:
         >>> @register_term("long_means")
         ... def long_means(step):
         ...     return step.posterior.mean.square().sum(-1).mean()
