@@ -149,7 +149,7 @@ def test_examples_whose_folds_have_the_same_mean_are_no_evidence(small_vae):
 
 
 def test_a_rare_class_is_not_lost_among_many(monkeypatch):
-    monkeypatch.setattr(probes, "ENOUGH", 50)
+    monkeypatch.setattr(probes, "MAX_CROSS_VALIDATED", 50)
     vae = SyntheticVAE(spread=0.1)
     for seed in range(5):
         fitted = Attribute.fit(vae, [f"good {i}" for i in range(6)], [f"bad {i}" for i in range(400)], seed=seed)
@@ -191,7 +191,7 @@ def test_labels_are_classes_or_numbers(small_vae, sentences):
         (list("abcabcab"), None, "the labels have 3 classes: say which is the positive one, of a, b, c"),
         (list("aaaaaaaa"), None, "an attribute needs two classes, the labels have 1: a"),
         (list("abababab"), "x", "no label is 'x': the classes are a, b"),
-        ([1.0] * 8, None, "the labels are one number"),
+        ([1.0] * 8, None, "the labels are all equal"),
         ([1.0, 2.0] * 4, "b", "the labels are numbers"),
         (["a", "b"], None, "8 texts need as many labels, got 2"),
     ],

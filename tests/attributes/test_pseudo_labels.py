@@ -111,5 +111,5 @@ def test_an_attribute_remembers_the_texts_without_a_label(vae, encoder, tmp_path
 
 
 def test_an_encoder_needs_texts_to_label(vae):
-    with pytest.raises(ValueError, match="the encoder labels texts that have no label, and there are none"):
+    with pytest.raises(ValueError, match="encoder labels unlabelled texts, and there are none"):
         Attribute.fit(vae, GOOD, BAD, encoder="sure")

@@ -80,7 +80,7 @@ def test_similarities_are_cosines(small_vae, sentences):
     whole = a @ b.T / np.linalg.norm(a, axis=1)[:, None] / np.linalg.norm(b, axis=1)
     np.testing.assert_allclose(encoder.similarity(a, b), whole, atol=1e-5)
     np.testing.assert_allclose(encoder.similarity_pairwise(torch.tensor(a), b), np.diag(whole), atol=1e-5)
-    with pytest.raises(ValueError, match=r"vectors of shapes \(4, 32\) and \(3, 32\) are no pairs"):
+    with pytest.raises(ValueError, match=r"vectors of shapes \(4, 32\) and \(3, 32\) cannot be paired"):
         encoder.similarity_pairwise(a, b[:3])
 
 

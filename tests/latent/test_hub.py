@@ -174,7 +174,11 @@ def test_an_index_finds_its_model_in_the_cache_again(home, sentences, tmp_path, 
     ("command", "code", "message"),
     [
         (["sample", "org/none"], 3, "there is no run at org/none, no such folder, and the hub cannot be reached"),
-        (["plot", "org/name"], 2, "a run on the hub has no place for pictures: choose one with --output"),
+        (
+            ["plot", "org/name"],
+            2,
+            "a run on the hub is not a local folder: choose where to write",
+        ),
     ],
 )
 def test_mistakes_about_the_hub_are_one_line(home, capsys, tmp_path, monkeypatch, command, code, message):

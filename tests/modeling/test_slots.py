@@ -367,8 +367,8 @@ def test_a_file_with_something_else_holds_no_latents(tmp_path):
 @pytest.mark.parametrize(
     ("shapes", "message"),
     [
-        (((2, 4), (2, 3, 5), (2, 2)), "texts or slots differ"),
-        (((1, 4), (2, 3, 5), (2, 3)), "texts or slots differ"),
+        (((2, 4), (2, 3, 5), (2, 2)), "give as many texts and slots in each"),
+        (((1, 4), (2, 3, 5), (2, 3)), "give as many texts and slots in each"),
         (((2, 4), (2, 3), (2, 3)), "slots of latents need 3 axes"),
     ],
 )

@@ -132,7 +132,7 @@ def test_groups_need_the_term_and_one_for_each_sentence(tmp_path):
     with pytest.raises(ValueError, match="two views of a sentence are the same without noise"):
         train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, contrastive=1.0))
     assert not (tmp_path / "run").exists()
-    with pytest.raises(ValueError, match="--contrastive can change nothing in --keep-encoder without --residual"):
+    with pytest.raises(ValueError, match="--contrastive has no effect on --keep-encoder without --residual"):
         TrainConfig(encoder="folder", keep_encoder=True, contrastive=1.0)
 
 
@@ -147,7 +147,7 @@ def test_the_command_line_takes_a_column_of_groups(tmp_path, monkeypatch, capsys
     assert "--group is for the contrastive term: set --contrastive above 0" in capsys.readouterr().err
     assert main([*command, "--contrastive", "0.5"]) == 0
     assert main([*command[:-2], "--contrastive", "0.5", "--resume"]) == 3
-    assert "it was started with other groups: give --group as then" in capsys.readouterr().err
+    assert "it was started with other groups: give the same --group" in capsys.readouterr().err
     Path("holes.jsonl").write_text('{"text": "one", "of": 1}\n{"text": "two"}\n{"text": "three", "of": null}\n')
     assert main("train holes.jsonl -o other --contrastive 1 --group of".split()) == 3
     assert "2 of 3 texts have no group: leave them out of the corpus" in capsys.readouterr().err

@@ -112,7 +112,7 @@ def test_a_latent_wider_than_the_teacher_is_refused(teacher, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"teacher": "any", "encoder": "any", "keep_encoder": True}, "--teacher would teach nothing to --keep-encoder"),
+        ({"teacher": "any", "encoder": "any", "keep_encoder": True}, "--teacher has no effect on --keep-encoder"),
         ({"from_teacher": 0.5}, "--from-teacher needs a --teacher"),
         ({"open_all": 1.5}, r"--open-all must be a share in \[0, 1\]"),
         ({"slot_tokens": 0}, "--slot-tokens must be at least 1"),

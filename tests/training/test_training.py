@@ -250,13 +250,13 @@ def test_altered_weights_are_refused(tmp_path, byte):
         ({"warmup": 1.5}, r"--warmup must be a share in \[0, 1\]"),
         ({"word_dropout": 1.0}, r"--word-dropout must be a share in \[0, 1\)"),
         ({"schedule": "linear", "warmup": 0.9, "ramp": 0.5}, "--ramp and --warmup together must be at most 1"),
-        ({"reset_decoder": True, "decoder": "gpt2"}, "--reset-decoder would throw away the pretrained weights"),
+        ({"reset_decoder": True, "decoder": "gpt2"}, "--reset-decoder would discard the pretrained weights"),
         ({"max_length": 2}, "--max-length must be at least 3"),
         ({"dropout": 0.1, "decoder": "gpt2"}, "--dropout is for a decoder trained from scratch"),
-        ({"lowercase": True, "decoder": "gpt2"}, "--lowercase has no say over the pretrained tokenizer"),
+        ({"lowercase": True, "decoder": "gpt2"}, "--lowercase does not apply to the pretrained tokenizer"),
         ({"mmd": -1}, "--mmd must not be negative"),
         ({"from_": "run", "size": "base"}, "--size comes with the model of --from, got base"),
-        ({"from_": "run", "reset_decoder": True}, "--reset-decoder would throw away the weights of --from"),
+        ({"from_": "run", "reset_decoder": True}, "--reset-decoder would discard the weights of --from"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):

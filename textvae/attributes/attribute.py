@@ -31,30 +31,30 @@ if TYPE_CHECKING:
 
 ARRAYS = {"direction", "weights", "midpoint", "word_weights"}
 FEWEST_UNLABELLED = 4
-LEAST = 0.1  # log-odds that are asked for where even typical examples have none
+MIN_LOG_ODDS = 0.1  # required of a shifted text even if typical examples have less
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attribute:
-    """A coordinate of one model's latent space: how strongly a text has something, and which way is more of it.
+    """A coordinate of one model's latent space: a linear score and the direction that raises it.
 
     Attributes:
-        name: What it is called, such as "sentiment".
+        name: Name, such as "sentiment".
         weights: Of the score, shape (D,).
         midpoint: The point between the classes, where the score is 0, shape (D,).
-        direction: The way from typical negative to typical positive texts, shape (D,): it raises the score by 2.
-        slope: Of the log-odds over the score.
+        direction: From typical negative to typical positive latents, shape (D,); adding it raises the score by 2.
+        slope: Log-odds per unit of score.
         threshold: Score at which both classes are equally likely.
-        word_weights: Log-odds that each token of a text adds when its words are read too, shape (V,).
-        reading: Log-odds that each unit of score adds then, and a constant.
-        typical: Log-odds, by `read`, of the middle one of the negative and of the positive held-out examples, but of a
-            score of -1 and 1 at least.
+        word_weights: Log-odds that each token of a text adds in `read`, shape (V,).
+        reading: Log-odds per unit of score in `read`, and the constant.
+        typical: Median log-odds, by `read`, of the negative and of the positive held-out examples; at least those of
+            the scores -1 and 1.
         accuracy: Share of held-out examples whose score has the right sign, by cross-validation; None if not fitted.
-        scored: Number of them.
+        scored: Number of held-out examples behind `accuracy`.
         examples: Number of examples it was fitted on.
         unlabelled: Number of texts without a label that it was fitted on too.
         fingerprint: Fingerprint of the model it belongs to.
-        probe: How the weights were found: "means" is the difference of the class means, "lda" and "logistic" are
+        probe: How the weights were fitted: "means" is the difference of the class means, "lda" and "logistic" are
             discriminants, "dimension" is one latent dimension.
         positive: Name of the class with high scores.
         negative: Name of the class with low ones.
@@ -93,29 +93,29 @@ class Attribute:
     ) -> Attribute:
         """Fit the attribute that tells positive from negative examples.
 
-        The score's weights are those of the probe that is right most often in cross-validation. The direction is what
-        changes with the score among the latents of texts: the covariance times the weights, which for a linear
-        discriminant is the difference of the means (Haufe et al. 2014).
+        The weights are those of the probe with the highest cross-validated accuracy. The direction is the covariance of
+        the latents times the weights, which for a linear discriminant is the difference of the class means (Haufe et
+        al. 2014).
 
-        Few examples go further with many texts like them that have no label: a sentence encoder, which tells classes
-        from ten examples where the model's own latents do not, labels those.
+        With few examples, give `unlabelled` texts too: a sentence encoder, which separates classes from ten examples
+        where the model's own latents do not, pseudo-labels them.
 
         Args:
             vae: The model.
-            positive: Texts that have the attribute; at least 2, ten already work.
+            positive: Texts that have the attribute; at least 2, better ten or more.
             negative: Texts that lack it or have its opposite.
-            unlabelled: Texts without a label, thousands if there are, of which about half have the attribute. Log-odds
-                are then those of the labels they are given, surer than is right where these are wrong; `accuracy` is
-                of the examples.
-            encoder: Folder or hub id of the sentence encoder that labels them; by default the model's own, which pays
-                if that one is pretrained and kept.
-            name: What to call it.
-            probe: "means", "lda" or "logistic" instead of the best of them.
+            unlabelled: Texts without a label, best thousands, of which about half have the attribute. Log-odds are then
+                calibrated on the pseudo-labels, and overconfident where these are wrong; `accuracy` is measured on the
+                examples.
+            encoder: Folder or hub id of the sentence encoder that labels them; by default the model's own, which helps
+                only if it is pretrained and kept.
+            name: Name of the attribute.
+            probe: "means", "lda" or "logistic"; by default the best of them.
             seed: Seed of the folds of the cross-validation.
 
         Raises:
-            ValueError: There are fewer than 2 examples of a side, or both sides have the same mean; there are fewer
-                than 4 unlabelled texts, or an encoder and none; the encoder cannot be loaded.
+            ValueError: There are fewer than 2 examples of a side, or both sides have the same mean; fewer than 4
+                unlabelled texts; an encoder without unlabelled texts; the encoder cannot be loaded.
         """
         positive, negative = gate_texts(positive), gate_texts(negative)
         for side, texts in (("positive", positive), ("negative", negative)):
@@ -126,7 +126,9 @@ class Attribute:
         texts, labelled = positive + negative, len(positive) + len(negative)
         classes = np.arange(labelled) < len(positive)
         if unlabelled is None and encoder is not None:
-            raise ValueError("the encoder labels texts that have no label, and there are none: give unlabelled ones")
+            raise ValueError(
+                "encoder labels unlabelled texts, and there are none: give unlabelled, or leave encoder out"
+            )
         known = set(texts)
         others = [text for text in gate_texts([] if unlabelled is None else unlabelled) if text not in known]
         if unlabelled is not None and len(others) < FEWEST_UNLABELLED:
@@ -148,7 +150,7 @@ class Attribute:
         score = LinearScore.fit(examples, probe)
         of_score, of_words, constant = held_out.weigh()
         if not of_score and not of_words:
-            of_score = LEAST  # the examples are too few to calibrate anything, not to point somewhere
+            of_score = MIN_LOG_ODDS  # too few examples to calibrate, enough for a direction
         read = of_score * held_out.scores + of_words * held_out.words + constant
         weights, offset = fit_words(examples)
         slope, threshold = held_out.calibrate()
@@ -192,12 +194,12 @@ class Attribute:
         Args:
             vae: The model.
             texts: N texts.
-            labels: A class name for each text; or a number, and the upper half is told from the lower half.
-            positive: The class that is told from all others; with two classes by default the last in alphabetical
+            labels: A class name for each text; or a number, of which those above the median are positive.
+            positive: The positive class; all others are negative. With two classes by default the last in alphabetical
                 order.
             unlabelled: As in `fit`.
             encoder: As in `fit`.
-            name: What to call it.
+            name: Name of the attribute.
             probe: As in `fit`.
             seed: As in `fit`.
 
@@ -216,8 +218,8 @@ class Attribute:
     def from_dimension(cls, vae: TextVAE, dim: int, *, name: str | None = None) -> Attribute:
         """Return one latent dimension as an attribute; a score of 1 is a standard deviation above the mean.
 
-        Both are of the prior that was fitted to the latents of the training texts, else 1 and 0. Its probabilities are
-        those of the score alone, which no examples have calibrated.
+        Mean and standard deviation are those of the model's prior: 0 and 1 if none was fitted. Probabilities are not
+        calibrated, since there are no examples.
         """
         if not 0 <= dim < vae.dim:
             raise ValueError(f"dim must be in 0..{vae.dim - 1}, got {dim}")
@@ -270,7 +272,7 @@ class Attribute:
     def read(self, reading: Reading) -> Array:
         """Return the log-odds of texts from their latents and from their words, shape (N,).
 
-        How much the words add to the latents was found by cross-validation; after few examples it is little.
+        The weight of the words was fitted by cross-validation; with few examples it is small.
 
         Args:
             reading: What the model reads of N texts.
@@ -280,13 +282,12 @@ class Attribute:
         return np.asarray(odds + constant, np.float32)
 
     def asked(self, certainty: float, sign: float) -> float:
-        """Return the log-odds from which a text counts as having the attribute, or its opposite for a negative sign.
+        """Return the log-odds above which a text counts as having the attribute, or its opposite for a negative sign.
 
-        They are those of the certainty, in (0, 1), or those that are typical of the class where examples were too few
-        to be as sure as that.
+        They are the log-odds of `certainty`, in (0, 1), or the typical log-odds of the class if these are lower.
         """
         typical = sign * self.typical[int(sign > 0)]
-        return min(math.log(certainty / (1 - certainty)), max(typical, LEAST))
+        return min(math.log(certainty / (1 - certainty)), max(typical, MIN_LOG_ODDS))
 
     def move(self, latents: ArrayLike, strength: float = 1.0) -> Array:
         """Return latents + strength * direction, shape (N, D): plain arithmetic; strength 1 raises the score by 2."""
@@ -301,7 +302,7 @@ class Attribute:
             )
 
     def summary(self) -> str:
-        """Return one line that says what it is and how far to trust it."""
+        """Return one line with the name, the number of examples and the accuracy."""
         if self.interval is None:
             return f"{self.name}: not fitted on examples"
         low, high = self.interval
@@ -342,9 +343,9 @@ class Attribute:
     def _read(cls, folder: Path) -> Attribute:
         open_folder(folder, "attribute", "attribute.json")
         facts, arrays = read_json(folder / "attribute.json"), load_file(folder / "direction.safetensors")
-        older = cls._facts() - {"unlabelled"}  # attributes of before there was such a thing
+        older = cls._facts() - {"unlabelled"}  # older attributes have no such field
         if not older <= set(facts) <= cls._facts() or set(arrays) != ARRAYS:
-            raise CorruptFileError(f"{folder} does not hold what an attribute does: fit it again")
+            raise CorruptFileError(f"{folder} does not hold the fields of an attribute: fit it again")
         facts |= {key: tuple(facts[key]) for key in ("reading", "typical")}
         return cls(**(facts | arrays))
 

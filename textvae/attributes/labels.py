@@ -13,16 +13,20 @@ import numpy as np
 def split_labels(labels: Sequence[Any], positive: str | None = None) -> tuple[list[bool], tuple[str, str]]:
     """Return which texts are on the positive side, and the names of the negative and the positive side.
 
+    Numbers are split at their median.
+
     Raises:
-        ValueError: There are not two sides, or it is not said which class is the positive one.
+        ValueError: There are not two sides, or more than two classes and no `positive`.
     """
     if len(labels) and all(isinstance(label, Real) and not isinstance(label, bool | np.bool_) for label in labels):
         if positive is not None:
-            raise ValueError(f"the labels are numbers, whose upper half is the positive side: {positive!r} is no class")
+            raise ValueError(
+                f"the labels are numbers, of which those above the median are positive: leave out positive={positive!r}"
+            )
         middle = float(np.median(np.asarray(labels, np.float64)))
         if not math.isfinite(middle) or min(labels) == max(labels):
             raise ValueError(
-                "the labels are one number, or not finite: an attribute needs texts with more and with less"
+                "the labels are all equal, or not finite: an attribute needs texts above and below the median"
             )
         above = [label > middle for label in labels]
         if not any(above):  # half of them have the largest value

@@ -1,4 +1,4 @@
-"""Linear probes: what tells two classes of texts apart, in their latents and in their words, and how surely."""
+"""Linear probes: classifiers of two classes of texts by latents and words, with cross-validated calibration."""
 
 # N texts, D latent dimensions, V tokens
 from __future__ import annotations
@@ -20,8 +20,8 @@ Labels = NDArray[np.bool_]
 Probe = Literal["means", "lda", "logistic"]
 
 FOLDS = 5
-ENOUGH = 10_000  # examples that a cross-validation takes, drawn at random
-FEW = 1  # examples that the background counts for in a covariance, for each dimension
+MAX_CROSS_VALIDATED = 10_000  # examples used by a cross-validation, drawn at random
+BACKGROUND_EXAMPLES = 1  # weight of the background in a covariance, in examples per dimension
 WORD_PENALTY = 0.3  # inverse strength of the penalty on the weights of words
 
 
@@ -57,13 +57,13 @@ class Examples:
         return self.latents[self.positive].mean(0), self.latents[~self.positive].mean(0)
 
     def some(self, seed: int) -> Examples:
-        """Return `ENOUGH` of the examples, drawn at random but for a few of each class."""
-        drawn = np.random.default_rng(seed).permutation(len(self))[:ENOUGH]
+        """Return at most `MAX_CROSS_VALIDATED` random examples, and a few of each class."""
+        drawn = np.random.default_rng(seed).permutation(len(self))[:MAX_CROSS_VALIDATED]
         few = [side.nonzero()[0][: 2 * FOLDS] for side in (self.positive, ~self.positive)]
         return self[np.unique(np.concatenate([drawn, *few]))]
 
     def folds(self, seed: int) -> Iterator[tuple[Examples, Examples]]:
-        """Yield what to fit on and what is held out."""
+        """Yield the examples to fit on and those held out, for each fold."""
         for seen, held_out in folds(self.positive, seed):
             yield self[seen], self[held_out]
 
@@ -75,7 +75,7 @@ class LinearScore:
     Attributes:
         weights: Shape (D,).
         midpoint: Where the score is 0, shape (D,).
-        direction: What changes in the latents of texts with the score; raises it by 2, shape (D,).
+        direction: How latents change with the score among texts; adding it raises the score by 2, shape (D,).
     """
 
     weights: Array
@@ -99,7 +99,7 @@ class LinearScore:
             weights = direction = difference
         else:
             within = (examples.latents - np.where(examples.positive[:, None], high, low)).astype(np.float64)
-            few = FEW * len(difference)
+            few = BACKGROUND_EXAMPLES * len(difference)
             covariance = (within.T @ within + few * examples.background) / (len(within) + few)
             if kind == "lda":
                 weights, direction = np.linalg.solve(covariance, difference), difference
@@ -107,7 +107,7 @@ class LinearScore:
                 scale = np.sqrt(np.diag(covariance))
                 weights = logistic(examples.latents / scale, examples.positive)[0] / scale
                 direction = covariance @ weights
-        if weights @ difference > 0:  # else the class means are the same point, and the score says nothing
+        if weights @ difference > 0:  # else the class means coincide, and the score carries no information
             weights = weights * (2 / (weights @ difference))
             direction = direction * (2 / (weights @ direction))
         parts = (weights, (high + low) / 2, direction)
@@ -116,7 +116,7 @@ class LinearScore:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Scores of texts by probes that have not seen them.
+    """Scores of texts by probes that were not fitted on them.
 
     Attributes:
         scores: Of the latents, shape (N,).
@@ -134,16 +134,16 @@ class HeldOut:
         return float(((self.scores > 0) == self.positive).mean())
 
     def calibrate(self) -> tuple[float, float]:
-        """Return slope and threshold of the log-odds over the score (Platt 1999), both classes weighing the same."""
+        """Return slope and threshold of the log-odds over the score (Platt 1999), with balanced classes."""
         (slope,), offset = logistic(self.scores[:, None], self.positive)
-        if slope <= 0:  # the scores say nothing
+        if slope <= 0:  # the scores carry no information
             return 0.0, 0.0
         return float(slope), float(-offset / slope)
 
     def weigh(self) -> tuple[float, float, float]:
-        """Return what the score and the words' log-odds weigh in the log-odds of both together, and the constant.
+        """Return the weights of the score and of the words' log-odds in the combined log-odds, and the constant.
 
-        Either weighs nothing if it says nothing that the other does not say.
+        A weight that would be negative is 0: that part adds nothing to the other.
         """
         both = np.stack([self.scores, self.words], 1)
         for used in ([True, True], [True, False], [False, True]):
@@ -167,7 +167,7 @@ def folds(positive: Labels, seed: int) -> Iterator[tuple[NDArray[np.intp], NDArr
 
 
 def hold_out(examples: Examples, probe: Probe | None, seed: int) -> HeldOut:
-    """Score examples by cross-validation; where no probe is given, it too is chosen without the fold that is scored."""
+    """Score examples by cross-validation; without a `probe`, it is chosen on each fold's training part (nested)."""
     examples = examples.some(seed)
     scores, words, positive = [], [], []
     for fitted_on, held_out in examples.folds(seed):
@@ -180,7 +180,7 @@ def hold_out(examples: Examples, probe: Probe | None, seed: int) -> HeldOut:
 
 
 def best_probe(examples: Examples, seed: int) -> Probe:
-    """Return the probe that is right most often in cross-validation, the simplest one where several are."""
+    """Return the probe with the highest cross-validated accuracy, the simplest one of equals."""
     if min(examples.positive.sum(), (~examples.positive).sum()) < FOLDS:
         return "means"
     examples = examples.some(seed)
@@ -205,7 +205,7 @@ def presence(rows: Sequence[Sequence[int]], vocab_size: int) -> csr_matrix:
 
 
 def logistic(features: NDArray | csr_matrix, labels: Labels, penalty: float = 1.0) -> tuple[NDArray, float]:
-    """Return weights and constant of the log-odds of the class, both classes weighing the same."""
+    """Return weights and constant of the log-odds of the class, with balanced classes."""
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000).fit(features, labels)

@@ -1,4 +1,4 @@
-"""Moving sentences along attributes: latent arithmetic, and a closed loop that checks what it writes."""
+"""Moving sentences along attributes: latent arithmetic, and a closed loop that re-encodes its candidates."""
 
 # N texts, M attributes, D latent dimensions, C candidates
 from __future__ import annotations
@@ -18,30 +18,31 @@ from .attribute import Attribute
 from .target import Target
 
 LONGEST_SPAN = 3  # words that one local rewrite replaces
-WORD = 0.1  # nats of log-odds that a longer span must gain for each word
-FURTHER = (1.5, 3.0)  # strengths that candidates are written at, times the one that is asked for
+SPAN_PENALTY_NATS = 0.1  # log-odds that each word of a span costs when spans are ranked
+STRENGTH_MULTIPLIERS = (1.5, 3.0)  # of the requested strength, at which candidates are decoded
 BEAMS = 4  # whole sentences decoded from each moved latent, beside the greedy one
-TEMPERATURE = 1.0  # of the candidates beside the likeliest one
-ROUNDS = 2  # local rewrites on top of each other, for each attribute
-# What weighs: all pairs of words kept; a nat per word more, and less, than the source has; a nat of log-odds missing.
-CONTENT, FLUENCY, LIKELIER, SURENESS = 14.0, 6.0, 1.2, 3.0
+TEMPERATURE = 1.0  # of the sampled candidates, beside the greedy one
+ROUNDS = 2  # successive local rewrites, for each attribute
+KEPT_PAIRS_WEIGHT = 14.0  # of the share of word pairs kept
+LESS_LIKELY_WEIGHT, MORE_LIKELY_WEIGHT = 6.0, 1.2  # of a nat per word above, and below, that of the source
+MISSING_WEIGHT = 3.0  # of a nat of log-odds missing
 
 
 @dataclass(frozen=True)
 class Shifted:
-    """One sentence moved along attributes, and how far to trust it.
+    """One sentence moved along attributes, with scores, probability and similarity.
 
     Attributes:
         source: The sentence.
-        text: What was written.
-        strengths: Strength of each attribute in the latent it was written from, by name; 0 where words were kept.
+        text: The rewritten sentence.
+        strengths: Strength of each attribute at which `text` was decoded, by name; 0 if it is the source itself.
         before: Score of each attribute by name: -1 is typical of its negative class, +1 of its positive one.
         after: The same for the text.
-        probability: That the text has the attribute that is least sure of those asked for.
+        probability: The lowest probability of the requested attributes.
         similarity: Of the words in their order, 0 to 1, as in `word_similarity`.
         nats: -log p(text) in nats per sentence, of the decoder without a latent; for a model trained without latent
             dropout, given the text's own latent.
-        reached: Whether each attribute is there with the certainty asked for, or as surely as is typical of its class.
+        reached: Whether each attribute has the required certainty, or the typical log-odds of its class.
     """
 
     source: str
@@ -75,30 +76,29 @@ def shift(
     certainty: float = 0.9,
     seed: int | None = 0,
 ) -> list[Shifted]:
-    """Write each text with attributes moved, and say how far to trust it.
+    """Rewrite each text with attributes moved, and report scores and probabilities.
 
-    With more than one candidate the loop is closed: what is written is read again. Candidates are whole sentences
-    decoded from moved latents, what those change applied to the source, and the source with a few words written anew
-    by the decoder at a moved latent, those words whose loss moves the scores most. The best has the attributes with
-    the certainty asked for, and then keeps the most pairs of words and is the likeliest.
+    With more than one candidate the loop is closed: candidates are re-encoded and scored. They are whole sentences
+    decoded from moved latents, the changes of those applied to the source, and the source with a few words replaced by
+    the decoder at a moved latent, namely the words whose deletion changes the scores most. The best candidate has the
+    attributes with the required certainty, keeps most pairs of words, and is likely under the decoder.
 
     Args:
         vae: The model.
         texts: N texts.
         attribute: Fitted on this model; or several, which are then moved together.
-        strength: 1 sets the attribute to what is typical of its positive class, -1 of its negative one, 0.5 goes half
-            the way, 2 goes on by the distance of the classes; one for each attribute.
-        keep: Attributes that stay as they are.
-        candidates: 1 decodes the moved latent and no more. Above, whole sentences (by beam search at several strengths)
-            and, in each of up to two rounds, about so many local rewrites (likeliest and sampled) are decoded and read
-            again, and the best is returned, the text itself if it already has the attribute. Leave the strength at 1 or
-            -1 then and ask for more by `certainty`: the candidates are already written at 1.5 and 3 times the strength.
-        certainty: Probability that a candidate shall have of its least sure attribute, above 0 and below 1: more of it
-            changes more words.
-        seed: Seed of the candidates; None draws fresh.
+        strength: 1 sets the typical score of the positive class, -1 that of the negative class, 0.5 moves half of the
+            way, 2 beyond it by the distance of the classes; one for each attribute.
+        keep: Attributes whose scores are held constant.
+        candidates: 1 only decodes the moved latent. Above 1, whole sentences (beam search at several strengths) and, in
+            each of up to two rounds, about this many local rewrites (greedy and sampled) are decoded and re-encoded,
+            and the best one is returned; a text that already has the attribute is returned unchanged. Keep the strength
+            at 1 or -1 then and raise `certainty`: candidates are decoded at 1.5 and 3 times the strength anyway.
+        certainty: Probability required of every attribute, above 0 and below 1; higher values change more words.
+        seed: Seed of the candidates; None for a random one.
 
     Returns:
-        N results; `text` of each is what was written.
+        N results; `text` of each is the rewritten sentence.
 
     Raises:
         ValueError: An attribute was fitted on another model, or the numbers do not fit.
@@ -126,7 +126,7 @@ def shift(
         _judge(vae, pools, [{text: 1.0} for text in vae.decode(target.move(latents))], target)
         return [pool.result(target) for pool in pools]
     _judge(vae, pools, [{text: 0.0} for text in texts], target)
-    asked = [pool for pool in pools if pool.best.missing > 0]  # the others have what is asked for and stay as they are
+    asked = [pool for pool in pools if pool.best.missing > 0]  # the others already reach the target
     if asked:
         found = _whole(vae, [pool.source for pool in asked], np.stack([pool.latent for pool in asked]), target)
         _judge(vae, asked, found, target)
@@ -172,11 +172,11 @@ class _Pool:
         )  # fmt: skip
 
 
-Found = list[dict[str, float]]  # for each text its candidates, and how many times the strengths they were written at
+Found = list[dict[str, float]]  # for each text its candidates, and the strength multiplier of each
 
 
 def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target) -> None:
-    """Read the candidates again and keep the best of each pool."""
+    """Re-encode the candidates and keep the best of each pool."""
     owners = [
         (pool, text, further)
         for pool, texts in zip(pools, found, strict=True)
@@ -188,7 +188,7 @@ def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target) -
     texts = [text for _, text, _ in owners]
     reading = vae.read(texts)
     latents = reading.meaning.mean.numpy()
-    unseen = vae.model.config.latent_dropout > 0  # the decoder then is a language model
+    unseen = vae.model.config.latent_dropout > 0  # trained so, the decoder is a language model without its latent
     nats = vae.nats(reading, np.zeros_like(latents) if unseen else latents)
     scores, odds_NM = target.scores(latents), target.read(reading)
     facts = zip(owners, latents, scores, odds_NM.min(1), target.missing(odds_NM), nats, strict=True)
@@ -200,17 +200,17 @@ def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target) -
         if text == pool.source:
             pool.usual = per_word
         more = per_word - pool.usual
-        fluency = -more * (FLUENCY if more > 0 else LIKELIER)
-        worth = CONTENT * pair_similarity(pool.source, text) + fluency - SURENESS * missing - drift
+        fluency = -more * (LESS_LIKELY_WEIGHT if more > 0 else MORE_LIKELY_WEIGHT)
+        worth = KEPT_PAIRS_WEIGHT * pair_similarity(pool.source, text) + fluency - MISSING_WEIGHT * missing - drift
         if worth > pool.best.worth:
             pool.best = _Candidate(text, further, score, float(odds), float(missing), similarity, float(nat), worth)
 
 
 def _whole(vae: TextVAE, texts: Sequence[str], latents: Array, target: Target) -> Found:
-    """Return the sentences decoded from the moved latents, and what they change applied to the source."""
+    """Return the sentences decoded from the moved latents, and the source with their changes applied."""
     found: Found = [{} for _ in texts]
     rebuilt = vae.decode(latents)
-    for further in FURTHER:
+    for further in STRENGTH_MULTIPLIERS:
         moved = target.move(latents, further)
         beams = vae.write(moved, Decoding(num_beams=BEAMS, candidates=BEAMS))
         for i, greedy in enumerate(vae.decode(moved)):
@@ -222,11 +222,11 @@ def _whole(vae: TextVAE, texts: Sequence[str], latents: Array, target: Target) -
 
 
 def _local(vae: TextVAE, texts: Sequence[str], target: Target, candidates: int, seed: int | None) -> Found:
-    """Return the texts with a few words written anew."""
+    """Return the texts with a few words replaced by the decoder."""
     latents = vae.encode(texts)
-    spans = _spans(vae, texts, target, max(1, candidates // (2 * len(FURTHER))))
+    spans = _spans(vae, texts, target, max(1, candidates // (2 * len(STRENGTH_MULTIPLIERS))))
     found: Found = [{} for _ in texts]
-    for further in FURTHER:
+    for further in STRENGTH_MULTIPLIERS:
         moved = target.move(latents, further)
         rows = [(i, span) for i, chosen in enumerate(spans) for span in chosen]
         prefixes = [" ".join(texts[i].split()[: span[0]]) for i, span in rows]
@@ -240,17 +240,17 @@ def _local(vae: TextVAE, texts: Sequence[str], target: Target, candidates: int, 
 
 
 def _joined(words: list[str], span: tuple[int, int], fill: list[str]) -> Iterator[str]:
-    """Yield the text with a span replaced by the first words of a fill, none to one more than it had."""
+    """Yield the text with a span replaced by the first words of a fill, from none to one more than the span has."""
     for length in range(min(len(fill), span[1] - span[0] + 1) + 1):
         if text := " ".join(words[: span[0]] + fill[:length] + words[span[1] :]):
             yield text
 
 
 def _spans(vae: TextVAE, texts: Sequence[str], target: Target, most: int) -> list[list[tuple[int, int]]]:
-    """Return the spans of words of each text whose loss moves its scores most, per text at most `most`."""
+    """Return the spans of words of each text whose deletion changes its scores most, at most `most` for each."""
     everything = []
     for text in texts:
-        n = min(len(text.split()), vae.model.config.max_length)  # beyond it nothing is read
+        n = min(len(text.split()), vae.model.config.max_length)  # the model reads no further
         everything.append([(i, j) for i in range(n) for j in range(i + 1, min(n, i + LONGEST_SPAN) + 1)])
     without = [
         " ".join(words[:i] + words[j:])
@@ -261,7 +261,7 @@ def _spans(vae: TextVAE, texts: Sequence[str], target: Target, most: int) -> lis
     chosen, start = [], 0
     for spans in everything:
         lengths = np.array([j - i for i, j in spans])
-        gains = -missing[start : start + len(spans)] - WORD * lengths
+        gains = -missing[start : start + len(spans)] - SPAN_PENALTY_NATS * lengths
         start += len(spans)
         chosen.append([spans[k] for k in np.argsort(-gains, kind="stable")[:most]])
     return chosen

@@ -1,4 +1,4 @@
-"""Attributes that shall be moved together, and how far a text is from there."""
+"""Attributes to set together, and the distance of a text from the target."""
 
 # N texts, M attributes, D latent dimensions
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .attribute import Attribute
 
 @dataclass(frozen=True)
 class Target:
-    """Attributes and how far each shall be moved.
+    """Attributes and the strength that each is set to.
 
     Attributes:
-        attributes: M attributes; those with a strength of 0 are kept as they are.
-        strengths: As many.
-        certainty: Probability that the moved ones shall have.
+        attributes: M attributes; those with a strength of 0 are kept.
+        strengths: Strength of each.
+        certainty: Probability required of those that are moved.
     """
 
     attributes: Sequence[Attribute]
@@ -36,8 +36,9 @@ class Target:
     def move(self, latents: Array, further: float = 1.0) -> Array:
         """Return latents (N, D) with the attributes set.
 
-        Strength 1 sets a score to what is typical of the positive class, -1 of the negative one; half of it goes half
-        the way there, and twice of it goes on by the distance of the classes. A text that has more stays.
+        Strength 1 sets a score to the typical score of the positive class, -1 to that of the negative class; 0.5 moves
+        it half of the way there, and 2 moves it beyond by the distance of the classes. A score that is already beyond
+        the target stays.
         """
         scores_NM = self.scores(latents)
         changes_NM = np.zeros_like(scores_NM)
@@ -52,8 +53,8 @@ class Target:
         return latents + geometry.raise_scores(weights, directions, changes_NM)
 
     def read(self, reading: Reading) -> Array:
-        """Return the log-odds (N, M) that each attribute is on the side asked for; of those to be kept infinity."""
-        odds_NM = np.full((len(reading), len(self.attributes)), np.inf, np.float32)  # nothing asked is surely there
+        """Return the log-odds (N, M) that each attribute is on the requested side; infinity for those that are kept."""
+        odds_NM = np.full((len(reading), len(self.attributes)), np.inf, np.float32)  # kept attributes require nothing
         for m, (attribute, strength) in enumerate(zip(self.attributes, self.strengths, strict=True)):
             if strength:
                 odds_NM[:, m] = np.sign(strength) * attribute.read(reading)
@@ -62,7 +63,7 @@ class Target:
     def missing(self, odds_NM: Array) -> Array:
         """Return by how much log-odds (N, M) fall short, summed over the attributes, shape (N,).
 
-        Where less than the certainty is asked of an attribute, what is missing counts for as much more.
+        If the requirement of an attribute is below the certainty, its shortfall is scaled up by their ratio.
         """
         whole = math.log(self.certainty / (1 - self.certainty))
         total = np.zeros(len(odds_NM), np.float32)

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             words = sys.argv[1:] if arguments is None else list(arguments)
             _app()(words, exit_on_error=False, print_error=False, result_action="return_value")
             sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough, as in `| head -1`
+    except BrokenPipeError:  # the reader closed the pipe, as `| head -1` does
         _discard_output()
     except (Exception, KeyboardInterrupt) as error:
         if os.environ.get("TEXTVAE_DEBUG") == "1":
@@ -110,7 +110,7 @@ def _logged(verb: Callable[..., None]) -> Callable[..., None]:
 
 
 def _shown_default(value: object) -> str | None:
-    """Return the default as the user would type it; a switch that is off and an absent value are not worth a word."""
+    """Return the default as the user would type it; None for a switch that is off and for no value."""
     if value is None or value is False or value == ():
         return None
     return " ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else str(value)
@@ -118,11 +118,11 @@ def _shown_default(value: object) -> str | None:
 
 @contextlib.contextmanager
 def _calm_process() -> Iterator[None]:
-    """Keep warnings and download bars of the libraries off the user's screen, and print any character anywhere."""
+    """Silence warnings and download bars of other libraries, and make stdout accept every character."""
     for name in ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"):  # read when they are imported
         os.environ.setdefault(name, "1")
     if hasattr(sys.stdout, "reconfigure"):
-        # \ud83d, which stands for a lone surrogate then, is also how JSON spells it
+        # a lone surrogate is then printed as \ud83d, which is also its escape in JSON
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -130,6 +130,6 @@ def _calm_process() -> Iterator[None]:
 
 
 def _discard_output() -> None:
-    """Send what is still buffered nowhere: else Python complains about it at its exit."""
+    """Discard buffered output; otherwise Python reports a broken pipe when it exits."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -62,18 +62,18 @@ def attribute(
         run: Run folder, or org/name on the hub.
         corpus: File of texts with a labelled column, instead of --positive and --negative.
         output: Attribute folder to write.
-        positive: File of texts that have the attribute; ten already work.
+        positive: File of texts that have the attribute; ten are enough to start.
         negative: File of texts that lack it or have its opposite.
-        label: Column of the corpus with a class, or a number whose upper half is told from the lower half.
-        class_: Class of --label that is told from all others; needed if there are more than two.
-        dim: Take this latent dimension instead of learning.
-        unlabelled: File of texts without a label, thousands if there are, about half of which have the attribute: few
-            examples go further with them.
+        label: Column of the corpus with a class, or with a number: values above the median are positive.
+        class_: Positive class of --label; all others are negative. Needed if there are more than two.
+        dim: Use this latent dimension as the attribute, without examples.
+        unlabelled: File of texts without a label, best thousands, about half of which have the attribute. They are
+            pseudo-labelled and used for training, which helps if there are few examples.
         encoder: Folder or hub id of the sentence encoder that labels --unlabelled from the examples; by default the
-            model's own, which pays if that one is pretrained and kept.
-        name: What it is called; by default the folder's name.
-        probe: How the score is fitted; by default what is right most often in cross-validation.
-        dims: Also print what each latent dimension says about the attribute, the most telling first.
+            model's own, which helps only if it is pretrained and kept.
+        name: Name of the attribute; by default the folder's name.
+        probe: How the score is fitted; by default the probe with the highest cross-validated accuracy.
+        dims: Also print each latent dimension's mutual information with the attribute, highest first.
         reading: How the texts are read.
         device: Where the model runs.
         printing: What is printed.
@@ -132,7 +132,7 @@ def _write(fitted: Attribute, output: Path, printing: Printing) -> None:
 
 
 def _labels(values: Sequence[object], class_: str | None) -> list[str] | list[float]:
-    """Return numbers where no class is asked for and all values are numbers, else class names."""
+    """Return numbers if no class is given and all values are numbers, else class names."""
     missing = sum(value is None or value == "" for value in values)
     if missing:
         raise ValueError(f"{missing:,} of {len(values):,} texts have no label: leave them out of the corpus")
@@ -176,13 +176,13 @@ def shift(
         run: Run folder, or org/name on the hub.
         text: The sentence, or - for those of standard input.
         attribute: Attribute folder that `textvae attribute` wrote, or FOLDER=STRENGTH; once for each attribute.
-        strength: How far, where it is not said: 1 sets what is typical of the positive class, -1 of the negative one,
-            0 only reconstructs.
-        keep: Attribute folder that stays as it is.
-        candidates: Local rewrites of each sentence in each of up to two rounds, beside whole ones; above 1 they are
-            read again and the best one is printed, which has the attributes and keeps the other words.
-        certainty: Probability that the best candidate shall have of its least sure attribute; more of it changes more
-            words.
+        strength: Strength of attributes given without one: 1 sets the typical score of the positive class, -1 that of
+            the negative class, 0 only reconstructs.
+        keep: Attribute folder whose score is held constant.
+        candidates: Local rewrites of each sentence in each of up to two rounds, beside whole sentences. Above 1 the
+            candidates are re-encoded, and the one is printed that has the attributes and keeps most other words.
+        certainty: Probability required of every attribute for a candidate to count as shifted; higher values change
+            more words.
         explain: Also print scores before and after, probability, words kept, nats and whether the target was reached.
         seed: Seed of the candidates.
         input: File of sentences, instead of one.
@@ -196,7 +196,7 @@ def shift(
     asked = [_folder_and_strength(each, strength) for each in attribute]
     for folder in [*(folder for folder, _ in asked), *keep]:
         if not (folder / ABOUT).exists():
-            open_folder(folder, "attribute", ABOUT)  # says what is wrong, before torch takes its seconds
+            open_folder(folder, "attribute", ABOUT)  # raises the error before torch is imported, which takes seconds
     sources: Iterable[str] = sentences(text) if text is not None else reading.texts(str(input), printing)
     vae = device.load(run)
     from ..attributes.attribute import Attribute

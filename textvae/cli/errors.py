@@ -1,4 +1,4 @@
-"""Exit codes, and the one line that tells a user what went wrong."""
+"""Exit codes and one-line error messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .hints import hint
 
 FAILURE, USAGE, BAD_INPUT, CORRUPT, EXHAUSTED, INTERRUPTED = 1, 2, 3, 4, 5, 130
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.EFBIG}
-# What torch, safetensors, faiss and SQLite say; none of them sets errno.
+# Messages of torch, safetensors, faiss and SQLite, which do not set errno.
 OUT_OF_RESOURCES = re.compile(r"out of memory|can't allocate memory|no space left|dis[ck]\b.* full", re.I)
 
 
@@ -23,7 +23,7 @@ class UsageError(Exception):
 
 @dataclass(frozen=True)
 class Failure:
-    """An exit code and what to say with it."""
+    """An exit code and its message."""
 
     code: int
     message: str
@@ -45,7 +45,7 @@ def explain(error: BaseException) -> Failure:
         return Failure(CORRUPT, message)
     if isinstance(error, (ValueError, OSError)):
         return Failure(BAD_INPUT, message)
-    if isinstance(error, (ArithmeticError, ImportError)):  # a diverged run, a missing extra: the message says all
+    if isinstance(error, (ArithmeticError, ImportError)):  # a diverged run or a missing extra: the message is enough
         return Failure(FAILURE, message)
     return Failure(FAILURE, f"{type(error).__name__}: {message} (TEXTVAE_DEBUG=1 shows where)")
 

@@ -53,15 +53,15 @@ def evaluate(
     Args:
         run: Run folder, or org/name on the hub.
         texts: File of texts, a data set on the hub, or - for standard input.
-        num_samples: Importance samples per text; the likelihood bound tightens with them.
+        num_samples: Importance samples per text; more of them tighten the likelihood bound.
         n_prior: Texts sampled from the prior.
         n_paths: Interpolations between random pairs of the texts.
         lm: Folder or hub id of a causal LM that judges fluency.
-        reverse: Train a small LM on the samples and score the texts with it; take --n-prior 10000 then.
-        prior: Sample from the prior that training fitted to its latents, or from the standard normal of the loss.
+        reverse: Train a small LM on the samples and score the texts with it; use with --n-prior 10000.
+        prior: Sample from the prior fitted to the latents of the training texts, or from N(0, I).
         guidance: Weight of the latent in the samples, as in textvae sample.
-        factor: Column with a known factor of the texts, such as their tense; give it once for each factor to measure
-            whether single dimensions stand for them.
+        factor: Column with a known factor of the texts, such as their tense, for disentanglement scores; once for
+            each factor.
         seed: Seed of everything random.
         output: Also write the report to this JSON file.
         reading: How the texts are read.
@@ -113,16 +113,16 @@ def score(
     device: Device = DEVICE,
     printing: Printing = PRINTING,
 ) -> None:
-    """Find the texts of a corpus that are unusual to a model.
+    """Rank the texts of a corpus by how unusual they are under a model.
 
     Prints, for each text and the most unusual first, its nats per word, the width of its posterior, its distance from
-    the prior and the text itself, separated by tabs. The likelihood tells unusual texts best, the distance worst.
+    the prior and the text itself, separated by tabs. Likelihood detects unusual texts best, distance worst.
 
     Args:
         run: Run folder, or org/name on the hub.
         corpus: File of texts, a data set on the hub, or - for standard input.
-        by: What comes first: likelihood, most nats per word; width, the smallest mean log standard deviation of the
-            latent; distance, the latent farthest from those that the prior was fitted to.
+        by: Sort by likelihood (most nats per word first), width (smallest mean log standard deviation of the posterior
+            first) or distance (largest Mahalanobis distance from the prior first).
         k: Print this many texts; by default all.
         num_samples: Importance samples of each likelihood.
         seed: Seed of the importance samples.
@@ -162,16 +162,16 @@ def plot(
         run: Run folder, or org/name on the hub.
         corpus: Texts to draw: map.png, map.html and dimensions.png beside the curves, if there are any.
         label: Column of the corpus that colours the map.
-        axes: The map's axes: two principal components, or umap or pacmap where they are installed.
+        axes: Projection of the map: two principal components, or umap or pacmap if installed.
         output: Picture of the curves, by default training.png in the run folder; with a corpus, the folder of all.
-        reading: How the texts are read; --limit keeps the map light.
+        reading: How the texts are read; --limit keeps the map small.
         device: Where the model runs.
         printing: What is printed.
     """
     if is_hub_name(run):
         run = folder_of(run)
         if output is None:
-            raise UsageError("a run on the hub has no place for pictures: choose one with --output")
+            raise UsageError("a run on the hub is not a local folder: choose where to write the pictures with --output")
     if not run.is_dir():
         open_folder(run, "run", "config.json")
     if label is not None and corpus is None:

@@ -1,4 +1,4 @@
-"""Verbs that say what a folder or this machine holds, and hand a run on."""
+"""Verbs that describe a folder or this machine, and export a run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def export(
     Args:
         run: Run folder of a model with a pretrained encoder, or org/name on the hub.
         output: Folder to write.
-        to: The library: SentenceTransformer(OUTPUT) then gives the latents that textvae encode gives.
+        to: The library. SentenceTransformer(OUTPUT).encode gives the same latents as textvae encode.
         printing: What is printed.
     """
     can_write_folder(output, "export", "modules.json")
@@ -47,7 +47,7 @@ def export(
 
 
 def info(path: Path, /, *, printing: Printing = PRINTING) -> None:
-    """Say what a run, an index or an attribute folder holds.
+    """Describe a run, an index or an attribute folder.
 
     Args:
         path: The folder, or org/name of a run on the hub.
@@ -73,7 +73,7 @@ def info(path: Path, /, *, printing: Printing = PRINTING) -> None:
 
 
 def doctor(*, printing: Printing = PRINTING) -> None:
-    """Say what this machine gives: versions, devices, threads, arithmetic, and which extras are installed.
+    """Describe this machine: versions, devices, threads, speed of matrix products, and missing extras.
 
     Args:
         printing: What is printed.

@@ -1,10 +1,10 @@
-"""Names that users of other tools know, and what they are called here."""
+"""Flags and verbs of other tools, and their names here."""
 
 from __future__ import annotations
 
 from cyclopts import CycloptsError, UnknownCommandError, UnknownOptionError
 
-# In the order in which a verb is asked whether it has the flag.
+# The first of the names that the verb has is suggested.
 FLAGS: dict[str, tuple[str, ...]] = {
     "--lr": ("--learning-rate",),
     "--batch": ("--batch-size", "--batch-tokens"),
@@ -68,7 +68,7 @@ VERBS: dict[str, str] = {
 
 
 def hint(error: CycloptsError) -> str | None:
-    """Return the message about a name that is called otherwise here, None for any other mistake."""
+    """Return the message for a name that has another one here, None for any other mistake."""
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
         word = error.unused_tokens[0]
         known = VERBS.get(word.lower())

@@ -57,7 +57,7 @@ def index(
 ) -> None:
     """Embed a corpus for similarity search.
 
-    What is done so far is kept in OUTPUT.partial: a build that was killed goes on with --resume.
+    Finished blocks are kept in OUTPUT.partial: a killed build continues with --resume.
 
     Args:
         run: Run folder, or org/name on the hub.
@@ -69,7 +69,7 @@ def index(
         id: Column of the corpus with an id of each text, all different; by default texts are numbered from 0.
         keep: Further column to store beside each text; may be repeated.
         resume: Continue a build of the same corpus that was interrupted, if there is one.
-        batch_size: Texts that the model takes at once.
+        batch_size: Texts encoded together.
         reading: How the corpus is read.
         device: Where the model runs.
         printing: What is printed.
@@ -78,7 +78,7 @@ def index(
     can_write_folder(output, "index", ABOUT)
     from ..index.backends import backend_class
 
-    backend_class(backend)  # says what is wrong, before torch takes its seconds
+    backend_class(backend)  # raises the error before torch is imported, which takes seconds
     rows, ids = rows_and_ids(reading, corpus, printing, id, keep)
     vae = device.load(run)
     from ..index import LatentIndex
@@ -119,7 +119,7 @@ def search(
         index: Index folder.
         query: The query, or - for those of standard input.
         k: Hits of each query.
-        where: Condition on metadata, such as "topic = 'food' and stars >= 4", that every hit meets.
+        where: Condition on metadata that every hit must meet, such as "topic = 'food' and stars >= 4".
         blend: Write one text from what the hits have in common, each weighted by its score.
         model: Run folder of the model that built the index, if it has moved.
         device: Where the model runs.
@@ -127,7 +127,7 @@ def search(
     """
     at_least(1, "k", k)
     if where is not None:
-        parse_filter(where)  # says what is wrong, before torch takes its seconds
+        parse_filter(where)  # raises the error before torch is imported, which takes seconds
     check_index(index)  # the same
     queries = sentences(query)
     opened = _open(index, model, device)
@@ -148,7 +148,7 @@ def search(
 def rows_and_ids(
     reading: Reading, corpus: str, printing: Printing, id: str | None, keep: Sequence[str] | None
 ) -> tuple[Rows, Iterator[str] | None]:
-    """Return the rows of a corpus with the columns to keep, and beside them the ids of a column, if one is named."""
+    """Return the rows of a corpus with the columns to keep, and the ids of a column, if one is named."""
     kept = list(keep or ())
     if id is None:
         return reading.rows(corpus, printing, kept), None
@@ -159,7 +159,7 @@ def rows_and_ids(
 
 
 def check_index(index: Path) -> None:
-    """Raise what is wrong with a folder that is no index."""
+    """Raise an error that says why a folder is not an index."""
     if not (index / ABOUT).exists():
         open_folder(index, "index", ABOUT)
 

@@ -47,7 +47,7 @@ def index_add(
         id: Column of the corpus with an id of each text, for an index that was built with --id.
         keep: Further column to store beside each text; may be repeated.
         model: Run folder of the model that built the index, if it has moved.
-        batch_size: Texts that the model takes at once.
+        batch_size: Texts encoded together.
         reading: How the corpus is read.
         device: Where the model runs.
         printing: What is printed.
@@ -93,16 +93,16 @@ def index_update(
     device: Device = DEVICE,
     printing: Printing = PRINTING,
 ) -> None:
-    """Replace texts of an index, and what is stored beside them.
+    """Replace texts of an index, with their metadata and vectors.
 
     Args:
         index: Index folder.
         corpus: File of the new texts, a data set on the hub, or - for standard input.
-        id: Column of the corpus with the id of the text that each of its rows replaces.
+        id: Column of the corpus with the id of the text that each row replaces.
         keep: Further column to store beside each text; may be repeated.
         upsert: Add the texts of ids that the index does not have, instead of refusing them.
         model: Run folder of the model that built the index, if it has moved.
-        batch_size: Texts that the model takes at once.
+        batch_size: Texts encoded together.
         reading: How the corpus is read.
         device: Where the model runs.
         printing: What is printed.
@@ -130,7 +130,7 @@ def _edited(path: Path, model: Path | None, device: Device) -> AbstractContextMa
 
 
 def _as_they_are(index: LatentIndex, ids: list[str]) -> list[Any]:
-    """Return ids as the index has them: as numbers unless they are strings."""
+    """Return ids of the type that the index has: integers, or strings if it was built with ids."""
     if index.named or not len(index):
         return ids
     try:

@@ -1,4 +1,4 @@
-"""Verbs of the latent space: text to latents and back, samples, and moves."""
+"""Verbs of the latent space: encode, decode, sample, and move latents."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def encode(
         run: Run folder, or org/name on the hub.
         texts: File of texts, a data set on the hub, or - for standard input.
         output: Write an npy file of shape (texts, dimensions) instead of printing a line of numbers for each text.
-        batch_size: Texts that the model takes at once.
+        batch_size: Texts encoded together.
         reading: How the texts are read.
         device: Where the model runs.
         printing: What is printed.
@@ -100,10 +100,10 @@ def decode(
         top_p: Sample among the likeliest tokens whose probabilities sum to this.
         num_beams: Beams of a beam search, without a temperature.
         candidates: Texts written for each latent; the one whose own latent lies nearest is printed.
-        refinements: Times that each text is read again and written anew with an aim that makes up for what it missed.
+        refinements: Refinement rounds: re-encode the output and shift the target latent by the error.
         guidance: Weight of the latent; below 1 the texts are more fluent and less faithful.
         max_length: Longest text in tokens; by default the model's.
-        seed: Seed of the sampling; by default drawn fresh.
+        seed: Seed of the sampling; by default random.
         batch_size: Latents decoded together.
         device: Where the model runs.
         printing: What is printed.
@@ -142,8 +142,8 @@ def reconstruct(
     Args:
         run: Run folder, or org/name on the hub.
         texts: File of texts, a data set on the hub, or - for standard input.
-        refinements: Times that each text is read again and written anew with an aim that makes up for what it missed.
-        batch_size: Texts that the model takes at once.
+        refinements: Refinement rounds: re-encode the output and shift the target latent by the error.
+        batch_size: Texts encoded together.
         reading: How the texts are read.
         device: Where the model runs.
         printing: What is printed.
@@ -180,8 +180,8 @@ def sample(
         top_p: Sample among the likeliest tokens whose probabilities sum to this.
         guidance: Weight of the latent; less is more fluent and less varied. By default 0.8 for a model trained with
             latent dropout, else 1.
-        seed: Seed of the draw; by default drawn fresh.
-        prior: The prior that training fitted to its latents, or the standard normal of the loss.
+        seed: Seed of the draw; by default random.
+        prior: The prior fitted to the latents of the training texts, or N(0, I).
         batch_size: Latents decoded together.
         device: Where the model runs.
         printing: What is printed.
@@ -220,11 +220,11 @@ def vary(
         run: Run folder, or org/name on the hub.
         text: The sentence, or - for those of standard input.
         n: Variations of each sentence.
-        spread: How far they go: 0 stays at the sentence's own latent, 1 is a good start.
-        wording: Share of the wording that stays, for a model with wording slots: 1 is near a copy, 0 keeps the
+        spread: Width of the draw around the sentence's latent: 0 stays at it, 1 is a good start.
+        wording: Share of the wording slots that are kept, for a model that has them: 1 is near a copy, 0 keeps the
             meaning alone; by default 0.5.
         temperature: Temperature of the tokens; at 0 all variety comes from the latents.
-        seed: Seed of the draw; by default drawn fresh.
+        seed: Seed of the draw; by default random.
         device: Where the model runs.
         printing: What is printed.
     """
@@ -247,14 +247,14 @@ def interpolate(
     device: Device = DEVICE,
     printing: Printing = PRINTING,
 ) -> None:
-    """Write texts along the way from one sentence to another.
+    """Write texts along the path from one sentence to another.
 
     Args:
         run: Run folder, or org/name on the hub.
-        a: Where it starts; - is the next line of standard input.
-        b: Where it ends; - is the next line of standard input.
+        a: The first sentence; - is the next line of standard input.
+        b: The last sentence; - is the next line of standard input.
         n: Number of texts, the reconstructions of both ends included.
-        method: The great arc or the straight line.
+        method: Spherical or linear interpolation.
         device: Where the model runs.
         printing: What is printed.
     """
@@ -335,7 +335,7 @@ def traverse(
         text: The sentence, or - for those of standard input.
         dim: The dimension, from 0.
         values: Its values; the prior has standard deviation 1.
-        explain: Also print which words changed from the reconstruction.
+        explain: Also print which words differ from the reconstruction.
         device: Where the model runs.
         printing: What is printed.
     """

@@ -1,4 +1,4 @@
-"""What the library logs, on stderr."""
+"""The library's log on stderr."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class _Screen(logging.Handler):
-    """Write messages to whatever stderr is at the moment."""
+    """Write messages to the current sys.stderr, which may be replaced."""
 
     def emit(self, record: logging.LogRecord) -> None:
         sys.stderr.write(self.format(record) + "\n")
@@ -18,7 +18,7 @@ class _Screen(logging.Handler):
 
 @contextmanager
 def log_on_stderr(quiet: bool) -> Iterator[None]:
-    """Write progress and warnings of the library to stderr in the block, nothing if quiet."""
+    """Write progress and warnings of the library to stderr inside the block; nothing if quiet."""
     logger = logging.getLogger("textvae")
     # without any handler, logging would write warnings itself
     handler, level = logging.NullHandler() if quiet else _Screen(), logger.level

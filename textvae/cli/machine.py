@@ -1,4 +1,4 @@
-"""What this machine gives: versions, devices, threads, arithmetic, and which extras are installed."""
+"""Facts about this machine: versions, devices, threads, speed of matrix products, and missing extras."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..modeling.precision import has_bf16
 
 MATRIX = 2048  # width of the products timed
 VERSIONS = ("textvae", "torch", "transformers", "tokenizers", "datasets", "faiss-cpu")
-EXTRAS = {  # and a module that each brings
+EXTRAS = {  # and a module that each installs
     "peft": "peft", "gguf": "gguf", "tensorboard": "tensorboard", "eval": "sacrebleu", "plot": "matplotlib",
     "umap": "umap", "pacmap": "pacmap", "langchain": "langchain_core", "sentence-transformers": "sentence_transformers",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What several verbs share: flags, and checks that come before a model is loaded."""
+"""Flags that several verbs share, and checks that run before a model is loaded."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from ..text.cleaning import GateReport
 
 STDIN = "-"
-BLOCK = 8192  # texts in memory at a time where results are written as they come
-KERNELS = 64  # compiled matrix products kept at a time: one for each size of a batch, they add up over a long stream
+BLOCK = 8192  # texts in memory at a time where results are streamed
+KERNELS = 64  # compiled matrix products cached: one for each batch size, so that memory does not grow with the stream
 
 
 def _not_a_flag(type_: Any, text: str | None) -> None:
     if text and re.fullmatch(r"--?[A-Za-z][\w-]*(=.*)?", text):
-        raise ValueError("There is no such option; a text that begins so goes through standard input, as -.")
+        raise ValueError("There is no such option; give a text that begins like one on standard input, with -.")
 
 
 # A sentence or the name of a corpus. Both may begin with a hyphen: - is standard input, "- so it goes" a sentence.
@@ -96,7 +96,7 @@ class Reading:
         return (str(row["text"]) for row in self.rows(source, printing))
 
     def rows(self, source: str, printing: Printing, keep: Sequence[str] = ()) -> Iterator[dict[str, object]]:
-        """Yield the rows of a corpus, and note at its end what was dropped or changed.
+        """Yield the rows of a corpus, and report at its end how many were dropped or changed.
 
         The first row is read at once, so that a bad corpus is refused before a model is loaded.
         """
@@ -122,7 +122,7 @@ class Device:
     device: str | None = None
 
     def load(self, run: Path) -> TextVAE:
-        """Load a run without a word from the libraries."""
+        """Load a run, with the messages of other libraries silenced."""
         run = folder_of(run)
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KERNELS))  # read at the first product
         hush_libraries()
@@ -143,7 +143,7 @@ class Device:
 
 
 def folder_of(run: Path) -> Path:
-    """Return the folder of a run, also of one on the hub; what is wrong is told before torch takes its seconds."""
+    """Return the folder of a run, also of one on the hub; errors are raised before torch is imported."""
     folder = local_folder(str(run))
     if not (folder / "config.json").exists():
         open_folder(folder, "run", "config.json")
@@ -154,7 +154,7 @@ PRINTING, READING, DEVICE = Printing(), Reading(), Device()
 
 
 def hush_libraries() -> None:
-    """Keep the warnings and progress bars of transformers off the user's screen."""
+    """Silence warnings and progress bars of transformers."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()
@@ -193,13 +193,13 @@ def at_least(smallest: int, name: str, value: int) -> None:
 
 
 def can_write_file(path: Path | None) -> None:
-    """Refuse a folder where a file is to be written, before the work is done."""
+    """Raise if a file is to be written where a folder is, before the work starts."""
     if path and path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name a file in it")
 
 
 def can_write_folder(path: Path, kind: str, mark: str) -> None:
-    """Refuse to put a folder in the place of something else than an older one of its kind, before the work is done."""
+    """Raise if a folder would replace anything but an older one of its kind, before the work starts."""
     if path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / mark).exists()):
         raise FileExistsError(f"{path} exists and is not an {kind}: choose another folder")
 

@@ -47,10 +47,10 @@ def train(
         corpus: File of texts, a data set on the hub, or - for standard input.
         output: Run folder to write.
         valid: File of validation texts; by default 5% of the corpus, 2,000 at most.
-        group: Column of the corpus with the group of each text, such as the picture it describes: what --contrastive
-            draws together.
+        group: Column of the corpus with the group of each text, such as the picture it describes; --contrastive pulls
+            members of a group together.
         resume: Continue the run from its newest checkpoint, with its options.
-        config: JSON file of options, such as {"size": "base", "epochs": 3}; flags win.
+        config: JSON file of options, such as {"size": "base", "epochs": 3}; flags take precedence.
         options: The training options.
         reading: How the texts are read.
         printing: What is printed.
@@ -81,7 +81,7 @@ def _texts_and_groups(
 
 
 def options_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Give `train` the options that no flag set: those of --config, or of the run that --resume continues."""
+    """Set the options of `train` that have no flag from --config, or from the run that --resume continues."""
     if commands != ("train",):
         return
     given = {name: arguments[name].tokens for name in ("--config", "--resume", "--output")}
@@ -100,7 +100,7 @@ def options_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCo
 def _config_file(path: Path) -> dict[str, Any]:
     try:
         options = read_json(path)
-    except CorruptFileError as error:  # written by hand: a mistake, not damage
+    except CorruptFileError as error:  # written by hand: bad input, not a damaged file
         raise ValueError(str(error)) from error
     options = {"from_" if name == "from" else name: value for name, value in options.items()}
     TrainConfig.from_dict(options)

@@ -1,4 +1,4 @@
-"""Similarity search in latent space: FAISS over posterior means, beside the texts and their metadata."""
+"""LatentIndex: build, change, save and load an index over latents, with the texts and their metadata."""
 
 # N vectors, D latent dimensions
 from __future__ import annotations

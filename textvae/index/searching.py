@@ -38,10 +38,10 @@ class Hit(NamedTuple):
 
 
 class SearchableIndex:
-    """Vectors, the texts they belong to, and the model that embeds queries: what `LatentIndex` builds on."""
+    """Vectors, their texts, and the model that embeds queries. The base of `LatentIndex`."""
 
     def __init__(self, vectors: Backend, items: ItemStore, metric: Metric, model: ModelSource):
-        """Wrap vectors and their items; `build` and `load` are the ways in."""
+        """Wrap vectors and their items. Use `LatentIndex.build` or `LatentIndex.load`."""
         self.backend: str = vectors.name
         self.factory: str = vectors.factory
         self.metric: Metric = metric

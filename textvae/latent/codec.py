@@ -40,14 +40,14 @@ PRIOR = "prior.safetensors"
 
 
 class LatentCodec:
-    """Texts to latents and back, by a model and its tokenizers: what `TextVAE` builds on.
+    """A model and its tokenizers: texts to latents and back. The base of `TextVAE`.
 
     Attributes:
         model: The network.
-        tokenizer: Of the decoder.
-        encoder_tokenizer: Of the encoder; where both halves share one, the same object.
+        tokenizer: The decoder's tokenizer.
+        encoder_tokenizer: The encoder's tokenizer; the same object if they share one.
         path: The folder it was loaded from or saved to; None if there is none.
-        prior: What latents are sampled from.
+        prior: The distribution that `sample` draws latents from.
     """
 
     def __init__(
@@ -82,9 +82,9 @@ class LatentCodec:
         Args:
             path: A run folder written by `train` or `save_pretrained`, or org/name on the Hugging Face hub, from which
                 only weights, JSON and vocabularies are fetched: nothing in them runs.
-            device: Where to put the model; by default the GPU if there is one, else the CPU.
+            device: Where to put the model; by default a GPU or MPS if there is one, else the CPU.
             revision: Branch, tag or commit on the hub; by default its main branch.
-            cache_dir: Folder for what is fetched; by default the hub's cache.
+            cache_dir: Folder for fetched files; by default the hub's cache.
 
         Raises:
             FileNotFoundError: There is no such folder or model, or the hub cannot be reached.
@@ -105,7 +105,7 @@ class LatentCodec:
     def from_texts(cls, texts: Sequence[str], config: TextVAEConfig, *, seed: int = 0) -> Self:
         """Return an untrained model whose byte-level BPE tokenizer was trained on the texts.
 
-        The vocabularies of both halves of the config shrink to what the tokenizer has.
+        The vocabulary sizes of encoder and decoder are set to that of the tokenizer.
         """
         tokenizer = train_tokenizer(gate_texts(texts), config.decoder.vocab_size)
         config = copy.deepcopy(config)
@@ -121,13 +121,13 @@ class LatentCodec:
         Args:
             path: The folder.
             dtype: How the weights are stored; "bfloat16" takes half the space and rounds them to 8 bits of precision.
-                What is loaded from there is another model than this one: load it before you build an index on it.
+                The loaded model then has another fingerprint: load it before you build an index or fit attributes.
         """
         require(dtype in ("float32", "bfloat16"), f"dtype must be 'float32' or 'bfloat16', got {dtype!r}")
         model = self.model if dtype == "float32" else copy.deepcopy(self.model).to(torch.bfloat16)  # type: ignore[arg-type]
         with atomic_folder(path, "config.json") as folder, quiet_transformers():
             model.save_pretrained(folder)
-            if dtype == "bfloat16":  # stored so, not to be computed with
+            if dtype == "bfloat16":  # the stored type, not that of the computation
                 write_json(folder / "config.json", read_json(folder / "config.json") | {"dtype": "float32"})
             self.save_tokenizers(folder)
             if self.prior.state():
@@ -202,7 +202,7 @@ class LatentCodec:
         show_progress_bar: bool = False,
         convert_to_tensor: bool = False,
     ) -> Any:
-        """Return posterior means, float32. Deterministic. Of a model with wording slots they are those of the meaning.
+        """Return posterior means, float32. Deterministic. In a model with wording slots, means of the meaning.
 
         The arguments are those of `SentenceTransformer.encode`.
 
@@ -247,7 +247,7 @@ class LatentCodec:
         return read_rows(self.model, self.encoder_rows(gate_texts(texts)), self.encoder_pad_id, batch_size).meaning
 
     def read(self, texts: Sequence[str], /, *, batch_size: int = 64) -> Reading:
-        """Return all that the model reads of each text: token ids, and the posterior with its wording slots.
+        """Return token ids and the whole posterior of each text, wording slots included.
 
         Examples:
             >>> vae.decode(vae.read(["a dog barks"]).mean)  # doctest: +SKIP
@@ -288,14 +288,14 @@ class LatentCodec:
             top_p: Sample among the likeliest tokens whose probabilities sum to this.
             num_beams: Beams of a beam search; not together with a temperature.
             candidates: Texts written for each latent, of which the one whose own mean lies nearest is returned.
-            refinements: Times that what was written is read again, and written anew with an aim that makes up for what
-                it missed; the nearest text of all is returned. Needs no sampling.
-            guidance: Weight of the latent: 1 is the decoder itself; below, it is mixed with what the decoder writes
-                without a latent, for more fluent and less faithful texts; above, the latent is followed further. Other
-                than 1 needs a model trained with latent dropout, and no beams.
-            prefixes: What each text begins with, one for each latent; not with beams.
+            refinements: Refinement rounds: re-encode the output and shift the target latent by the error; the text
+                nearest to the latent is returned. Not together with sampling.
+            guidance: Weight of the latent in the logits: 1 is the decoder itself; below 1 mixes in the decoder without
+                a latent, for more fluent and less faithful texts; above 1 follows the latent more closely. Values other
+                than 1 need a model trained with latent dropout, and no beams.
+            prefixes: The beginning of each text, one for each latent; not with beams.
             max_length: Longest text in tokens; by default the model's.
-            seed: Seed of the sampling; None draws fresh.
+            seed: Seed of the sampling; None for a random one.
             batch_size: Latents decoded together.
 
         Returns:
@@ -314,7 +314,7 @@ class LatentCodec:
         )
         longest = self.model.config.longest_text
         fits = longest is None or (max_length or 0) <= longest
-        require(fits, f"max_length must be at most {longest}, what the decoder has positions for, got {max_length}")
+        require(fits, f"max_length must be at most {longest}, the positions of the decoder, got {max_length}")
         points = self.on_sphere(self._latents(latents))
         begun = None
         if prefixes is not None:
@@ -325,12 +325,12 @@ class LatentCodec:
         return decode(points, self.dim, options, self.write, self.encode, begun, seed)
 
     def write(self, latents: Array, options: Decoding, begun: Sequence[Sequence[int]] | None = None) -> list[str]:
-        """Return all candidates of each of N latents, those of one before those of the next; `decode` chooses.
+        """Return all candidates of N latents, grouped by latent; `decode` returns the best one of each.
 
         Args:
             latents: Shape (N, D), or packed with wording slots.
             options: How to decode.
-            begun: Token ids that each latent's text begins with, BOS first.
+            begun: Token ids of each text's beginning, BOS first.
         """
         return to_texts(self.tokenizer, write_ids(self.model, self.on_sphere(latents), options, begun))
 
@@ -360,9 +360,9 @@ class LatentCodec:
         return log_likelihood(self.model, self.read(texts), num_samples, seed, batch_size)
 
     def nats(self, texts: Sequence[str] | Reading, latents: ArrayLike | Latents, /, *, batch_size: int = 64) -> Array:
-        """Return -log p(x|z) of each text given a latent of its own, as for `decode`: nats per sentence, shape (N,).
+        """Return -log p(x|z) of each text, one latent for each, as in `decode`: nats per sentence, shape (N,).
 
-        Texts that were read already may be given as what `read` returned.
+        `texts` may also be a `Reading`, which saves tokenising again.
         """
         points = self._latents(latents)
         rows = texts.ids if isinstance(texts, Reading) else self.decoder_rows(gate_texts(texts))
@@ -393,8 +393,8 @@ class LatentCodec:
         return packed(latents, self.dim, self.model.config.slot_dim)
 
     def on_sphere(self, points: Array) -> Array:
-        """Scale meanings, the first D numbers of each row, to the length that means have in a model with `unit_mean`.
+        """Scale meanings, the first D numbers of each row, to length sqrt(D) in a model with `unit_mean`.
 
-        Sums and centroids lose that length. In other models the points stay as they are.
+        Sums and centroids do not have that length. In other models the points are unchanged.
         """
         return on_sphere(points, self.dim) if self.model.config.unit_mean else points

@@ -1,4 +1,4 @@
-"""Diagnostics that say whether the latent is used."""
+"""Diagnostics of posterior collapse."""
 
 # B sentences, D latent dimensions
 from __future__ import annotations
@@ -20,7 +20,7 @@ def active_units(means_BD: Tensor) -> Tensor:
 
 
 def diagnose_collapse(kl: float, active_fraction: float, repeated_fraction: float = 0.0) -> str | None:
-    """Say in plain words that the latent is not used, and what to do; None if it is used.
+    """Return a warning with a remedy if the latent is not used, else None.
 
     Args:
         kl: Mean KL in nats per sentence.

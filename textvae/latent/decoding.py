@@ -1,4 +1,4 @@
-"""How latents become texts: candidates that are read again, and refinement by feedback."""
+"""Decoding of latents: candidates that are re-encoded, and refinement by feedback."""
 
 # N latents, D latent dimensions, C candidates of each
 from __future__ import annotations
@@ -16,17 +16,17 @@ from ..text.tokenizers import pad
 from .embeddings import batches
 from .geometry import Array
 
-FEEDBACK = 0.3  # share of the miss that each refinement adds to its aim; with 0.5, four ended farther off on Yelp
-ARRIVED = 1e-4  # mean squared miss, per dimension, below which a text is not refined
+FEEDBACK = 0.3  # share of the error that each refinement adds to its target; with 0.5, four rounds were worse on Yelp
+ARRIVED = 1e-4  # mean squared error, per dimension, below which a text is not refined
 
 __all__ = ["Decoding", "Write", "decode", "write_ids"]
 
 
 class Write(Protocol):
-    """Writes the candidates of N latents, all C of one before those of the next."""
+    """A function that writes the C candidates of each of N latents, grouped by latent."""
 
     def __call__(self, latents: Array, options: Decoding, begun: Sequence[Sequence[int]] | None = None) -> list[str]:
-        """Return N * C texts; `begun` are the ids that each latent's text begins with."""
+        """Return N * C texts; `begun` are token ids of each text's beginning."""
 
 
 Encode = Callable[[list[str]], Array]  # texts to the means (N, D) of their meanings
@@ -41,19 +41,18 @@ def decode(
     begun: Sequence[Sequence[int]] | None = None,
     seed: int | None = None,
 ) -> list[str]:
-    """Write a text for each of N latents, the candidate whose own mean lies nearest where there are more.
+    """Write a text for each of N latents: of several candidates, the one whose posterior mean is nearest.
 
-    A refinement reads what was written and aims beyond the latent by what was missed, time and again; the nearest text
-    of all rounds is returned.
+    Each refinement re-encodes the text and shifts the target by the error; the nearest text of all rounds is returned.
 
     Args:
-        latents: Rows of D numbers, followed by those of wording slots where there are any, which no refinement moves.
+        latents: Rows of D numbers, followed by those of wording slots if any, which refinement does not move.
         dim: D.
         options: How to decode.
         write: Writes the candidates.
-        encode: Reads them again.
-        begun: Ids that each latent's text begins with.
-        seed: Seed of the sampling; None draws fresh.
+        encode: Encodes them.
+        begun: Token ids of each text's beginning.
+        seed: Seed of the sampling; None for a random one.
     """
     with _seeded(seed if options.temperature else 0):
         written = write(latents, options, begun)
@@ -77,13 +76,13 @@ def decode(
 def write_ids(
     model: TextVAEModel, latents: Array, options: Decoding, begun: Sequence[Sequence[int]] | None = None
 ) -> list[list[int]]:
-    """Return the token ids of all candidates of each of N latents, those of one before those of the next.
+    """Return the token ids of all candidates of N latents, grouped by latent.
 
     Args:
         model: The model.
         latents: Shape (N, D), or packed with wording slots.
         options: How to decode.
-        begun: Token ids that each latent's text begins with, BOS first.
+        begun: Token ids of each text's beginning, BOS first.
     """
     written: list[list[int]] = []
     for chosen in batches(len(latents), options.batch_size):
@@ -117,7 +116,7 @@ def _nearest(means: Array, written: list[str], targets_ND: Array) -> tuple[list[
 
 @contextmanager
 def _seeded(seed: int | None) -> Iterator[None]:
-    """Seed torch inside the block and leave its global generator as it was; None draws fresh."""
+    """Seed torch inside the block and restore its global generator afterwards; None changes nothing."""
     if seed is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""What users of sentence-transformers expect of embeddings: cosines between them, and a progress bar."""
+"""Cosines of embeddings and a progress bar, as in sentence-transformers."""
 
 # N, M vectors, D latent dimensions
 from __future__ import annotations
@@ -31,14 +31,16 @@ def cosines(a: Vectors, b: Vectors) -> Tensor:
 
 
 def pairwise_cosines(a: Vectors, b: Vectors) -> Tensor:
-    """Return the cosine of each of N vectors with the one in its place, shape (N,), on the device of `a`.
+    """Return the cosine of each vector of `a` with the vector of `b` in the same row, shape (N,), on the device of `a`.
 
     Raises:
         ValueError: They differ in shape.
     """
     first, second = _as_rows(a), _as_rows(b)
     if first.shape != second.shape:
-        raise ValueError(f"vectors of shapes {tuple(first.shape)} and {tuple(second.shape)} are no pairs")
+        raise ValueError(
+            f"vectors of shapes {tuple(first.shape)} and {tuple(second.shape)} cannot be paired: give as many of both"
+        )
     return F.cosine_similarity(first, second.to(first.device), eps=1e-12)
 
 
@@ -55,9 +57,9 @@ def _as_rows(vectors: Any) -> Tensor:
 
 @contextmanager
 def progress_bar(total: int, shown: bool) -> Iterator[Callable[[int], object]]:
-    """Yield what is told how many texts more are encoded.
+    """Yield a function that takes the number of texts encoded since its last call.
 
-    They are logged every few seconds, or drawn as a bar on stderr, if that is a terminal.
+    Progress is logged every few seconds or, if `shown`, drawn as a bar on stderr if that is a terminal.
     """
     if not shown:
         with Progress("encoded", total) as progress:

@@ -78,14 +78,14 @@ def unit(vector: ArrayLike) -> Array:
 
 
 def raise_scores(weights: ArrayLike, directions: ArrayLike, changes: ArrayLike) -> Array:
-    """Return the moves that change each of several linear scores by a given amount, and no other way.
+    """Return linear combinations of directions that change each of several linear scores by a given amount.
 
-    Moves are combinations of the directions. With a change of 0 a score is kept, whatever the others do.
+    A score with a change of 0 is kept, whatever the changes of the others.
 
     Args:
         weights: Of the M scores, shape (M, D).
         directions: A direction that raises each of them, shape (M, D).
-        changes: What each point's scores shall change by, shape (N, M).
+        changes: Change of each point's scores, shape (N, M).
 
     Returns:
         Moves, shape (N, D), float32.

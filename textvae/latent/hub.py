@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-# Weights, JSON and vocabularies: data, none of which can run.
+# Weights, JSON and vocabularies: data only, no code.
 PLAIN_FILES = [
     "config.json",
     "generation_config.json",
@@ -38,17 +38,17 @@ PLAIN_FILES = [
 
 
 def is_hub_name(name: str | Path) -> bool:
-    """Say whether a name is one of the hub, org/name, and not that of a file or folder here."""
+    """Return whether a name is org/name on the hub, and not a local file or folder."""
     return bool(HUB_NAME.fullmatch(str(name))) and not Path(name).exists()
 
 
 def local_folder(name: str | Path, revision: str | None = None, cache_dir: str | Path | None = None) -> Path:
-    """Return the folder of a run, fetched from the hub if that is where it is.
+    """Return the folder of a run, fetched from the hub if it is not local.
 
     Args:
         name: A folder, or org/name on the hub; a `Path` is always a folder.
         revision: Branch, tag or commit on the hub; by default its main branch.
-        cache_dir: Folder for what is fetched; by default the hub's cache.
+        cache_dir: Folder for fetched files; by default the hub's cache.
 
     Raises:
         FileNotFoundError: There is no such model, or it is not in the cache and the hub cannot be reached.
@@ -93,10 +93,10 @@ def upload(name: str, save: Callable[[Path], None], *, private: bool | None, mes
     """Write a run to the hub in one commit, in which old files of a run are deleted, and return its address.
 
     Args:
-        name: org/name; it is created if it is not there.
+        name: org/name; it is created if needed.
         save: Writes the run to a folder.
         private: Whether a new model is private; None is the default of the organisation.
-        message: Of the commit.
+        message: Commit message.
 
     Raises:
         ValueError: The name is not org/name.

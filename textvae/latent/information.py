@@ -1,4 +1,4 @@
-"""How much single latent dimensions say about the classes of texts."""
+"""Mutual information of single latent dimensions and the classes of texts."""
 
 # N texts, D latent dimensions, F factors
 from __future__ import annotations
@@ -36,12 +36,12 @@ def information(latents_ND: NDArray, factors_NF: NDArray) -> tuple[NDArray[np.fl
 
 @dataclass(frozen=True)
 class Dimension:
-    """What one latent dimension says about an attribute.
+    """Mutual information and correlation of one latent dimension and an attribute.
 
     Attributes:
         dim: Its number.
-        information: Mutual information with the class in nats, the dimension cut into 20 bins; ln 2 is all there is
-            of two equal classes, and below some hundred texts much of it is chance.
+        information: Mutual information with the class in nats, over 20 bins of the dimension; at most ln 2 for two
+            classes, and biased upwards below a few hundred texts.
         correlation: With the class, -1 to 1; 0 for a constant.
     """
 
@@ -51,7 +51,7 @@ class Dimension:
 
 
 def dimensions(latents: ArrayLike, positive: Sequence[bool]) -> list[Dimension]:
-    """Return what each dimension of latents (N, D) says about the class of the texts, the most telling first."""
+    """Return the `Dimension` of each column of latents (N, D), highest mutual information first."""
     from sklearn.feature_selection import r_regression
 
     latents_ND, labels_N = np.asarray(latents, np.float64), np.asarray(positive, int)

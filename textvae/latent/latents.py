@@ -34,8 +34,8 @@ class Latents:
     Attributes:
         meaning: m, shape (N, D), float32.
         slots: w, shape (N, S, W), float32; zeros where a slot is not given.
-        states: 1 for a slot that is given, 0 for one that is open, so that the decoder fills it, -1 for padding, shape
-            (N, S), float32. A text all of whose slots are padding is written from its meaning alone.
+        states: 1 for a given slot, 0 for an open slot, which the decoder fills, -1 for padding; shape (N, S), float32.
+            A text whose slots are all padding is decoded from its meaning alone.
 
     Raises:
         ValueError: Shapes do not fit each other, a number is not finite, or a state is none of the three.
@@ -60,7 +60,9 @@ class Latents:
                 raise ValueError(f"{name} of latents hold a NaN or an infinity: nothing can be decoded from it")
         if not len(self.meaning) == len(self.slots) == len(self.states) or self.slots.shape[1] != self.states.shape[1]:
             shapes = self.meaning.shape, self.slots.shape, self.states.shape
-            raise ValueError(f"meaning, slots and states of latents have shapes {shapes}: texts or slots differ")
+            raise ValueError(
+                f"meaning, slots and states of latents have shapes {shapes}: give as many texts and slots in each"
+            )
         if not np.isin(self.states, (GIVEN, OPEN, ABSENT)).all():
             raise ValueError("states of slots must be 1 (given), 0 (open) or -1 (padding)")
         object.__setattr__(self, "slots", np.where(self.states[..., None] == GIVEN, self.slots, np.float32(0)))

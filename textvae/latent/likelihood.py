@@ -26,7 +26,7 @@ def log_likelihood(model: TextVAEModel, reading: Reading, num_samples: int, seed
 
     Args:
         model: The network.
-        reading: What it reads of the texts.
+        reading: Token ids and posteriors of the texts.
         num_samples: K.
         seed: Seed of the samples.
         batch_size: Importance samples decoded together.
@@ -40,7 +40,7 @@ def log_likelihood(model: TextVAEModel, reading: Reading, num_samples: int, seed
     with autocast(model.device), Progress("scored", len(rows)) as progress:
         for chosen in by_length(rows, max(1, batch_size // num_samples)):
             likely = posterior[chosen]
-            # A text's samples are its own, whatever texts are beside it in the batch.
+            # One generator per text, so that its samples do not depend on the other texts of the batch.
             sources = [torch.Generator().manual_seed(seeds[i]) for i in chosen]
             noise = [
                 F.pad(torch.randn(num_samples, own[i], generator=source), (0, posterior.dim - own[i]))

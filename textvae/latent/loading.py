@@ -42,7 +42,7 @@ def load_model(path: Path) -> TextVAEModel:
         raise CorruptFileError(f"the weights in {path} are damaged ({error}): restore them from a copy") from error
     model: TextVAEModel = loaded[0]
     if lacking := sorted(loaded[1]["missing_keys"]):  # transformers draws them at random
-        raise CorruptFileError(f"{path} lacks the weights {', '.join(lacking)}: train it anew")
+        raise CorruptFileError(f"{path} lacks the weights {', '.join(lacking)}: restore it from a copy, or retrain it")
     if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
         raise CorruptFileError(f"{path} holds weights that are not finite: restore it from a copy")
     return model

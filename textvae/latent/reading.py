@@ -1,4 +1,4 @@
-"""What a model reads of texts: the posterior of all of z."""
+"""Token ids and posteriors of texts."""
 
 # N texts, D numbers of a meaning, S slots, W numbers of a slot
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .latents import Latents, sizes
 
 @dataclass(frozen=True)
 class Reading:
-    """What a model reads of N texts: q(z|x), all of it.
+    """Token ids and the whole posterior q(z|x) of N texts.
 
     Attributes:
         ids: The decoder's token ids of each text, BOS ... EOS.
         meaning: Posterior of m, which is z in a model without slots: mean and log_std of shape (N, D).
-        slots: Posterior of the slots, (N, S, W), the prior where a text has none; S is 0 in a model without slots.
+        slots: Posterior of the slots, (N, S, W), N(0, I) where a text has none; S is 0 in a model without slots.
         states: 1 for the slots of a text, -1 for padding, shape (N, S).
     """
 
@@ -57,7 +57,7 @@ class Reading:
         return self._latents(self.meaning.sample(generator=generator), self.slots.sample(generator=generator))
 
     def flat(self) -> DiagonalGaussian:
-        """Return q(z|x) over all numbers of z, shape (N, D + S * W); those of padding are N(0, 1), as in the prior."""
+        """Return q(z|x) as one Gaussian of shape (N, D + S * W); padded slots are N(0, I)."""
         pairs = (self.meaning.mean, self.slots.mean), (self.meaning.log_std, self.slots.log_std)
         return DiagonalGaussian(*(torch.cat([of_m, of_w.flatten(1)], 1) for of_m, of_w in pairs))
 
@@ -74,7 +74,7 @@ def read_rows(
     ids: list[list[int]] | None = None,
     advance: Callable[[int], object] | None = None,
 ) -> Reading:
-    """Return what the model reads of N texts.
+    """Return the `Reading` of N texts.
 
     Args:
         model: The model.
@@ -82,7 +82,7 @@ def read_rows(
         pad_id: Padding of the encoder.
         batch_size: Sentences of 16 tokens read together; of longer ones, fewer.
         ids: The decoder's token ids of each text; without them the wording slots are not read.
-        advance: Is told how many texts each batch had.
+        advance: Called with the number of texts of each batch.
     """
     config, N = model.config, len(rows)
     D, W = config.latent_dim, config.slot_dim
@@ -90,7 +90,7 @@ def read_rows(
     means, log_stds = torch.empty(N, D), torch.empty(N, D)
     of_slots = torch.zeros(2, N, S, W)  # mean and log_std
     states = torch.full((N, S), ABSENT)
-    with autocast(model.device):  # around all batches: it rounds the weights once
+    with autocast(model.device):  # around all batches, so that the weights are cast once
         for chosen in by_length(rows, batch_size):
             longest = len(rows[chosen[-1]])
             filled = few_sizes(len(chosen), batch_size * ORDINARY_LENGTH // longest)

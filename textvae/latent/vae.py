@@ -1,4 +1,4 @@
-"""TextVAE: text in, text and numpy out. Everything people do with a trained latent space."""
+"""TextVAE: sampling, variation, interpolation and arithmetic in the latent space, on top of `LatentCodec`."""
 
 # N texts, D latent dimensions
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .hub import upload
 from .priors import Prior, StandardNormal, prior_class
 
 logger = logging.getLogger("textvae")
-SAMPLE_GUIDANCE = 0.8  # what each weight gains and costs: results/prior.json
+SAMPLE_GUIDANCE = 0.8  # measured in results/prior.json
 VARY_WORDING = 0.5
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
 
@@ -48,7 +48,7 @@ class TextVAE(LatentCodec):
     ) -> list[str]:
         """Write n texts from latents drawn from the prior.
 
-        The variety comes from the latents; a temperature adds the decoder's own.
+        Variety comes from the latents; a temperature above 0 also samples the tokens.
 
         Args:
             n: Number of texts.
@@ -76,7 +76,7 @@ class TextVAE(LatentCodec):
         """Fit the prior that `sample` draws from to the latents of texts; `save_pretrained` keeps it.
 
         Args:
-            texts: Texts like those of the training; some thousands do.
+            texts: Texts like those of the training; a few thousand are enough.
             components: Gaussians of the mixture; by default one for every 8 * D texts, at least 1 and at most 20.
             kind: Name of a registered prior: "mixture", "standard" for N(0, I), or one of `register_prior`.
             seed: Seed of the fit.
@@ -103,8 +103,8 @@ class TextVAE(LatentCodec):
             n: Number of texts.
             spread: Width of the draw: 0 stays at the mean, 1 adds half the prior's standard deviation to the
                 posterior's own.
-            wording: Share of the wording slots that are kept, drawn anew for each text; the others are opened. 1 is
-                near a copy, 0 keeps the meaning alone. By default 0.5; not for a model without slots.
+            wording: Share of the wording slots that are kept, redrawn for each text; the others are left to the
+                decoder. 1 is near a copy, 0 keeps the meaning alone. By default 0.5; only for a model with slots.
             temperature: Sampling temperature of the decoder.
             seed: Seed of the draw.
         """
@@ -119,7 +119,7 @@ class TextVAE(LatentCodec):
         generator = np.random.default_rng(seed)
         noise = generator.standard_normal((n, self.dim), dtype=np.float32)
         meanings = (reading.meaning.mean.numpy() + std * noise).astype(np.float32)
-        if not has_slots or not kept:  # with all slots open their number would still be known
+        if not has_slots or not kept:  # open slots would still reveal their number
             return self.decode(meanings, temperature=temperature, seed=seed)
         latents = reading.mean[[0] * n].moved(meanings)
         slots = latents.states.shape[1]
@@ -131,7 +131,7 @@ class TextVAE(LatentCodec):
     def interpolate(self, a: str, b: str, n: int = 7, *, method: Method = "slerp") -> list[str]:
         """Write n texts along the path from one sentence to another, the reconstructions of both included.
 
-        A model with wording slots writes the ends from all of z and what is between them from the meanings.
+        A model with wording slots decodes the two ends from all of z, and the points between from meanings alone.
         """
         ends = self.read([a, b]).mean
         points = geometry.path(ends.meaning[0], ends.meaning[1], n, method)
@@ -139,7 +139,7 @@ class TextVAE(LatentCodec):
         return [first, *self.decode(points[1:-1]), last]
 
     def analogy(self, a: str, b: str, c: str, *, scale: float = 1.0) -> str:
-        """Write what is to c as b is to a: z = c + scale * (b - a)."""
+        """Write the text that is to c as b is to a: z = c + scale * (b - a)."""
         first, second, third = self.encode([a, b, c])
         return self.decode((third + scale * (second - first))[None])[0]
 
@@ -150,7 +150,7 @@ class TextVAE(LatentCodec):
     def traverse(self, text: str, dim: int, values: Sequence[float]) -> list[str]:
         """Write the text with one latent dimension set to each of the values.
 
-        The others are kept, but for the scaling of a model with `unit_mean`.
+        The others are kept, except for the scaling in a model with `unit_mean`.
         """
         require(0 <= dim < self.dim, f"dim must be in 0..{self.dim - 1}, got {dim}")
         latents = np.repeat(self.encode([text]), len(values), 0)
@@ -165,8 +165,8 @@ class TextVAE(LatentCodec):
         """Write the model to the Hugging Face hub, from which `from_pretrained` loads it, and return its address.
 
         Args:
-            repo_id: org/name; it is created if it is not there.
-            private: Whether a new model is private; by default as the organisation has it.
+            repo_id: org/name; it is created if needed.
+            private: Whether a new repository is private; by default the organisation's setting.
             commit_message: Message of the commit.
 
         Raises:

@@ -17,8 +17,8 @@ from ..text.tokenizers import encoder_ids, load_tokenizer, train_tokenizer
 from .config import TrainConfig, from_scratch
 
 UNCUT = 1 << 20  # tokens
-STRIDE_TEXTS = 2000  # that tell how many tokens of one tokenizer stand for one of another
-ENCODER_LENGTH = 256  # tokens that a pretrained encoder reads, as sentence encoders are used to
+STRIDE_TEXTS = 2000  # texts on which the token counts of two tokenizers are compared
+ENCODER_LENGTH = 256  # tokens that a pretrained encoder reads, as is usual for sentence encoders
 
 
 def build_model(
@@ -89,7 +89,7 @@ def _slot_stride(
     tokenizer: PreTrainedTokenizerBase,
     encoder_tokenizer: PreTrainedTokenizerBase | None,
 ) -> float | None:
-    """Return how many tokens of the decoder a slot stands for, where the encoder has another tokenizer, or None."""
+    """Return how many decoder tokens a slot covers if the encoder has another tokenizer, else None."""
     if not config.slot_dim or encoder_tokenizer is None:
         return None
     some = texts[:STRIDE_TEXTS]
@@ -104,6 +104,6 @@ def rebuild_model(folder: Path) -> TextVAE:
 
 
 def _encoder_length(config: Any, max_length: int) -> int:
-    """Return how many tokens a pretrained encoder shall read: what it can, since only the decoder's length costs."""
+    """Return how many tokens a pretrained encoder reads: up to 256, since only the decoder's length is expensive."""
     positions = getattr(config, "max_position_embeddings", None) or ENCODER_LENGTH
     return max(max_length, min(ENCODER_LENGTH, positions))

@@ -1,4 +1,4 @@
-"""What happens around the steps of a training run: epochs, resets, the metrics file, progress in the log."""
+"""Callbacks of a training run: epoch seeds, decoder reset, checkpoints, the metrics file, progress in the log."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .dataset import Partners
 from .run import RunFolder
 
 logger = logging.getLogger("textvae")
-TAKE_TEXT = ("tensorboard", "wandb", "comet_ml", "trackio")  # integrations that log texts beside numbers
+TEXT_INTEGRATIONS = ("tensorboard", "wandb", "comet_ml", "trackio")  # integrations that log texts beside numbers
 
 
 class EpochSeed(TrainerCallback):
-    """Tell the sampler and the partners which epoch begins, also after a resume in the middle of one."""
+    """Set the epoch of the sampler and of the partners, also after a resume in the middle of one."""
 
     def __init__(self, sampler: TokenBudgetSampler, partners: Partners | None):
         self.sampler, self.partners = sampler, partners
@@ -35,7 +35,7 @@ class EpochSeed(TrainerCallback):
 
 
 class FinalValidation(TrainerCallback):
-    """Validate at the last step too, wherever the validation interval falls."""
+    """Validate at the last step too, whatever the validation interval."""
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Ask for a validation at the end."""
@@ -44,7 +44,7 @@ class FinalValidation(TrainerCallback):
 
 
 class DecoderReset(TrainerCallback):
-    """Draw the decoder anew, and forget its moments, when the warm-up ends."""
+    """Reinitialise the decoder and its optimizer state when the warm-up ends."""
 
     def __init__(self, step: int, seed: int):
         self.step, self.seed = step, seed
@@ -60,19 +60,19 @@ class DecoderReset(TrainerCallback):
 
 
 class PublishCheckpoint(TrainerCallback):
-    """Move each checkpoint to its place once it is whole and the losses before it are known to be finite.
+    """Move each checkpoint to its place once it is complete and the losses before it are checked to be finite.
 
     Args:
         run: The run folder, in whose staging folder the Trainer writes.
-        check: Raises unless all losses were finite.
-        keep: How many of the newest checkpoints stay.
+        check: Raises if a loss was not finite.
+        keep: Number of newest checkpoints to keep.
     """
 
     def __init__(self, run: RunFolder, check: Callable[[], None], keep: int):
         self.run, self.check, self.keep = run, check, keep
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Delete what a crash left."""
+        """Delete an incomplete checkpoint that a crash left."""
         self.run.drop_staged_checkpoints()
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -94,7 +94,7 @@ class MetricsLog(TrainerCallback):
 
 
 class Progress(TrainerCallback):
-    """Log how far the run is, how fast it goes and when it will be done."""
+    """Log step, losses, steps per second and the remaining time."""
 
     def __init__(self) -> None:
         self.started = 0.0
@@ -144,7 +144,7 @@ def _reporting_callback(name: str, output: Path) -> TrainerCallback:
 
     class Reporter(integration):
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **others: Any) -> None:
-            super().on_log(args, state, control, logs=_reported(logs or {}, name in TAKE_TEXT), **others)
+            super().on_log(args, state, control, logs=_reported(logs or {}, name in TEXT_INTEGRATIONS), **others)
 
     try:
         callback = Reporter()
@@ -157,7 +157,7 @@ def _reporting_callback(name: str, output: Path) -> TrainerCallback:
 
 
 def _reported(logs: dict[str, Any], texts: bool) -> dict[str, Any]:
-    """Return logs without lists: of numbers a scalar each, of texts one text, left out where none are taken."""
+    """Return logs without lists: one scalar for each number; texts joined, or left out unless `texts`."""
     reported: dict[str, Any] = {}
     for name, value in logs.items():
         if not isinstance(value, list):

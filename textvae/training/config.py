@@ -37,16 +37,16 @@ class TrainConfig:
         size: Width, depth and latent of the parts trained from scratch.
         decoder: "gru", "transformer", a registered decoder's name, or the folder or hub id of a pretrained causal LM.
         encoder: Folder or hub id of a pretrained encoder; by default a small Transformer from scratch.
-        keep_encoder: Leave the pretrained encoder as it is: mu is its own embedding, and so are the similarities.
-        residual: Length of what may be added to the embedding of --keep-encoder, as a share of its length, so that
-            texts of nearly one meaning can be told apart. Such a model decodes best with --beta 0.001 --free-bits 0.
+        keep_encoder: Freeze the pretrained encoder: mu is its own embedding, so similarities stay the same.
+        residual: Largest length of a learnt vector added to the embedding of --keep-encoder, as a share of its length,
+            so that texts of similar meaning can be distinguished. Works best with --beta 0.001 --free-bits 0.
         lora_rank: Rank of the low-rank adapters (LoRA) that a pretrained --decoder learns while its own weights stay as
             they are; 0 trains all of them (pip install 'textvae[peft]').
         latent_dim: Latent dimensions; by default the size's, with --keep-encoder or --teacher the width of their
             embeddings.
         slot_dim: Numbers of a wording slot: a small latent for each stretch of --slot-tokens, beside the latent that
-            similarity compares; 0 for none. Such a model learns best with --beta 0.001 --free-bits 0.5.
-        slot_tokens: Tokens that share a slot.
+            similarity compares; 0 for none. Works best with --beta 0.001 --free-bits 0.5.
+        slot_tokens: Tokens per slot.
         teacher: Folder or hub id of a sentence encoder whose similarities mu learns
             (pip install 'textvae[sentence-transformers]').
         vocab_size: Largest vocabulary of a tokenizer trained on the corpus; by default the size's.
@@ -65,23 +65,23 @@ class TrainConfig:
         warmup: Share of training with a KL weight of 0, the autoencoder warm-up; by default 0.3,
             0 with --from or a constant schedule.
         ramp: Share of training over which the KL weight rises after the warm-up.
-        reset_decoder: Draw the decoder anew after the warm-up.
+        reset_decoder: Reinitialise the decoder after the warm-up.
         free_bits: KL floor of each latent dimension, in nats.
         mmd: Weight of the squared MMD between the latents of a batch and N(0, I) (InfoVAE), in nats.
-        contrastive: Weight of the nats it takes to find another view of a sentence in a batch by the cosine of mu, so
-            that similar sentences lie near each other: the sentence with other noise, or one of its --group.
+        contrastive: Weight of the contrastive loss (InfoNCE on cosines of mu, in nats), which pulls two views of a
+            sentence together: the sentence with other noise, or one of its --group.
         distillation: Weight of 1 - the cosine between mu and the embedding of --teacher, in nats.
-        from_teacher: Share of the sentences that the decoder writes from the embedding of --teacher in place of mu.
-        open_all: Share of the sentences that lose all their slots, so that the decoder learns to write from mu alone.
-        open_some: In the others each slot is opened with a probability drawn from 0 to this for the sentence.
+        from_teacher: Share of the sentences that are decoded from the embedding of --teacher instead of mu.
+        open_all: Share of the sentences whose slots are all dropped, so that the decoder learns to write from mu alone.
+        open_some: In the other sentences each slot is dropped with a probability drawn uniformly from 0 to this.
         bn_gamma: Scale of a batch normalisation of mu (BN-VAE); by default none.
         dropout: Dropout of a decoder trained from scratch.
         word_dropout: Share of the decoder's input words that are hidden.
-        latent_dropout: Share of the sentences whose latent the decoder does not see, so that it learns to write without
-            one; guidance mixes the two.
+        latent_dropout: Share of the sentences decoded without their latent, so that the decoder is a language model
+            too; guidance mixes the two.
         noise_drop: Share of the encoder's input tokens that are deleted.
         noise_mask: Share of the encoder's input tokens that are masked.
-        seed: Seed of everything random.
+        seed: Random seed.
         precision: "bf16" autocast, "fp32", or "auto": bf16 where the processor has it.
         logging_steps: Steps between two lines of progress.
         eval_steps: Steps between two validations; by default ten in a run.
@@ -148,7 +148,7 @@ class TrainConfig:
                 value = getattr(self, option.name)
                 fixed = option.name in OF_THE_MODEL
                 _require(not fixed or value == option.default, option.name, "comes with the model of --from", value)
-            _require(not self.reset_decoder, "reset_decoder", "would throw away the weights of --from", True)
+            _require(not self.reset_decoder, "reset_decoder", "would discard the weights of --from", True)
         for name in ("epochs", "batch_tokens", "logging_steps", "keep_checkpoints", "max_grad_norm"):
             _require(getattr(self, name) > 0, name, "must be above 0", getattr(self, name))
         if self.learning_rate is not None:
@@ -169,13 +169,13 @@ class TrainConfig:
         _require(
             not self.contrastive or not self.keep_encoder or self.residual > 0,
             "contrastive",
-            "can change nothing in --keep-encoder without --residual",
+            "has no effect on --keep-encoder without --residual",
             self.contrastive,
         )
         _require(
             self.teacher is None or not self.keep_encoder,
             "teacher",
-            "would teach nothing to --keep-encoder, whose embeddings stay",
+            "has no effect on --keep-encoder, whose embeddings do not change",
             self.teacher,
         )
         _require(
@@ -196,19 +196,19 @@ class TrainConfig:
         _require(
             not rises or whole <= 1,
             "ramp",
-            "and --warmup together must be at most 1: the KL weight never gets up",
+            "and --warmup together must be at most 1, or the KL weight never reaches --beta",
             whole,
         )
         _require(
             not self.reset_decoder or from_scratch(self.decoder),
             "reset_decoder",
-            "would throw away the pretrained weights of --decoder",
+            "would discard the pretrained weights of --decoder",
             self.decoder,
         )
         _require(
             not self.lowercase or from_scratch(self.decoder),
             "lowercase",
-            "has no say over the pretrained tokenizer of --decoder",
+            "does not apply to the pretrained tokenizer of --decoder",
             self.decoder,
         )
         _require(
@@ -225,7 +225,7 @@ class TrainConfig:
 
     @property
     def peak_learning_rate(self) -> float:
-        """The learning rate, or the default one of these halves."""
+        """The learning rate, or the default for this encoder and decoder."""
         if self.learning_rate is not None:
             return self.learning_rate
         if self.from_ is not None:
@@ -237,7 +237,7 @@ class TrainConfig:
 
     @property
     def kl_schedule(self) -> Schedule:
-        """The KL schedule, or the default one: a model that is trained on keeps the latents it has."""
+        """The KL schedule, or the default: constant with --from, so that the latents of that model are kept."""
         return self.schedule or ("linear" if self.from_ is None else "constant")
 
     @property
@@ -270,13 +270,13 @@ def from_scratch(decoder: str) -> bool:
     """Return whether --decoder names a decoder that is trained from scratch, and no pretrained one."""
     if decoder in LEARNING_RATES:
         return True
-    from ..modeling.config import FROM_SCRATCH  # takes seconds, which a pretrained decoder takes anyway
+    from ..modeling.config import FROM_SCRATCH  # slow to import, but a pretrained decoder needs it anyway
 
     return decoder in FROM_SCRATCH
 
 
 def without_retired(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as this version has them: what an older one had is translated, or dropped with a logged word."""
+    """Return options with the retired ones of older versions translated, or dropped with a warning."""
     kept = {name: value for name, value in options.items() if name not in RETIRED}
     if options.get("tensorboard"):
         kept.setdefault("report_to", "tensorboard")
@@ -287,7 +287,7 @@ def without_retired(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def retired_in_use(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that changed what an older version trained and that this one does not have."""
+    """Return the retired options that were in use in an older run."""
     used = {name: options[name] for name in ("bow", "noise_shuffle") if options.get(name)}
     return used | ({"schedule": "logistic"} if options.get("schedule") == "logistic" else {})
 

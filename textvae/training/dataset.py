@@ -1,4 +1,4 @@
-"""Batches of about one number of tokens, of sentences of nearly one length, and their other views."""
+"""Token ids of the training sentences, and the other views of each for the contrastive term."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Example(NamedTuple):
     Attributes:
         encoder: For the encoder.
         decoder: For the decoder.
-        partner: Of another text of its group, for the encoder; None where nothing is contrasted.
+        partner: Encoder ids of another text of its group; None without a contrastive term.
         group: Number of its group.
         teacher: Embedding by the teacher, shape (D,); None without one.
     """
@@ -37,8 +37,8 @@ class Sentences(Dataset):
     Args:
         vae: Gives the tokenizers.
         texts: The sentences.
-        files: Folder and beginning of the names of the files; those that are there are taken as they are.
-        partners: Says which text is the other view of each.
+        files: Folder and prefix of the file names; existing files are reused.
+        partners: The other view of each text.
         teacher: Embeddings of the texts by the teacher, shape (N, D).
     """
 
@@ -58,7 +58,7 @@ class Sentences(Dataset):
         self.partners, self.teacher = partners, teacher
 
     def close(self) -> None:
-        """Let the files go, so that they can be deleted on every system; no sentence can be read any more."""
+        """Close the files, so that they can be deleted on every system; no sentence can be read afterwards."""
         self.decoder.close()
         self.encoder.close()
 
@@ -74,11 +74,11 @@ class Sentences(Dataset):
 
 
 class Partners:
-    """For each text another one of its group, drawn anew in each epoch; its own where it is alone.
+    """For each text another one of its group, redrawn in each epoch; the text itself if it is alone.
 
     Args:
         groups: Group of each text.
-        seed: With the epoch it decides what is drawn.
+        seed: Seed of the draws, together with the epoch.
     """
 
     def __init__(self, groups: Sequence[Hashable], seed: int):

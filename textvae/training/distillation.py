@@ -15,15 +15,15 @@ from ..modeling.precision import autocast
 from ..modeling.pretrained import load_sentence_encoder
 from ..storage.atomic import atomic_path
 
-BLOCK = 8192  # texts of one file: what a crash loses at most
+BLOCK = 8192  # texts of one file; a crash loses at most one
 DIGITS = 24  # of the SHA-256 in a file's name
 
 
 class TeacherCache:
     """A folder of unit embeddings in 16 bits, one .npy file for each block of texts.
 
-    A file's name is a hash of the teacher's weights and of the block's texts, so that another teacher or corpus never
-    meets these files, a longer corpus that begins alike uses them, and several processes may fill one folder.
+    A file's name is a hash of the teacher's weights and of the block's texts: another teacher or corpus does not use
+    the file, a longer corpus with the same beginning does, and several processes may fill one folder.
 
     Args:
         folder: Where the files are.
@@ -47,12 +47,12 @@ class TeacherCache:
         self.fingerprint = digest.hexdigest()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float16]:
-        """Return unit embeddings of the texts, shape (N, E), float16, from files where they are there."""
+        """Return unit embeddings of the texts, shape (N, E), float16, from files where these exist."""
         blocks = list(self.blocks(texts))
         return np.concatenate(blocks) if blocks else np.empty((0, self.dim), np.float16)
 
     def blocks(self, texts: Sequence[str]) -> Iterator[NDArray[np.float16]]:
-        """Yield the embeddings block by block, in order; what is not in the folder yet is computed and kept."""
+        """Yield the embeddings block by block, in order; blocks that are not in the folder are computed and saved."""
         for start in range(0, len(texts), BLOCK):
             block = list(texts[start : start + BLOCK])
             path = self._path(block)

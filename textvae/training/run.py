@@ -25,10 +25,10 @@ TEACHER = "teacher"  # folder of its embeddings, beside the checkpoints
 
 
 class RunFolder:
-    """A run on disk: what it was made from, checkpoints, metrics and the best weights.
+    """A run on disk: options and corpus digests, checkpoints, metrics and the best weights.
 
     Args:
-        path: The folder; it need not be there yet.
+        path: The folder; it need not exist yet.
     """
 
     def __init__(self, path: str | Path):
@@ -46,11 +46,11 @@ class RunFolder:
 
     @property
     def has_weights(self) -> bool:
-        """Whether some weights were the best yet."""
+        """Whether weights were saved, at the first validation."""
         return (self.path / "model.safetensors").exists()
 
     def start(self, vae: TextVAE, made_from: dict[str, Any]) -> None:
-        """Write what is there before the first step: configuration, tokenizers, and what the run is made from."""
+        """Write the files that exist before the first step: configuration, tokenizers, options and corpus digests."""
         with atomic_folder(self.path, TRAINING) as folder:
             vae.model.config.save_pretrained(folder)
             vae.save_tokenizers(folder)
@@ -61,7 +61,7 @@ class RunFolder:
         return read_json(self.path / TRAINING)
 
     def newest_checkpoint(self) -> Path | None:
-        """Return the newest checkpoint whose manifest holds, or None."""
+        """Return the newest checkpoint whose files match its manifest, or None."""
         for path in sorted(self.checkpoints.glob("checkpoint-*"), key=step_of, reverse=True):
             try:
                 check_manifest(path)
@@ -80,7 +80,7 @@ class RunFolder:
             shutil.rmtree(old)
 
     def drop_staged_checkpoints(self) -> None:
-        """Delete what a crash left of a checkpoint."""
+        """Delete an incomplete checkpoint that a crash left."""
         shutil.rmtree(self.staged_checkpoints, ignore_errors=True)
 
     def save_weights(self, model: PreTrainedModel) -> None:
@@ -100,7 +100,7 @@ class RunFolder:
             prior.save(staged)
 
     def keep_metrics_until(self, step: int) -> None:
-        """Drop the lines that the resumed run will write again, and a line that a crash cut short."""
+        """Drop the lines after a step, which a resumed run writes again, and a line that a crash truncated."""
         if not self.metrics.exists():
             return
         kept = []
@@ -114,7 +114,7 @@ class RunFolder:
             staged.write_text("".join(kept), encoding="utf-8")
 
     def finish(self, made_from: dict[str, Any]) -> None:
-        """Write what the run came to, and delete its texts: a run is shared without what it was made from."""
+        """Write the result into training.json and delete the cached texts: a run is shared without its corpus."""
         with atomic_replacement(self.path, TRAINING) as staged:
             staged.write_text(json.dumps(made_from, indent=2) + "\n", encoding="utf-8")
         for tokens in self.checkpoints.glob("*.arrow"):

@@ -48,12 +48,12 @@ def train(
         output: The run folder to write.
         config: Options; by default `TrainConfig()`.
         valid: Validation sentences; by default 5% of the corpus, 2,000 at most.
-        groups: Group of each sentence, such as the picture it describes: what the contrastive term draws together. By
-            default equal sentences are one, and two views of it differ by noise.
+        groups: Group of each sentence, such as the picture it describes; the contrastive term pulls members of a group
+            together. By default equal sentences are a group, and two views of a sentence differ by noise.
         resume: Continue the run in `output` from its newest whole checkpoint, bit for bit on a CPU; a run that has
             no checkpoint yet starts over.
         callbacks: Callbacks of the transformers Trainer. At a validation their `on_log` gets what metrics.jsonl gets,
-            with "eval_samples", some texts of the prior, and "eval_kl_per_dimension", nats.
+            with "eval_samples", five texts decoded from N(0, I), and "eval_kl_per_dimension", nats.
         terms: Weights of further loss terms by the names under which `textvae.modeling.register_term` registered them.
 
     Raises:
@@ -90,7 +90,7 @@ class _Data(NamedTuple):
     groups: Sequence[Hashable] | None
 
     def made_from(self, config: TrainConfig) -> dict[str, Any]:
-        """Return what tells whether a run that is resumed is the same one."""
+        """Return the options and digests that must match when the run is resumed."""
         return {
             "options": config.to_dict(),
             "sentences": len(self.texts),
@@ -162,7 +162,7 @@ def _model(
     checkpoint: Path | None,
     teacher_dim: int | None,
 ) -> TextVAE:
-    """Return the model that training starts or goes on with; write the folder of a run that begins."""
+    """Return the model that training starts from or resumes; write the folder of a new run."""
     if run.started:
         if not resume:
             raise FileExistsError(
@@ -190,7 +190,7 @@ def _resumed(
     if retired := retired_in_use(before.get("options", {})):
         told = ", ".join(f"{name}={value}" for name, value in retired.items())
         raise ValueError(f"cannot resume {run.path}: it was started with {told}, now retired; train in another folder")
-    options = TrainConfig.from_dict(before.get("options", {}))  # those it does not know were at their defaults
+    options = TrainConfig.from_dict(before.get("options", {}))  # options that the file lacks had their defaults
     before["options"] = options.to_dict()
     for key, value in made_from.items():
         if before.get(key) != value:
@@ -217,14 +217,14 @@ def _difference(key: str, before: Any, now: Any) -> str:
     if key == "terms":
         return f"it was started with the loss terms {before}, not {now}"
     return (
-        "it was started with other groups: give --group as then"
+        "it was started with other groups: give the same --group"
         if key == "groups_sha256"
         else "it was started on another corpus"
     )
 
 
 def _run_steps(trainer: TextVAETrainer, checkpoint: Path | None) -> None:
-    """Train from a checkpoint, or from the start; of a run that had ended only the state is read."""
+    """Train from a checkpoint, or from the start; for a finished run, only load its state."""
     if checkpoint is None or step_of(checkpoint) < trainer.args.max_steps:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     else:

@@ -40,7 +40,7 @@ from .schedules import kl_weight
 logger = logging.getLogger("textvae")
 
 OBJECTIVE = ("free_bits", "from_teacher", "open_all", "open_some")
-TERMS = ("distillation", "mmd", "contrastive")  # whose weights are options
+TERMS = ("distillation", "mmd", "contrastive")  # loss terms whose weights are training options
 VALIDATIONS_PER_RUN = 10
 MIN_LEARNING_RATE = 0.05
 PRIOR_SAMPLES = 64
@@ -48,7 +48,7 @@ LOGGED_SAMPLES = 5
 
 
 class TextVAETrainer(Trainer):
-    """The training loop: transformers' own, with our batches, objective, validation and saves."""
+    """The transformers Trainer with token-budget batches, the annealed objective, validation and atomic saves."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class TextVAETrainer(Trainer):
             use_cpu=device.type == "cpu",
             logging_strategy="steps",
             logging_steps=config.logging_steps,
-            logging_nan_inf_filter=False,  # it hides the NaN that the run must stop at
+            logging_nan_inf_filter=False,  # the filter would hide the NaN at which the run must stop
             eval_strategy="steps",
             eval_steps=eval_steps,
             save_strategy="steps",
@@ -116,7 +116,7 @@ class TextVAETrainer(Trainer):
     # Batches
 
     def get_train_dataloader(self) -> DataLoader:
-        """Return the loader of token-budget batches; it shares nothing with the global random state."""
+        """Return the loader of token-budget batches; it does not use the global random state."""
         return DataLoader(
             self.sentences,
             batch_sampler=self.sampler,
@@ -125,7 +125,7 @@ class TextVAETrainer(Trainer):
         )
 
     def collate(self, examples: Sequence[Example]) -> dict[str, Tensor]:
-        """Return encoder ids and mask and decoder labels, all clean and padded, (B, T), and those of the partners."""
+        """Return encoder ids and mask, decoder labels and those of the partners: without noise, padded, (B, T)."""
         input_ids, attention_mask = pad([example.encoder for example in examples], self.vae.encoder_pad_id)
         ids, mask = pad([example.decoder for example in examples], self.vae.model.config.pad_token_id)
         batch = {
@@ -143,7 +143,7 @@ class TextVAETrainer(Trainer):
         return batch
 
     def corrupt(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Add the noise that training asks for to what encoder and decoder read; the targets stay."""
+        """Add the configured noise to the inputs of encoder and decoder; the targets do not change."""
         config, model_config = self.config, self.vae.model.config
         batch = dict(batch)
         batch["input_ids"], batch["attention_mask"] = self._with_noise(batch["input_ids"], batch["attention_mask"])
@@ -193,9 +193,9 @@ class TextVAETrainer(Trainer):
         return norm
 
     def _check_finite(self, at_once: bool = True) -> None:
-        """Stop at a loss or gradient that is not finite: at once on a CPU, else before anything is logged or saved.
+        """Raise if a loss or gradient is not finite: at once on a CPU, else before anything is logged or saved.
 
-        Each look makes an accelerator wait.
+        Each check synchronises with an accelerator.
         """
         if not at_once or not self.unchecked:
             return
@@ -214,7 +214,7 @@ class TextVAETrainer(Trainer):
         )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add reconstruction, KL and beta, averaged since the last line, to what the Trainer logs."""
+        """Add reconstruction, KL and beta, averaged since the last line, to the Trainer's logs."""
         self._check_finite()
         if self.running and "eval_loss" not in logs:
             reconstruction, kl = torch.cat(self.running, 1).mean(1).tolist()
@@ -279,13 +279,13 @@ class TextVAETrainer(Trainer):
             yield {name: value.to(self.args.device) for name, value in batch.items()}
 
     def _samples(self) -> list[list[int]]:
-        """Return the token ids of texts written from draws of N(0, I)."""
+        """Return the token ids of texts decoded from draws of N(0, I)."""
         latents = torch.randn(PRIOR_SAMPLES, self.vae.dim, generator=torch.Generator().manual_seed(self.config.seed))
         return self.vae.model.write(latents).tolist()
 
 
 def check_extra_terms(terms: Mapping[str, float]) -> None:
-    """Raise ValueError unless the terms are registered, and none of them is an option of its own."""
+    """Raise ValueError unless the terms are registered and none of them has a training option."""
     for name in TERMS:
         if name in terms:
             raise ValueError(f"the weight of {name!r} is an option: give TrainConfig({name}={terms[name]})")

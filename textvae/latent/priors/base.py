@@ -1,4 +1,4 @@
-"""What every prior does, and the registry of priors."""
+"""The base class of priors, and their registry."""
 
 # N latents or texts, D latent dimensions
 from __future__ import annotations
@@ -22,13 +22,13 @@ MOMENT_DRAWS = 20_000
 
 
 class Prior(ABC):
-    """A distribution of latents: it is fitted to posteriors, drawn from, and scores latents.
+    """A distribution of latents, fitted to posteriors.
 
-    `moments` and `distance` are estimated from draws; a prior that knows them exactly overrides them.
+    `moments` and `distance` are estimated from draws; override them if they are known in closed form.
     """
 
     kind: ClassVar[str]
-    """The name it is registered under, which its files keep."""
+    """The name it is registered under, stored in its files."""
 
     @classmethod
     @abstractmethod
@@ -37,8 +37,8 @@ class Prior(ABC):
 
         Args:
             posterior: Of the texts; mean and log_std have shape (N, D).
-            components: Number of parts, for a prior that has parts; None for its default.
-            seed: Seed of everything random.
+            components: Number of components, for a mixture; None for its default.
+            seed: Random seed.
         """
 
     @abstractmethod
@@ -51,7 +51,7 @@ class Prior(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, NDArray]:
-        """Return the arrays that `from_state` makes the same prior of; {} if there is nothing to save."""
+        """Return the arrays from which `from_state` restores the prior; {} if there is nothing to save."""
 
     @classmethod
     @abstractmethod
@@ -86,7 +86,7 @@ def register_prior(kind: str) -> Callable[[P], P]:
     """Register a class of priors under a name; it is a class decorator.
 
     Args:
-        kind: What `TextVAE.fit_prior` calls it, and what its files name.
+        kind: The `kind` of `TextVAE.fit_prior`, also stored in the files.
     """
 
     def register(prior: P) -> P:

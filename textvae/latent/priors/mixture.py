@@ -16,7 +16,7 @@ from .base import Prior, register_prior
 
 SHAPES = {"weights": 1, "means": 2, "factors": 3}
 FLOOR = 1e-6  # of a variance
-MOST_COMPONENTS, TEXTS_PER_DIMENSION = 20, 8  # what more Gaussians gain: results/prior.json
+MOST_COMPONENTS, TEXTS_PER_DIMENSION = 20, 8  # measured in results/prior.json
 
 
 @register_prior("mixture")

@@ -17,7 +17,7 @@ from .base import Prior, register_prior
 @register_prior("standard")
 @dataclass(frozen=True)
 class StandardNormal(Prior):
-    """N(0, I): the prior of a model to whose latents none was fitted.
+    """N(0, I), the prior of a model without a fitted one.
 
     Attributes:
         dim: D.
@@ -27,7 +27,7 @@ class StandardNormal(Prior):
 
     @classmethod
     def fit(cls, posterior: DiagonalGaussian, components: int | None = None, seed: int = 0) -> StandardNormal:
-        """Return N(0, I) in as many dimensions, whatever the posteriors are."""
+        """Return N(0, I) of the posterior's dimension; nothing is fitted."""
         if components is not None:
             raise ValueError(f"the standard prior has no components, got components={components}: leave it out")
         return cls(posterior.dim)
@@ -54,5 +54,5 @@ class StandardNormal(Prior):
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray]) -> StandardNormal:
-        """Raise ValueError: it is made from the number of dimensions alone."""
+        """Raise ValueError: a standard normal is never saved."""
         raise ValueError("a standard normal has no state")
