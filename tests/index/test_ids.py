@@ -169,3 +169,26 @@ def test_editing_saves_at_the_end_and_nothing_after_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no index at"), LatentIndex.edit(tmp_path / "no" / "index"):
         pass
     assert {f.name for f in tmp_path.iterdir()} == {"index"}
+
+
+def test_an_id_with_a_nul_and_one_of_another_type_are_named():
+    with pytest.raises(ValueError, match="^the id 'k.x00x' has a NUL character"):
+        LatentIndex.build(StubVAE(), ["a"], ids=["k\0x"])
+    with pytest.raises(TypeError, match="^ids of texts are strings, got 1"):
+        LatentIndex.build(StubVAE(), ["a"], ids=[1])
+
+
+def test_an_upsert_that_fails_in_its_second_half_changes_nothing(monkeypatch):
+    index = LatentIndex.build(StubVAE(), ["a", "b"], ids=["1", "2"])
+    monkeypatch.setattr(index._vectors, "replace", lambda *_, **__: (_ for _ in ()).throw(ValueError("refused")))
+    with pytest.raises(ValueError, match="refused"):
+        index.upsert(["1", "3"], ["changed", "new"])
+    assert sorted(index.texts) == ["a", "b"] and sorted(index.ids) == ["1", "2"]
+
+
+def test_an_index_that_a_crash_left_between_two_renames_can_be_edited(tmp_path):
+    LatentIndex.build(StubVAE(), ["a", "b"], ids=["1", "2"]).save(tmp_path / "index")
+    (tmp_path / "index").rename(tmp_path / ".replaced-index")
+    with LatentIndex.edit(tmp_path / "index", StubVAE()) as index:
+        index.remove(["1"])
+    assert LatentIndex.load(tmp_path / "index").ids == ["2"]

@@ -131,7 +131,7 @@ def _edited(path: Path, model: Path | None, device: Device) -> AbstractContextMa
 
 def _as_they_are(index: LatentIndex, ids: list[str]) -> list[Any]:
     """Return ids of the type that the index has: integers, or strings if it was built with ids."""
-    if index.named or not len(index):
+    if index.named is not False:
         return ids
     try:
         return [int(id) for id in ids]

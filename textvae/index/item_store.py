@@ -328,8 +328,8 @@ def rows_of(
             item, extra = item["text"], {key: value for key, value in item.items() if key != "text"}
         if not isinstance(item, str):
             raise TypeError(f"the text of item {position} is a {type(item).__name__}, not a string")
+        name = None if ids is None else _checked_name(name)
         try:
-            name = None if ids is None else _checked_name(name)
             yield Row(SURROGATES.sub("\ufffd", item), json.dumps(dict(extra or {})), name)
         except (TypeError, ValueError) as error:
             raise ValueError(f"the metadata of item {position} is not JSON ({error})") from error
@@ -340,6 +340,8 @@ def _checked_name(name: Any) -> str:
         raise TypeError(f"ids of texts are strings, got {name!r}: give str({name!r})")
     if not name:
         raise ValueError("the id of a text is empty: give each text an id of its own")
+    if "\0" in name:
+        raise ValueError(f"the id {name!r} has a NUL character: leave it out")
     return SURROGATES.sub("\ufffd", name)
 
 

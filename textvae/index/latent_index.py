@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..storage.atomic import write_json
 from ..storage.errors import CorruptFileError
-from ..storage.folders import atomic_folder, check_replaceable, read_folder
+from ..storage.folders import REPLACED, atomic_folder, check_replaceable, read_folder
 from ..storage.locks import only_writer
 from .backends import backend_class
 from .backends.base import reason
@@ -209,9 +209,12 @@ class LatentIndex(SearchableIndex):
         with self._lock:
             old, new = self._items.split(rows, given)
             vectors = self._encode(new, batch_size) if new else None
-            self._update([row.name for row in old], old, batch_size)
-            if vectors is not None:
-                self._append(new, vectors)
+            added = [] if vectors is None else self._append(new, vectors)
+            try:
+                self._update([row.name for row in old], old, batch_size)
+            except BaseException:
+                self.remove(added)
+                raise
 
     def compact(self) -> int:
         """Free the memory of removed and replaced vectors that a graph only forgot, and return how many there were.
@@ -290,7 +293,8 @@ class LatentIndex(SearchableIndex):
             1
         """
         path = Path(path).resolve()
-        if not path.exists():
+        replaced = path.with_name(REPLACED + path.name)  # what a crash between the renames of a save leaves
+        if not path.exists() and not replaced.exists():
             raise FileNotFoundError(f"there is no index at {path}")
         with only_writer(path):
             index = cls.load(path, vae)

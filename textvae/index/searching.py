@@ -190,10 +190,10 @@ class SearchableIndex:
         return self._vectors.width // width(self.metric, 1)
 
     @property
-    def named(self) -> bool:
-        """Whether the index was built with ids; else it numbers its texts."""
+    def named(self) -> bool | None:
+        """Whether the index was built with ids; else it numbers its texts. None before the first text."""
         with self._lock:
-            return bool(self._items.named)
+            return self._items.named
 
     @property
     def ids(self) -> list[Any]:

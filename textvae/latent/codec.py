@@ -31,7 +31,7 @@ from .geometry import Array
 from .hub import local_folder
 from .latents import Latents, on_sphere, packed
 from .likelihood import log_likelihood, nats
-from .loading import ENCODER_TOKENIZER, load_model, load_tokenizers, weights_digest
+from .loading import ENCODER_TOKENIZER, load_model, load_tokenizers, save_tokenizer, weights_digest
 from .priors import Prior, StandardNormal, load_prior
 from .reading import Reading, read_rows
 
@@ -137,9 +137,9 @@ class LatentCodec:
 
     def save_tokenizers(self, folder: Path) -> None:
         """Write the tokenizer files into a folder."""
-        self.tokenizer.save_pretrained(folder)
+        save_tokenizer(self.tokenizer, folder)
         if self.encoder_tokenizer is not self.tokenizer:
-            self.encoder_tokenizer.save_pretrained(folder / ENCODER_TOKENIZER)
+            save_tokenizer(self.encoder_tokenizer, folder / ENCODER_TOKENIZER)
 
     @property
     def dim(self) -> int:

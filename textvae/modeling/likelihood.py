@@ -45,13 +45,14 @@ def sampled_cross_entropy(
         states_NH: Inputs of the layer, shape (N, H).
         weight_VH: Weight of the layer, shape (V, H).
         targets_N: Class of each token, shape (N,); -100 marks tokens that are not scored.
-        words: Classes drawn, at most V.
+        words: Classes drawn; more than V are V.
         generator: Source of the draw; default: torch's global one.
 
     Returns:
         As `linear_cross_entropy`.
     """
     vocabulary = len(weight_VH)
+    words = min(words, vocabulary)
     scored_N = targets_N != IGNORED
     own = targets_N[scored_N].unique()
     drawn = torch.randperm(vocabulary, generator=generator, device=weight_VH.device)[:words]

@@ -74,7 +74,7 @@ class RunFolder:
 
     def publish_checkpoint(self, keep: int) -> None:
         """Move the checkpoint that was just written to its place, and delete all but the newest ones."""
-        (written,) = self.staged_checkpoints.iterdir()
+        written = max(self.staged_checkpoints.glob("checkpoint-*"), key=step_of)  # callbacks may write beside it
         publish_folder(written, self.checkpoints / written.name)
         for old in sorted(self.checkpoints.glob("checkpoint-*"), key=step_of)[:-keep]:
             shutil.rmtree(old)
