@@ -291,7 +291,7 @@ def _drop_retired(extra: dict[str, Any]) -> None:
     for name in RETIRED:
         if name in extra:
             value = extra.pop(name)
-            logger.log(logging.WARNING if value else logging.INFO, "ignoring the retired field %s=%s", name, value)
+            logger.log(logging.WARNING if value else logging.DEBUG, "ignoring the retired field %s=%s", name, value)
 
 
 def _sub_config(config: Any, name: str, default: type[PreTrainedConfig]) -> PreTrainedConfig:
