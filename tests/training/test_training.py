@@ -551,3 +551,16 @@ def test_a_model_with_the_retired_bag_of_words_still_loads(tmp_path, used, caplo
     assert np.array_equal(loaded.encode(CORPUS[:4]), vae.encode(CORPUS[:4]))
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert set(warned) == ({"ignoring the retired field bag_of_words=True"} if used else set())
+
+
+def test_a_file_that_a_callback_writes_beside_a_checkpoint_stops_no_run(tmp_path):
+    class Writes(TrainerCallback):
+        def on_step_end(self, args, state, control, **_):
+            Path(args.output_dir).mkdir(parents=True, exist_ok=True)
+            (Path(args.output_dir) / "emissions.csv").write_text("kg\n")
+
+    train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, max_steps=4, save_steps=2), callbacks=[Writes()])
+    assert {file.name for file in (tmp_path / "run/checkpoints").glob("checkpoint-*")} == {
+        "checkpoint-2",
+        "checkpoint-4",
+    }
