@@ -1,8 +1,7 @@
-"""The network and the tokenizers of a run folder, checked."""
+"""The network and the tokenizers of a run folder, loaded and checked."""
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -53,13 +52,6 @@ def load_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTo
     """Return the decoder's tokenizer of a run folder, and the encoder's if it has one of its own."""
     second = folder / ENCODER_TOKENIZER
     return load_tokenizer(folder), load_tokenizer(second) if second.exists() else None
-
-
-def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write the files of a tokenizer but for a chat template, which no text of ours needs and no hub download has."""
-    plain = copy.copy(tokenizer)
-    plain.chat_template = None
-    plain.save_pretrained(folder)
 
 
 def weights_digest(model: TextVAEModel) -> str:

@@ -17,6 +17,12 @@ def with_article(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
+def check_range(name: str, value: float, least: float, most: float) -> None:
+    """Raise ValueError unless a number lies between two bounds, which the message names."""
+    require(value >= least, f"{name} must be at least {least:,}, got {value:,}")
+    require(value <= most, f"{name} must be at most {most:,}, got {value:,}")
+
+
 def require(condition: bool, message: str) -> None:
     """Raise ValueError unless a condition holds."""
     if not condition:

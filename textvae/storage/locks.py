@@ -9,6 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from .atomic import open_no_link
+
 LOCK = ".lock-"  # what precedes the name of a folder that is being written
 NOTE_START, NOTE_BYTES = 1, 20  # the PID is written after byte 0, which nobody can read while Windows locks it
 
@@ -17,11 +19,14 @@ NOTE_START, NOTE_BYTES = 1, 20  # the PID is written after byte 0, which nobody 
 def only_writer(path: Path) -> Iterator[None]:
     """Keep others from writing a file or folder during the block, also other threads; the lock file then disappears.
 
-    A lock file that a killed writer left behind locks nothing.
+    A lock file that a killed writer left behind locks nothing. Two names of one folder, such as a symbolic link and
+    the folder itself, have one lock; a symbolic link in the lock's own place is refused, not followed.
 
     Raises:
         BlockingIOError: Somebody else is writing it; nothing waits.
+        OSError: Something else has the lock's name, or the folder cannot be written.
     """
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.with_name(LOCK + path.name)
     lock = FileLock(file, timeout=0, fallback_to_soft=False)
@@ -41,7 +46,8 @@ def only_writer(path: Path) -> Iterator[None]:
 
 
 def _write_note(file: Path) -> None:
-    with suppress(OSError), open(file, "r+b", buffering=0) as note:  # without it, a message lacks the PID
+    # without the note, a message lacks the PID
+    with suppress(OSError), open(file, "r+b", buffering=0, opener=open_no_link) as note:
         note.seek(NOTE_START)
         note.write(str(os.getpid()).ljust(NOTE_BYTES).encode())
 
@@ -49,7 +55,7 @@ def _write_note(file: Path) -> None:
 def _read_note(file: Path) -> str:
     """Return the PID of the lock's holder, "" if it is not known."""
     try:
-        with open(file, "rb", buffering=0) as note:
+        with open(file, "rb", buffering=0, opener=open_no_link) as note:
             note.seek(NOTE_START)
             return note.read(NOTE_BYTES).decode(errors="replace").strip()
     except OSError:
