@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..storage.errors import listed
 from ..text.cleaning import SURROGATES
 from .filters import Filter
 
@@ -26,7 +27,7 @@ COPIES = os.name == "nt"  # at once when a saved store is opened: Windows replac
 StoreError = sqlite3.Error  # what a store raises when its file is damaged or the disk is full
 
 NAMES = "CREATE TABLE IF NOT EXISTS names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)"
-FEW = 5  # ids that a message lists
+MOST_IDS = 5  # ids that an error message lists
 
 
 class Row(NamedTuple):
@@ -109,7 +110,7 @@ class ItemStore:
         found = self._known(wanted)
         unknown = [repr(name) for name in wanted if name not in found]
         if unknown:
-            raise ValueError(f"the index has no id {_listed(unknown)}: nothing was {done}")
+            raise ValueError(f"the index has no id {listed(unknown, MOST_IDS)}: nothing was {done}")
         return [found[name] for name in wanted]
 
     def names(self, ids: Iterable[int]) -> dict[int, Any]:
@@ -256,7 +257,7 @@ class ItemStore:
     def _check_known(self, ids: Sequence[int], done: str) -> None:
         unknown = [str(id) for id in ids if self._row(id) is None]
         if unknown:
-            raise ValueError(f"the index has no id {_listed(unknown)}: nothing was {done}")
+            raise ValueError(f"the index has no id {listed(unknown, MOST_IDS)}: nothing was {done}")
 
     def _check_new(self, names: Sequence[str], rows: int) -> None:
         if rows and self.named is not None and self.named != bool(names):
@@ -268,7 +269,8 @@ class ItemStore:
         _check_distinct(names, "added")
         there = list(map(repr, self._known(names)))
         if there:
-            raise ValueError(f"the index already has the id {_listed(there)}: nothing was added; update replaces texts")
+            already = listed(there, MOST_IDS)
+            raise ValueError(f"the index already has the id {already}: nothing was added; update replaces texts")
 
     def _known(self, names: Sequence[str]) -> dict[str, int]:
         if not self._has_names:
@@ -355,10 +357,6 @@ def _check_distinct(names: Sequence[Any], done: str) -> None:
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise ValueError(f"the id {twice!r} is given twice: nothing was {done}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
 
 
 def _temporary_database() -> sqlite3.Connection:

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and JSON."""
+"""Atomic file writes (a file appears whole or not at all), checksums and JSON."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 from .errors import CorruptFileError
 
-STAGED = ".staged-"  # what precedes the name of a file or folder that is being written
+STAGED = ".staged-"  # prefix of the temporary file or folder that is renamed when it is complete
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path`; on success it is synced and renamed onto `path`, else it is deleted."""
+    """Yield a temporary sibling of `path`; synced and renamed to `path` on success, deleted on error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(STAGED + path.name)
@@ -34,14 +34,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def save_rows(path: str | Path, parts: Iterable[np.ndarray]) -> int:
-    """Write arrays of one width, one below the other, as one npy file and return its number of rows.
+    """Concatenate arrays along the first axis into one npy file and return its number of rows.
 
     Args:
         path: The file.
-        parts: Arrays of shape (any, D) and one dtype, at least one; held one at a time.
+        parts: One or more arrays of shape (any, D) and one dtype; only one is in memory at a time.
 
     Raises:
-        ValueError: There are no parts.
+        ValueError: `parts` is empty.
     """
     import numpy as np
 
@@ -49,13 +49,13 @@ def save_rows(path: str | Path, parts: Iterable[np.ndarray]) -> int:
     header: dict[str, Any] = {}
     with atomic_path(path) as staged, open(staged, "wb") as file:
         for part in parts:
-            if not header:  # numpy leaves room in the header for the number of rows to grow
+            if not header:  # numpy pads the header, so the final number of rows fits
                 header = {"descr": np.lib.format.dtype_to_descr(part.dtype), "fortran_order": False}
                 np.lib.format.write_array_header_1_0(file, header | {"shape": (0, part.shape[1])})
             file.write(np.ascontiguousarray(part).data)
             count += len(part)
         if not header:
-            raise ValueError(f"there is nothing to write to {path}")
+            raise ValueError(f"no arrays were given to write to {path}")
         file.seek(0)
         np.lib.format.write_array_header_1_0(file, header | {"shape": (count, part.shape[1])})
     return count
@@ -78,7 +78,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise CorruptFileError(f"{path} is not valid JSON ({error}): restore it from a copy") from error
     if not isinstance(content, dict):
-        raise CorruptFileError(f"{path} holds a {type(content).__name__}, not a JSON object")
+        raise CorruptFileError(f"{path} holds a {type(content).__name__}, not a JSON object: restore it from a copy")
     return content
 
 
@@ -89,12 +89,12 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
 
 
 def sync(path: Path) -> None:
-    """Return once a file, or the names in a folder where the system opens folders, are on disk."""
+    """Flush a file to disk, or the directory entries of a folder where the system supports it."""
     writable = path.is_file() and os.access(path, os.W_OK)
     try:
-        descriptor = os.open(path, os.O_RDWR if writable else os.O_RDONLY)  # Windows syncs only what may be written
+        descriptor = os.open(path, os.O_RDWR if writable else os.O_RDONLY)  # Windows syncs only writable files
     except PermissionError:
-        if path.is_dir():  # Windows opens no folder, and keeps the names safe by itself
+        if path.is_dir():  # Windows cannot open a folder, and needs no sync of its entries
             return
         raise
     try:
