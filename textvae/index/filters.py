@@ -1,4 +1,4 @@
-"""Conditions on metadata, such as "topic = 'food' and stars >= 4": parsed here, run by SQLite as parameters only.
+"""Metadata filters such as "topic = 'food' and stars >= 4", compiled to parametrised SQLite expressions.
 
 condition   = conjunction ("or" conjunction)*
 conjunction = negation ("and" negation)*
@@ -20,20 +20,20 @@ from typing import NamedTuple, NoReturn
 
 from ..text.cleaning import SURROGATES
 
-PARTS, DEPTH = 100, 10  # comparisons of a filter, and parentheses inside each other: SQLite's parser has a small stack
+PARTS, DEPTH = 100, 10  # most comparisons and nested parentheses: SQLite's parser stack is small
 KEYWORDS = {"and", "or", "not", "in", "is", "null", "true", "false"}
 TOKEN = re.compile(
     r"""\s*(?:(?P<text>'(?:[^']|'')*')|(?P<name>"(?:[^"]|"")*")|(?P<word>[^\W\d]\w*)"""
     r"""|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?!\w))|(?P<sign>!=|<=|>=|[=<>(),]))"""
 )
 Value = str | int | float | bool
-# The value of a key as SQLite's own: atom is NULL for lists and objects, type says what JSON had.
+# Columns of json_each: atom is the SQL value (NULL for lists and objects), type is the JSON type.
 SOME = "EXISTS (SELECT 1 FROM json_each(metadata) WHERE key = ? AND {})"
 MATCHES = {
     str: "type = 'text' AND atom {} ?",
     bool: "type IN ('true', 'false') AND atom {} ?",
-    # A column of a csv file is text: the affinity of a CAST turns what reads as a number into one, and leaves other
-    # text above every number.
+    # Values from csv files are text. The CAST gives NUMERIC affinity: numeric text compares as a number, and SQLite
+    # orders other text above all numbers.
     float: "type IN ('integer', 'real', 'text') AND atom <= CAST(9e999 AS NUMERIC) AND atom {} CAST(? AS NUMERIC)",
 }
 MEMBER = {
@@ -45,12 +45,12 @@ MEMBER = {
 
 @dataclass(frozen=True)
 class Filter:
-    """A condition as an SQL expression over the column `metadata`, and the values of its question marks.
+    """A condition as an SQL expression over the column `metadata`, with the values of its placeholders.
 
     Attributes:
-        sql: The expression.
-        values: The values.
-        keys: The metadata keys that it names, each once.
+        sql: The expression, with "?" placeholders.
+        values: The values of the placeholders, in order.
+        keys: The metadata keys in the condition, without duplicates.
     """
 
     sql: str
@@ -59,7 +59,7 @@ class Filter:
 
 
 class Token(NamedTuple):
-    """A piece of a filter: its kind (a group of `TOKEN`, a keyword or sign as itself, "end"), meaning and place."""
+    """A token: its kind (a group name of `TOKEN`, a keyword, a sign or "end"), its value and its position."""
 
     kind: str
     value: Value
@@ -69,16 +69,16 @@ class Token(NamedTuple):
 def parse_filter(where: str) -> Filter:
     """Parse a condition on metadata.
 
-    A comparison is false for texts without the key, and for values of another kind: a number matches numbers and texts
-    that read as one, a text matches texts, true and false match themselves. `!=`, `not in` and `is not null` are the
-    contrary of `=`, `in` and `is null`. `is null` holds for keys that are absent or null. Keywords ignore case.
+    A comparison is false if the key is missing or its value has another type: numbers match numbers and numeric
+    strings, strings match strings, booleans match booleans. `!=`, `not in` and `is not null` negate `=`, `in` and
+    `is null`. `is null` is true if the key is missing or null. Keywords ignore case.
 
     Args:
         where: The condition; the grammar is at the top of this file.
 
     Raises:
-        ValueError: It is not a condition; the message shows the place.
-        TypeError: It is not a string.
+        ValueError: The syntax is wrong; the message shows the position.
+        TypeError: `where` is not a string.
 
     Examples:
         >>> parse_filter("stars is null").values
@@ -187,7 +187,7 @@ class _Parser:
             self._fail(f"expected {kind}")
 
     def _advance(self) -> Token:
-        """Step to the next token and return the one that was left."""
+        """Read the next token and return the previous one."""
         left, found = self._token, TOKEN.match(self._where, self._end)
         if found:
             kind = str(found.lastgroup)
