@@ -1,4 +1,4 @@
-"""The gate that every text passes on its way in, and what it did to a corpus."""
+"""Cleaning and checks of input texts, and counts of what was changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SURROGATES = re.compile("[\ud800-\udfff]")
 
 @dataclass
 class GateReport:
-    """What happened to the texts of a corpus: counts, in texts."""
+    """Numbers of texts of a corpus that were read, kept, skipped and changed."""
 
     read: int = 0
     kept: int = 0
@@ -41,16 +41,16 @@ class GateReport:
 
 
 def gate(text: object, position: int = 0) -> str:
-    r"""Return a text that every tokenizer takes: lone surrogates replaced by U+FFFD, cut at `MAX_CHARACTERS`.
+    r"""Prepare a text for tokenizers: replace lone surrogates by U+FFFD and cut it at `MAX_CHARACTERS`.
 
     Empty texts, NUL, emoji and right-to-left text pass unchanged.
 
     Args:
-        text: Anything; only strings pass.
-        position: Its place among the texts, from 0, for the message.
+        text: The text; other types raise an error.
+        position: Its position among the texts, from 0, for the error message.
 
     Raises:
-        TypeError: It is not a string.
+        TypeError: `text` is not a string.
 
     Examples:
         >>> gate("half an emoji: \ud83d")
@@ -60,10 +60,10 @@ def gate(text: object, position: int = 0) -> str:
 
 
 def gate_texts(texts: Sequence[str]) -> list[str]:
-    """Pass a list of texts through the gate, in order; `[]` gives `[]`.
+    """Apply `gate` to a list of texts; `[]` gives `[]`.
 
     Raises:
-        TypeError: `texts` is one string, a mapping or a set instead of a list, or one of them is not a string.
+        TypeError: `texts` is a string, mapping or set instead of a list, or a text is not a string.
 
     Examples:
         >>> gate_texts(["one", ""])
@@ -75,9 +75,9 @@ def gate_texts(texts: Sequence[str]) -> list[str]:
 
 
 def clean_one(text: object, report: GateReport) -> str:
-    r"""Return a text of a corpus on one line, without outer whitespace; count everything into `report`.
+    r"""Put a text of a corpus on one line without outer whitespace, and count it in `report`.
 
-    An empty text and None (a missing value) give "".
+    Empty texts and None (missing values) give "".
 
     Raises:
         TypeError: The text is neither a string nor None.

@@ -1,4 +1,4 @@
-"""Corpora, read from files, standard input or the hub, and split into training and validation."""
+"""Corpora: reading from files, standard input or the hub, and splitting into training and validation."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from .cleaning import GateReport, clean_one
 
 logger = logging.getLogger("textvae")
 
-TEXT_COLUMNS = ("text", "sentence", "content", "review")  # looked for in this order when no column is named
+TEXT_COLUMNS = ("text", "sentence", "content", "review")  # default text columns, in this order
 SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".parquet")
 FORMATS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
 
-LONGEST_LINE = 1 << 26  # bytes; what a file without line ends may cost in memory
+LONGEST_LINE = 1 << 26  # bytes; limits the memory for a file without line ends
 TABLE = re.compile(r"\.[ct]sv(\.gz)?$", re.IGNORECASE)
-WORDS_OF_A_TEXT = 3  # from which on the name of a column is doubted
-VALIDATION_SHARE, VALIDATION_CAP = 0.05, 2000  # of the texts, and texts at most
-LOOKAHEAD = 1000  # records after the first that may have a column which it lacks
-HEAD = 8192  # bytes that are looked at to tell text from binary
-# Formats that begin with valid UTF-8; others give themselves away by NULs or when they are decoded.
+WORDS_OF_A_TEXT = 3  # words from which a column name is suspected to be a text
+VALIDATION_SHARE, VALIDATION_CAP = 0.05, 2000  # share of the texts, and maximum number
+LOOKAHEAD = 1000  # records searched for a column that the first record lacks
+HEAD = 8192  # bytes inspected to distinguish text from binary
+# Binary formats that begin with valid UTF-8; others are detected by NUL bytes or by failing to decode.
 MAGIC = {b"PK\x03\x04": "a zip archive", b"PAR1\x15": "a Parquet file", b"%PDF-": "a PDF"}
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(:[\w.-]+)?")
-FILE_SUFFIX = re.compile(r"\.[A-Za-z]\w{0,7}")  # "data.csv" is a missing file, "owner/name-v1.1" may be a data set
+FILE_SUFFIX = re.compile(r"\.[A-Za-z]\w{0,7}")  # tells a missing "data.csv" from a data set "owner/name-v1.1"
 
-# Given the columns there are, returns the wanted ones: the text first.
+# Maps the available columns to the selected ones, the text column first.
 Choose = Callable[[Sequence[str]], list[str]]
 
 
@@ -54,25 +54,25 @@ def read_texts(
     limit: int | None = None,
     report: GateReport | None = None,
 ) -> Iterator[str]:
-    """Yield the cleaned texts of a corpus one by one, reading no further than asked.
+    """Yield the cleaned texts of a corpus one by one; the source is read lazily.
 
     Args:
-        source: "-" for standard input; a file (.csv, .tsv, .jsonl, .json, .parquet; anything else is one sentence a
-            line; all but Parquet also as .gz); or, where there is no such file, a data set on the Hugging Face hub as
-            "owner/name" or "owner/name:configuration".
-        column: Name of the text column. In csv and tsv an integer, also "1", is a position from 0 in a file without
-            header. Default: "text", "sentence", "content" or "review", else the only column.
-        split: Which split of a hub data set.
-        streaming: Whether a hub data set is read as it arrives rather than downloaded first.
+        source: "-" for standard input; a file (.csv, .tsv, .jsonl, .json, .parquet; any other has one sentence per
+            line; all but Parquet also with .gz); or, if there is no such file, a Hugging Face data set "owner/name" or
+            "owner/name:configuration".
+        column: Name of the text column. For csv and tsv, an integer (or "1") is a position from 0 and means that there
+            is no header. Default: "text", "sentence", "content" or "review", else the only column.
+        split: Split of a hub data set.
+        streaming: Whether to stream a hub data set instead of downloading it first.
         limit: Stop after this many texts.
-        report: Counts what was read, kept, skipped, cut and replaced.
+        report: Updated with the numbers of texts read, kept, skipped and changed.
 
     Raises:
-        FileNotFoundError: There is neither such a file nor a data set that could be loaded.
+        FileNotFoundError: There is no such file, and no such data set could be loaded.
         IsADirectoryError: The source is a folder.
         CorruptFileError: A Parquet or gzip file is damaged.
-        ValueError: The file is not text, lacks the column, breaks its format, or, at its end, held no text.
-            Errors of the content come while iterating, those of the name at once.
+        ValueError: The file is not text, lacks the column, violates its format, or contains no text. Errors in the
+            content are raised during iteration, errors in the name at once.
     """
     rows = read_rows(source, column=column, split=split, streaming=streaming, limit=limit, report=report)
     return (str(row["text"]) for row in rows)
@@ -88,18 +88,18 @@ def read_rows(
     limit: int | None = None,
     report: GateReport | None = None,
 ) -> Iterator[dict[str, object]]:
-    """Yield the rows of a corpus as {"text": cleaned text, and each of `columns`: its value}.
+    """Yield the rows of a corpus as dictionaries with the cleaned "text" and the values of `columns`.
 
-    `column` is the text column and `columns` are further ones to keep, such as labels; None for none. Rows without text
-    are skipped. Values are strings in csv and tsv, else what the file holds, and None where a row lacks them; a column
-    given by position is keyed by its digits. Other arguments and errors are those of `read_texts`.
+    `column` is the text column and `columns` are others to keep, such as labels. Rows without text are skipped. Values
+    are strings in csv and tsv, else of the type in the file, and None if missing; a column given by position has its
+    digits as key. Other arguments and errors are those of `read_texts`.
 
     Raises:
         TypeError: `columns` is one string.
-        ValueError: One of `columns` is missing, or is called "text" although another column is the text.
+        ValueError: One of `columns` is missing, or is called "text" while the text column is another one.
     """
     if isinstance(columns, (str, bytes)):
-        raise TypeError(f"columns is one string, not a list: write [{columns!r}]")
+        raise TypeError(f"columns is a string, not a list: write [{columns!r}]")
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
     name = "standard input" if os.fspath(source) == "-" else os.fspath(source)
@@ -128,8 +128,8 @@ def read_corpus(
 def split_validation(texts: Sequence[str], seed: int = 0) -> tuple[list[str], list[str]]:
     """Split texts at random into (training, validation) so that no string is in both.
 
-    Strings that occur once are held out first, then the least repeated ones, once each, while no more than 5% of the
-    texts are lost to training, whose order is kept: 2,000 strings at most, and one in any case.
+    Validation gets each of its strings once: those that occur once in the corpus first, then the least repeated, as
+    long as training loses at most 5% of the texts. It has at least one and at most 2,000. Training keeps its order.
 
     Args:
         texts: The corpus.
@@ -177,7 +177,7 @@ def _rows(
 
 
 def _choose(names: Sequence[str], *, name: str, column: str | None, others: Sequence[str]) -> list[str]:
-    """Return the wanted columns of those there are, the text column first."""
+    """Select columns from the available names, the text column first."""
     has = f"it has {', '.join(names) or 'none'}"
     if column is None:
         known = [candidate for candidate in TEXT_COLUMNS if candidate in names]
@@ -194,7 +194,7 @@ def _choose(names: Sequence[str], *, name: str, column: str | None, others: Sequ
 
 
 def _position(name: str, names: Sequence[str]) -> str:
-    """Return what to add for a table whose first row looks like texts, not like the names of columns."""
+    """Return a hint for the error message if the first row of a table looks like texts instead of column names."""
     longest = max(range(len(names)), key=lambda i: len(names[i]), default=0)
     if not names or not _is_text(name, names[longest]):
         return ""
@@ -202,16 +202,16 @@ def _position(name: str, names: Sequence[str]) -> str:
 
 
 def _is_text(name: str, column: str) -> bool:
-    """Say whether the name of a column of a csv or tsv file looks like a text."""
+    """Return whether a column name in a csv or tsv file looks like a text."""
     return bool(TABLE.search(name)) and len(column.split()) >= WORDS_OF_A_TEXT
 
 
 def _reader(
     source: str, name: str, column: str | None, others: Sequence[str], split: str, streaming: bool
 ) -> Callable[[Choose], Iterator[Sequence[object]]]:
-    """Return the function that reads this kind of source, after checking that there is one."""
+    """Return the reader for this kind of source, after checking that the source exists."""
     path = Path(source)
-    if source != "-" and not os.path.exists(source):  # unlike Path.exists, takes names that are too long
+    if source != "-" and not os.path.exists(source):  # unlike Path.exists, accepts names that are too long
         if FILE_SUFFIX.fullmatch(path.suffix) or not HUB_NAME.fullmatch(source):
             raise FileNotFoundError(f"there is no file {source!r}: give a {FORMATS} file, or - for standard input")
         return partial(_read_hub, source, split, streaming)
@@ -236,7 +236,7 @@ def _reader(
 def _read_table(
     lines: Iterator[str], name: str, is_tsv: bool, has_header: bool, choose: Choose
 ) -> Iterator[Sequence[object]]:
-    # The default of 131,072 characters would refuse a cell of 1 MB, which is to be cut like any other text.
+    # The default limit of 131,072 characters would refuse long cells, which are cut later like any other text.
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
     if is_tsv:
         table = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
@@ -277,7 +277,7 @@ def _json_objects(lines: Iterator[str], name: str) -> Iterator[dict[str, object]
 
 
 def _chosen(records: Iterator[dict[str, object]], choose: Choose) -> Iterator[Sequence[object]]:
-    """Yield the wanted values of each record; where the first record lacks a column, those behind it may have it."""
+    """Yield the selected values of each record; columns may be missing in the first record."""
     head: list[dict[str, object]] = []
     for record in records:
         head.append(record)
@@ -315,7 +315,7 @@ def _read_hub(source: str, split: str, streaming: bool, choose: Choose) -> Itera
     dataset_name, _, configuration = source.partition(":")
     try:
         dataset = datasets.load_dataset(dataset_name, configuration or None, split=split, streaming=streaming)
-    except Exception as error:  # every layer below (network, hub, builder) raises its own kinds
+    except Exception as error:  # network, hub and builder raise many exception types
         kind = FileNotFoundError if isinstance(error, OSError) else ValueError
         message = f"there is no file {source!r} and no data set of that name could be loaded ({_one_line(error)})"
         raise kind(message) from error
@@ -341,13 +341,13 @@ def _lines(source: str, name: str) -> Iterator[str]:
 
 def _open(source: str) -> AbstractContextManager[Any]:
     if source == "-":
-        return nullcontext(sys.stdin.buffer)  # not ours to close
+        return nullcontext(sys.stdin.buffer)  # stdin stays open
     return gzip.open(source, "rb") if source.lower().endswith(".gz") else open(source, "rb", buffering=1 << 16)
 
 
 def _check_head(file: Any, name: str) -> None:
-    """Refuse what begins like a binary file, before anything of it is taken for text."""
-    # A look that moves nothing, since pipes cannot be rewound.
+    """Raise ValueError if a file begins like a binary format."""
+    # peek does not move the position; pipes cannot be rewound.
     head = file.peek(HEAD)[:HEAD] if hasattr(file, "peek") else b""
     _decode(head, name, 0, final=False)
     zeros = head.count(0)
