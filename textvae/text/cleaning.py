@@ -64,7 +64,7 @@ def gate(text: object, position: int = 0) -> str:
         >>> gate("half an emoji: \ud83d")
         'half an emoji: �'
     """
-    return SURROGATES.sub("\N{REPLACEMENT CHARACTER}", _string(text, position)[:MAX_CHARACTERS])
+    return SURROGATES.sub("\N{REPLACEMENT CHARACTER}", as_string(text, f"text {position}")[:MAX_CHARACTERS])
 
 
 def gate_texts(texts: Iterable[Any]) -> list[str]:
@@ -149,7 +149,7 @@ def clean_one(text: object, report: GateReport) -> str:
     """
     position = report.read
     report.read += 1
-    raw = "" if is_missing(text) else _string(text, position)
+    raw = "" if is_missing(text) else as_string(text, f"text {position}")
     # Not a regular expression: `\s*\n\s*` takes quadratic time on a megabyte of spaces.
     line = " ".join(filter(None, map(str.strip, raw.replace("\t", "\n").splitlines())))
     if not line:
@@ -168,15 +168,20 @@ def is_missing(value: object) -> bool:
     return isinstance(value, float) and value != value
 
 
-def _string(text: object, position: int) -> str:
+def as_string(text: object, name: str) -> str:
+    """Return a text as a plain string.
+
+    Raises:
+        TypeError: It is something else; the message calls it `name`.
+    """
     if not isinstance(text, str) and hasattr(text, "as_py"):  # a scalar of pyarrow
         text = text.as_py()
     if isinstance(text, str):
-        return text
+        return str(text)
     if is_missing(text):
         what = "NaN" if isinstance(text, float) else text
-        raise TypeError(f"text {position} is {what}, a missing value, not a string: leave it out")
-    raise TypeError(f"text {position} is {with_article(type(text).__name__)}, not a string{_remedy(text)}")
+        raise TypeError(f"{name} is {what}, a missing value, not a string: leave it out")
+    raise TypeError(f"{name} is {with_article(type(text).__name__)}, not a string{_remedy(text)}")
 
 
 def _remedy(text: object) -> str:
