@@ -289,13 +289,13 @@ def test_a_lone_surrogate_becomes_the_replacement_character(vae):
     [
         ("one text", None, TypeError, "texts come as a list or another iterable, got a single str"),
         ({"text": "a"}, None, TypeError, "got a single dict"),
-        (["a", 3], None, TypeError, "the text of item 1 is a int, not a string"),
-        ([{"text": None}], None, TypeError, "the text of item 0 is a NoneType"),
+        (["a", 3], None, TypeError, "the text of item 1 is an int, not a string"),
+        ([{"text": None}], None, TypeError, "the text of item 0 is None, a missing value"),
         ([{"body": "a"}], None, ValueError, r"item 0 needs a 'text'.*\['body'\]"),
         ([{"text": "a"}], [{"n": 1}], ValueError, "item 0 needs a 'text' and its metadata as other keys"),
         (["a", "b"], [{}], ValueError, "texts and metadata differ in length after 1"),
         (["a"], [{}, {}], ValueError, "texts and metadata differ in length after 1"),
-        (["a"], [{"n": {1, 2}}], ValueError, "the metadata of item 0 is not JSON"),
+        (["a"], [{"n": object()}], ValueError, "the metadata of item 0 is not JSON"),
         (["a"], [3], ValueError, "the metadata of item 0 is not JSON"),
     ],
 )

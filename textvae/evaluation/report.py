@@ -17,7 +17,7 @@ from ..latent import geometry
 from ..latent.collapse import active_units
 from ..latent.vae import TextVAE
 from ..modeling.gaussian import DiagonalGaussian
-from ..text.cleaning import gate_texts
+from ..text.cleaning import gate_texts, normalised
 from ..text.tokenizers import readable
 from . import disentanglement
 from .fluency import OutsideLM, SentenceLM, word_perplexity
@@ -156,7 +156,8 @@ def evaluate(
     Raises:
         ValueError: There are fewer than 2 texts, no samples or paths are requested, or factors do not match the texts.
     """
-    texts = within_length(vae, readable(vae.tokenizer, gate_texts(texts)))  # as the decoder can write them
+    read = [normalised(text, vae.model.config.text_normalization) for text in gate_texts(texts)]
+    texts = within_length(vae, readable(vae.tokenizer, read))  # what a perfect reconstruction is
     if len(texts) < 2:
         raise ValueError(f"evaluation needs at least 2 texts, got {len(texts) or 'none'}")
     if min(num_samples, n_prior, n_paths) < 1:

@@ -16,15 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..storage.errors import listed
-from ..text.cleaning import SURROGATES
-from .filters import Filter
+from ..text.cleaning import SURROGATES, as_string, refuse_table
+from .filters import Filter, json_path
+from .metadata import metadata_json
 
 Item = str | Mapping[str, Any]
-# SQLite rejects NaN in JSON, and one such row would fail the whole query
-OBJECTS = "CASE WHEN json_valid(metadata) THEN metadata ELSE '{}' END"
-COPIES = os.name == "nt"  # copy a saved store on opening: Windows cannot replace a folder with open files
-StoreError = sqlite3.Error  # raised when the file is damaged or the disk is full
+# NaN, which older versions stored, is no JSON to SQLite, which would give up the whole query
+OBJECTS = "CASE WHEN json_valid(metadata) THEN metadata ELSE without_nan(metadata) END"
+READ = json.JSONDecoder(parse_constant=lambda nan: None).decode  # NaN and infinity are null
+COPIES = os.name == "nt"  # at once when a saved store is opened: Windows replaces no folder with an open file
+StoreError = sqlite3.Error  # what a store raises when its file is damaged or the disk is full
 
 NAMES = "CREATE TABLE IF NOT EXISTS names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)"
 MOST_IDS = 5  # ids that an error message lists
@@ -83,6 +84,7 @@ class ItemStore:
             )
         if durable:
             self.next_id = self.extent()[1] + 1
+        self._add_function()
         table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'names'"
         self._has_names = self._database.execute(table).fetchone() is not None
 
@@ -141,13 +143,13 @@ class ItemStore:
         row = self._row(id)
         if row is None:
             raise ValueError(f"the index has no id {id}")
-        return row[0], json.loads(row[1])
+        return row[0], READ(row[1])
 
     def get_many(self, ids: Iterable[int]) -> dict[int, tuple[str, dict[str, Any]]]:
         """Return the text and the metadata of each id; unknown ids are left out."""
         wanted = "SELECT id, text, metadata FROM items WHERE id IN (SELECT value FROM json_each(?))"
         rows = self._database.execute(wanted, (json.dumps(list(ids)),))
-        return {id: (text, json.loads(metadata) if metadata != "{}" else {}) for id, text, metadata in rows}
+        return {id: (text, READ(metadata) if metadata != "{}" else {}) for id, text, metadata in rows}
 
     def ids(self) -> list[int]:
         """Return every id, ascending."""
@@ -164,15 +166,21 @@ class ItemStore:
         yield from map(Row._make, self._database.execute(chosen))
 
     def matching(self, condition: Filter) -> NDArray[np.int64]:
-        """Return the ids whose metadata match a condition, ascending."""
-        # SQLite rejects NaN in JSON: rows that contain it match nothing, instead of failing the search
-        query = f"SELECT id FROM items WHERE CASE WHEN json_valid(metadata) THEN {condition.sql} END ORDER BY id"
+        """Return the ids whose metadata meet a condition, ascending."""
+        read = f"SELECT id, {OBJECTS} AS metadata FROM items"
+        query = f"SELECT id FROM ({read}) WHERE {condition.sql} ORDER BY id"
         return np.fromiter((id for (id,) in self._database.execute(query, condition.values)), np.int64)
 
     def unknown_keys(self, keys: Iterable[str]) -> list[str]:
-        """Return the given metadata keys that no text has."""
+        """Return those of the metadata keys, or paths of nested ones, that no text has."""
         found = f"SELECT 1 FROM items, json_each({OBJECTS}) WHERE key = ? LIMIT 1"
-        return [key for key in keys if self._database.execute(found, (key,)).fetchone() is None]
+        inside = f"SELECT 1 FROM items WHERE json_type({OBJECTS}, ?) IS NOT NULL LIMIT 1"
+        asked = {key: [(found, key), *((inside, path) for path in [json_path(key)] if path)] for key in keys}
+        return [
+            key
+            for key, queries in asked.items()
+            if not any(self._database.execute(query, (value,)).fetchone() for query, value in queries)
+        ]
 
     def keys(self) -> list[str]:
         """Return every metadata key, sorted."""
@@ -289,6 +297,10 @@ class ItemStore:
             saved.backup(self._database)
             saved.close()
             self._is_saved = False
+            self._add_function()
+
+    def _add_function(self) -> None:
+        self._database.create_function("without_nan", 1, _without_nan)
 
 
 def rows_of(
@@ -300,12 +312,13 @@ def rows_of(
 
     Args:
         corpus: Texts, or mappings with a "text" whose other keys are its metadata.
-        metadata: One dictionary of JSON values (or None) per text, if the corpus is strings.
+        metadata: One dictionary (or None) per text, beside a corpus of strings; `metadata_json` says of what values.
         ids: One name per text.
 
     Raises:
-        ValueError: Metadata is not JSON, metadata or ids are not one per text, or a mapping lacks "text".
-        TypeError: The corpus is a single item, an item is neither a string nor a mapping, or an id is not a string.
+        ValueError: Metadata that is not JSON or not one per text, not one id per text, or a mapping without "text".
+        TypeError: The corpus is a single item or a table, an item is neither a string nor a mapping, or an id is no
+            string.
 
     Examples:
         >>> list(rows_of([{"text": "a red fox", "page": 3}]))
@@ -313,6 +326,11 @@ def rows_of(
     """
     if isinstance(corpus, str | bytes | Mapping):
         raise TypeError(f"texts come as a list or another iterable, got a single {type(corpus).__name__}")
+    if not hasattr(corpus, "features"):  # of a data set, which yields mappings
+        refuse_table(corpus)
+    if hasattr(metadata, "columns"):
+        raise TypeError(f"metadata are one dictionary a text, got a {type(metadata).__name__}: df.to_dict('records')")
+    refuse_table(ids, "ids are")
     missing: Any = object()
     if isinstance(ids, str):
         raise TypeError(f"ids come as a list, got the single {ids!r}")
@@ -324,17 +342,24 @@ def rows_of(
             raise ValueError(f"texts and metadata differ in length after {position}: give one dictionary per text")
         if item is missing or name is missing:
             raise ValueError(f"texts and ids differ in length after {position}: give one id per text")
+        item = item.as_py() if hasattr(item, "as_py") else item  # a scalar of pyarrow
         if isinstance(item, Mapping):
             if "text" not in item or extra is not None:
                 raise ValueError(f"item {position} needs a 'text' and its metadata as other keys, got {list(item)}")
             item, extra = item["text"], {key: value for key, value in item.items() if key != "text"}
-        if not isinstance(item, str):
-            raise TypeError(f"the text of item {position} is a {type(item).__name__}, not a string")
+        text = as_string(item, f"the text of item {position}")
         name = None if ids is None else _checked_name(name)
         try:
-            yield Row(SURROGATES.sub("\ufffd", item), json.dumps(dict(extra or {})), name)
+            yield Row(SURROGATES.sub("\ufffd", text), metadata_json(dict(extra or {})), name)
         except (TypeError, ValueError) as error:
             raise ValueError(f"the metadata of item {position} is not JSON ({error})") from error
+
+
+def _without_nan(stored: str) -> str:
+    try:
+        return json.dumps(READ(stored))
+    except ValueError:  # damaged
+        return "{}"
 
 
 def _checked_name(name: Any) -> str:
@@ -349,7 +374,9 @@ def _checked_name(name: Any) -> str:
 
 def _number(name: Any) -> int:
     if isinstance(name, str):
-        raise TypeError(f"the ids of this index are numbers, got {name!r}: build the index with ids to use strings")
+        raise TypeError(f"the ids of this index are numbers, got {name!r}: build it with ids to have others")
+    if isinstance(name, bool) or not hasattr(name, "__index__"):
+        raise TypeError(f"the ids of this index are whole numbers, got {name!r}")
     return operator.index(name)
 
 

@@ -23,7 +23,7 @@ from ..modeling.quiet import quiet_transformers
 from ..storage.atomic import read_json, write_json
 from ..storage.errors import require
 from ..storage.folders import atomic_folder, read_folder
-from ..text.cleaning import gate_texts
+from ..text.cleaning import NORMALIZATION, gate_texts, normalised
 from ..text.tokenizers import encoder_ids, to_texts, train_tokenizer, wrap
 from .decoding import Decoding, decode, write_ids
 from .embeddings import Vectors, cosines, progress_bar
@@ -105,10 +105,11 @@ class LatentCodec:
     def from_texts(cls, texts: Sequence[str], config: TextVAEConfig, *, seed: int = 0) -> Self:
         """Return an untrained model whose byte-level BPE tokenizer was trained on the texts.
 
-        The vocabulary sizes of encoder and decoder are set to that of the tokenizer.
+        Both vocabulary sizes of the configuration become that of the tokenizer, `text_normalization` the newest.
         """
-        tokenizer = train_tokenizer(gate_texts(texts), config.decoder.vocab_size)
+        tokenizer = train_tokenizer(map(normalised, gate_texts(texts)), config.decoder.vocab_size)
         config = copy.deepcopy(config)
+        config.text_normalization = NORMALIZATION
         config.encoder.vocab_size = config.decoder.vocab_size = len(tokenizer)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -120,8 +121,8 @@ class LatentCodec:
 
         Args:
             path: The folder.
-            dtype: How the weights are stored; "bfloat16" takes half the space and rounds them to 8 bits of precision.
-                The loaded model then has another fingerprint: load it before you build an index or fit attributes.
+            dtype: How the weights are stored; "bfloat16" halves the space and rounds them to 8 bits of precision. The
+                loaded model has another fingerprint: load it before you build an index or fit attributes.
         """
         require(dtype in ("float32", "bfloat16"), f"dtype must be 'float32' or 'bfloat16', got {dtype!r}")
         model = self.model if dtype == "float32" else copy.deepcopy(self.model).to(torch.bfloat16)  # type: ignore[arg-type]
@@ -247,12 +248,7 @@ class LatentCodec:
         return read_rows(self.model, self.encoder_rows(gate_texts(texts)), self.encoder_pad_id, batch_size).meaning
 
     def read(self, texts: Sequence[str], /, *, batch_size: int = 64) -> Reading:
-        """Return token ids and the whole posterior of each text, wording slots included.
-
-        Examples:
-            >>> vae.decode(vae.read(["a dog barks"]).mean)  # doctest: +SKIP
-            ['a dog barks']
-        """
+        """Return token ids and the whole posterior of each text, wording slots included."""
         texts = gate_texts(texts)
         ids = self.decoder_rows(texts)
         rows = ids if self.encoder_tokenizer is self.tokenizer else self.encoder_rows(texts)
@@ -319,9 +315,9 @@ class LatentCodec:
         begun = None
         if prefixes is not None:
             require(num_beams == 1, "choose prefixes or beams (num_beams), not both")
-            wrong = f"{len(points)} latents need as many prefixes, got {len(prefixes)}"
-            require(len(prefixes) == len(points), wrong)
             begun = [row[:-1] for row in self.decoder_rows(gate_texts(prefixes))]
+            wrong = f"{len(points)} latents need as many prefixes, got {len(begun)}"
+            require(len(begun) == len(points), wrong)
         return decode(points, self.dim, options, self.write, self.encode, begun, seed)
 
     def write(self, latents: Array, options: Decoding, begun: Sequence[Sequence[int]] | None = None) -> list[str]:
@@ -378,15 +374,18 @@ class LatentCodec:
         return self.model.config.pad_token_id if shared else self.encoder_tokenizer.pad_token_id
 
     def encoder_rows(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the encoder's token ids of each text."""
+        """Return the encoder's token ids of each text, normalised as the model's `text_normalization` says."""
         if self.encoder_tokenizer is self.tokenizer:
-            return wrap(self.tokenizer, texts, self.model.config)
-        config = self.model.config
+            return self.decoder_rows(texts)
+        config, texts = self.model.config, self._normalised(texts)
         return encoder_ids(self.encoder_tokenizer, texts, config.encoder_max_length or config.max_length)
 
     def decoder_rows(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the decoder's token ids of each text, BOS ... EOS."""
-        return wrap(self.tokenizer, texts, self.model.config)
+        """Return the decoder's token ids of each text, BOS ... EOS, of texts normalised in the same way."""
+        return wrap(self.tokenizer, self._normalised(texts), self.model.config)
+
+    def _normalised(self, texts: Sequence[str]) -> list[str]:
+        return [normalised(text, self.model.config.text_normalization) for text in texts]
 
     def _latents(self, latents: ArrayLike | Latents) -> Array:
         """Return checked latents as the network reads them: (N, D), or packed with wording slots."""

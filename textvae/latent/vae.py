@@ -82,7 +82,7 @@ class TextVAE(LatentCodec):
             seed: Seed of the fit.
         """
         posterior = self.posterior(texts)
-        logger.info("fitting a %s prior to the latents of %s texts", kind, f"{len(texts):,}")
+        logger.info("fitting a %s prior to the latents of %s texts", kind, f"{len(posterior.mean):,}")
         self.prior = prior_class(kind).fit(posterior, components, seed)
         return self.prior
 

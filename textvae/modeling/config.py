@@ -11,7 +11,9 @@ from typing import Any, Literal
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, BertConfig, GPT2Config, PreTrainedConfig
 
-# Undeclared keys that transformers passes, besides names with an underscore; other unknown keys are refused as typos.
+from ..text.cleaning import NORMALIZATION
+
+# What transformers itself passes beside the declared fields and names with an underscore; all else unknown is a typo.
 PASSED_BY_TRANSFORMERS = {
     "model_type", "name_or_path", "num_labels", "attn_implementation", "experts_implementation", "torch_dtype",
     "output_attentions",
@@ -110,8 +112,10 @@ class TextVAEConfig(PreTrainedConfig):
         encoder_max_length: Maximum tokens for the encoder; None for `max_length`.
         bos_token_id: First token of every decoded text.
         eos_token_id: Last token of every decoded text.
-        pad_token_id: Id of padding.
-        mask_token_id: Id that token noise puts in place of masked tokens; None disables masking.
+        pad_token_id: Padding.
+        mask_token_id: Stands for a token that noise hid; None disables masking.
+        text_normalization: Version of `textvae.text.cleaning.normalised` that texts pass before they are tokenised; 0,
+            as in older models, for none.
 
     Examples:
         >>> TextVAEConfig.preset("tiny", vocab_size=1000).latent_dim
@@ -143,6 +147,7 @@ class TextVAEConfig(PreTrainedConfig):
     eos_token_id: int = 1
     pad_token_id: int = 2
     mask_token_id: int | None = 3
+    text_normalization: int = 0
     use_cache: bool = True  # the Trainer writes it
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -194,6 +199,9 @@ class TextVAEConfig(PreTrainedConfig):
             yield once, f"choose {us}.{name} or batch_norm_gamma: both set the scale of mu"
         of_encoder = "max_length" if self.encoder_max_length is None else "encoder_max_length"
         yield self._has_room("encoder", self.encoder, of_encoder, 0)
+        version = self.text_normalization
+        newest = f"{us}.text_normalization must be in 0..{NORMALIZATION}, got {version}: a newer textvae may know it"
+        yield 0 <= version <= NORMALIZATION, newest
         yield self._has_room("decoder", self.decoder, "max_length", self.prefix_length)
 
     def _has_room(self, name: str, half: PreTrainedConfig, field: str, taken: int) -> tuple[bool, str]:

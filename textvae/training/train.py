@@ -11,11 +11,12 @@ import numpy as np
 from transformers import TrainerCallback, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
+from ..latent.hub import local_folder
 from ..latent.vae import TextVAE
-from ..modeling import TextVAEModel
+from ..modeling import TextVAEConfig, TextVAEModel
 from ..modeling.precision import default_device
 from ..modeling.quiet import quiet_transformers
-from ..text.cleaning import gate_texts
+from ..text.cleaning import NORMALIZATION, gate_texts, normalised
 from ..text.corpus import split_validation
 from ..text.tokenizers import load_tokenizer
 from .build import build_model, rebuild_model
@@ -66,7 +67,7 @@ def train(
     check_extra_terms(terms)
     run = RunFolder(output)
     callbacks = [*callbacks, *reporting_callbacks(config.report_to, run.path)]
-    data = _read_data(corpus, valid, groups, config, terms)
+    data = _read_data(corpus, valid, groups, config, terms, _text_normalization(run, config))
     set_seed(config.seed)
     checkpoint = run.newest_checkpoint() if resume else None
     teacher = _teacher(config, run)
@@ -105,15 +106,26 @@ class _Data(NamedTuple):
         return Partners(self.texts if self.groups is None else self.groups, config.seed)
 
 
+def _text_normalization(run: RunFolder, config: TrainConfig) -> int:
+    """Return the version with which the run's model reads texts: that of the model it starts from, or the newest."""
+    if not run.started and config.from_ is None:
+        return NORMALIZATION
+    folder = run.path if run.started else local_folder(config.from_ or "")
+    known = (folder / "config.json").exists()
+    return TextVAEConfig.from_pretrained(folder).text_normalization if known else NORMALIZATION
+
+
 def _read_data(
     corpus: Sequence[str],
     valid: Sequence[str] | None,
     groups: Sequence[Hashable] | None,
     config: TrainConfig,
     terms: Mapping[str, float],
+    normalization: int,
 ) -> _Data:
     """Return the cleaned texts to train on and to validate with."""
-    texts, held_out = gate_texts(corpus), gate_texts([] if valid is None else valid)
+    given = gate_texts(corpus), gate_texts([] if valid is None else valid)
+    texts, held_out = ([normalised(text, normalization) for text in part] for part in given)
     if config.lowercase:  # before the split, so that no text differs from a held-out one in its case alone
         texts, held_out = ([text.lower() for text in part] for part in (texts, held_out))
     if groups is not None and len(groups) != len(texts):
