@@ -62,7 +62,11 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
         """Return the last hidden states (B, T, H), of which the logits are made, for ids (B, T) and latents (B, D)."""
 
     def blank(self, latents: Tensor) -> Tensor:
-        """Return latents that say nothing, for as many rows: what the decoder reads where it shall see none."""
+        """Return latents that say nothing, for as many rows: what the decoder reads where it shall see none.
+
+        They are zeros, of which a decoder reads its learnt biases alone: none may make zero vectors of them, whose
+        gradient a deep stack of RMSNorms would multiply until it is infinite.
+        """
         if not self.slot_dim:
             return torch.zeros_like(latents)
         split = SplitLatents.unpack(latents, self.latent_dim, self.slot_dim)

@@ -22,7 +22,8 @@ PLAIN_HEADS = {"gpt2", "llama", "mistral", "qwen2", "qwen3", "smollm3", "gpt_neo
 class CausalLMDecoder(LatentDecoder):
     """Any causal language model, conditioned by K prefix vectors and by z added to every token embedding.
 
-    Optimus calls the two "memory" and "embedding" (Li et al. 2020, sec. 3.2) and finds both better than either.
+    Optimus calls the two "memory" and "embedding" (Li et al. 2020, sec. 3.2) and finds both better than either. The
+    prefix has a learnt bias, as long as words are at first, so that it is never zero: not for a blank latent either.
     """
 
     def __init__(
@@ -52,6 +53,9 @@ class CausalLMDecoder(LatentDecoder):
         self.reader = SlotReader(slots, hidden, 0) if slots else None
         self.keeps_logits = "logits_to_keep" in inspect.signature(self.lm.forward).parameters
         self.post_init()
+        if self.prefix is not None:
+            # The prefix of a blank latent. As zero vectors each RMSNorm would multiply its gradient by 1 / sqrt(eps).
+            nn.init.normal_(self.prefix.bias, std=self.embedding_std)
         if lora_rank:
             _adapt(lm, lora_rank)
 
