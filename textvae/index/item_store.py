@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..storage.errors import listed
 from ..text.cleaning import SURROGATES, as_string, refuse_table
 from .filters import Filter, json_path
 from .metadata import metadata_json

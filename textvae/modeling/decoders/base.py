@@ -62,7 +62,11 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
         """Return the last hidden states (B, T, H), before the output layer, for ids (B, T) and latents (B, D)."""
 
     def blank(self, latents: Tensor) -> Tensor:
-        """Return uninformative latents of the same shape, for decoding without a latent."""
+        """Return uninformative latents of the same shape, for decoding without a latent.
+
+        They are zeros, so a decoder must add a learnt bias: the gradient of zero vectors would grow to infinity in a
+        deep stack of RMSNorms.
+        """
         if not self.slot_dim:
             return torch.zeros_like(latents)
         split = SplitLatents.unpack(latents, self.latent_dim, self.slot_dim)

@@ -22,7 +22,8 @@ PLAIN_HEADS = {"gpt2", "llama", "mistral", "qwen2", "qwen3", "smollm3", "gpt_neo
 class CausalLMDecoder(LatentDecoder):
     """Any causal language model, conditioned by K prefix vectors and by adding z to every token embedding.
 
-    These are the "memory" and "embedding" schemes of Optimus (Li et al. 2020, sec. 3.2), which work best together.
+    These are the "memory" and "embedding" schemes of Optimus (Li et al. 2020, sec. 3.2), which work best together. The
+    prefix has a learnt bias of the initial length of word embeddings, so that it is not zero for a blank latent.
     """
 
     def __init__(
@@ -52,6 +53,9 @@ class CausalLMDecoder(LatentDecoder):
         self.reader = SlotReader(slots, hidden, 0) if slots else None
         self.keeps_logits = "logits_to_keep" in inspect.signature(self.lm.forward).parameters
         self.post_init()
+        if self.prefix is not None:
+            # The prefix of a blank latent. As zero vectors each RMSNorm would multiply its gradient by 1 / sqrt(eps).
+            nn.init.normal_(self.prefix.bias, std=self.embedding_std)
         if lora_rank:
             _adapt(lm, lora_rank)
 
