@@ -1,4 +1,4 @@
-"""TextVAE: sampling, variation, interpolation and arithmetic in the latent space, on top of `LatentCodec`."""
+"""TextVAE: sampling, variation, interpolation and arithmetic in the latent space, on top of `Reconstruction`."""
 
 # N texts, D latent dimensions
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ..modeling.sentence_encoder import is_sentence_encoder
 from ..storage.errors import require
 from ..text.cleaning import gate_texts
 from . import geometry
-from .codec import LatentCodec
 from .geometry import Method
 from .hub import local_folder, upload
 from .loading import encoder_tokenizers, load_encoder
 from .priors import Prior, StandardNormal, prior_class
+from .reconstruction import Reconstruction
 
 logger = logging.getLogger("textvae")
 SAMPLE_GUIDANCE = 0.8  # measured in results/prior.json
@@ -28,7 +28,7 @@ VARY_WORDING = 0.5
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
 
 
-class TextVAE(LatentCodec):
+class TextVAE(Reconstruction):
     """A text variational autoencoder with its tokenizers.
 
     Examples:
