@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 from .errors import CorruptFileError
 
-STAGED = ".staged-"  # prefix of the temporary file or folder that is renamed when it is complete
+MOST_JSON = 1 << 26  # bytes of a JSON file; the largest are tokenizers
+JSON_KINDS = {bool: "true or false", dict: "an object", list: "an array", str: "a string", (int, float): "a number"}
+STAGED = ".staged-"  # what precedes the name of a file or folder that is being written
 
 
 @contextmanager
@@ -67,19 +69,48 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_json(path: str | Path) -> dict[str, Any]:
+def read_json(path: str | Path, most: int = MOST_JSON) -> dict[str, Any]:
     """Read a JSON object.
 
+    Args:
+        path: The file.
+        most: Bytes above which it is refused unread.
+
     Raises:
-        CorruptFileError: The file is not a JSON object.
+        CorruptFileError: The file is not a JSON object, or is too large or nested too deeply for one of ours.
     """
+    path = Path(path)
+    with open(path, "rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise CorruptFileError(f"{path} is larger than {most:,} bytes, the most of such a file: restore it from a copy")
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        content = parse_json(data)
+    except ValueError as error:
         raise CorruptFileError(f"{path} is not valid JSON ({error}): restore it from a copy") from error
     if not isinstance(content, dict):
-        raise CorruptFileError(f"{path} holds a {type(content).__name__}, not a JSON object: restore it from a copy")
+        raise CorruptFileError(f"{path} holds {json_kind(content)}, not a JSON object: restore it from a copy")
     return content
+
+
+def parse_json(data: str | bytes) -> Any:
+    """Return what a JSON text says.
+
+    Raises:
+        ValueError: It is not JSON, or nested too deeply, or has a number of thousands of digits.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def json_kind(value: object) -> str:
+    """Return what JSON calls a value, after its article."""
+    for kind, name in JSON_KINDS.items():
+        if isinstance(value, kind):
+            return name
+    return "null" if value is None else "something else"
 
 
 def write_json(path: str | Path, content: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from .atomic import STAGED, atomic_path, read_json, sha256, sync, write_json
 from .errors import CorruptFileError, with_article
 from .kinds import what_else
+from .plain import check_plain_file, is_plain_name
 
 T = TypeVar("T")
 MANIFEST = "manifest.json"
@@ -141,10 +142,15 @@ def check_manifest(folder: str | Path) -> None:
     """Compare every file with its SHA-256 in the manifest; a folder without a manifest passes.
 
     Raises:
-        CorruptFileError: A file is missing or differs; the message names the first one.
+        CorruptFileError: Naming the first file that is missing or differs; or a name leads out of the folder, or to
+            anything but a regular file. Such a file is not opened.
     """
     folder = Path(folder)
-    for name, accepted in _read_digests(folder).items():
+    digests = _read_digests(folder)
+    for name in digests:
+        with suppress(FileNotFoundError):
+            check_plain_file(folder, name)
+    for name, accepted in digests.items():
         file = folder / name
         if not file.is_file():
             raise CorruptFileError(
@@ -154,6 +160,48 @@ def check_manifest(folder: str | Path) -> None:
             raise CorruptFileError(
                 f"{file} does not match its checksum: it was truncated or altered; restore it from a copy"
             )
+
+
+def listed_files(folder: str | Path) -> frozenset[str] | None:
+    """Return the names that the manifest of a folder lists, None if it has none.
+
+    Raises:
+        CorruptFileError: The manifest is not one.
+    """
+    folder = Path(folder)
+    return frozenset(_read_digests(folder)) if _has_manifest(folder) else None
+
+
+def find_file(folder: str | Path, name: str) -> Path | None:
+    """Return a file of a folder, None if it is not there or the manifest does not list it.
+
+    Without a manifest every plain file is there.
+
+    Raises:
+        CorruptFileError: It is a link, a folder or a device.
+    """
+    folder = Path(folder)
+    listed = listed_files(folder)
+    if listed is not None and name not in listed:
+        return None
+    try:
+        return check_plain_file(folder, name)
+    except FileNotFoundError:
+        return None
+
+
+def require_file(folder: str | Path, name: str) -> Path:
+    """Return a file of a folder, as `find_file` does.
+
+    Raises:
+        CorruptFileError: It is missing, not in the manifest, or no plain file.
+    """
+    found = find_file(folder, name)
+    if found is None:
+        present = os.path.lexists(Path(folder) / name)
+        wrong = f"{MANIFEST} does not list it" if present else "it is missing"
+        raise CorruptFileError(f"{Path(folder) / name} cannot be used: {wrong}; restore the folder from a copy")
+    return found
 
 
 @contextmanager
@@ -172,13 +220,21 @@ def atomic_replacement(folder: str | Path, name: str) -> Iterator[Path]:
     _write_digests(folder, digests | {name: [new]})
 
 
+def _has_manifest(folder: Path) -> bool:
+    return os.path.lexists(folder / MANIFEST)
+
+
 def _read_digests(folder: Path) -> dict[str, list[str]]:
-    manifest = folder / MANIFEST
-    if not manifest.exists():
+    if not _has_manifest(folder):
         return {}
+    manifest = check_plain_file(folder, MANIFEST)
     digests = read_json(manifest)
-    if not all(isinstance(value, list) for value in digests.values()):
+    if not all(isinstance(value, list) and all(isinstance(each, str) for each in value) for value in digests.values()):
         raise CorruptFileError(f"{manifest} is not a manifest: restore it from a copy")
+    if unsafe := [name for name in digests if not is_plain_name(name)]:
+        raise CorruptFileError(
+            f"{manifest} lists {unsafe[0]!r}, which is not a plain name inside the folder: do not use the folder"
+        )
     return digests
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from .atomic import read_json
-from .errors import CorruptFileError, listed, with_article
+from .errors import CorruptFileError, with_article
+from .plain import check_plain_file
 
 INDEX = "an index of textvae: textvae search {path} finds texts in it"
 ATTRIBUTE = "an attribute of textvae: textvae shift takes it as --attribute {path}"
@@ -42,16 +43,17 @@ def kind_of(path: Path) -> str:
 
 def _model(path: Path) -> str:
     config = _config(path)
-    name = str(config.get("model_type") or "of an unknown type")
+    name, architectures = config.get("model_type"), config.get("architectures")
+    name = name if isinstance(name, str) and name else "of an unknown type"
     if name == "textvae":
         return RUN.format(path=path)
-    writes = any("CausalLM" in str(architecture) for architecture in config.get("architectures") or ())
+    writes = any("CausalLM" in str(each) for each in (architectures if isinstance(architectures, list) else ()))
     return (LANGUAGE_MODEL if writes else ENCODER).format(name=name, path=path)
 
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        return read_json(path / "config.json")
+        return read_json(check_plain_file(path, "config.json"))
     except (CorruptFileError, OSError):
         return {}
 
