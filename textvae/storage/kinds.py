@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .atomic import read_json
-from .errors import CorruptFileError, with_article
+from .errors import CorruptFileError, listed, with_article
 from .plain import check_plain_file
 
 INDEX = "an index of textvae: textvae search {path} finds texts in it"
