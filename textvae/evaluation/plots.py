@@ -132,10 +132,12 @@ def plot_map(
     order = np.random.default_rng(0).permutation(len(points_N2))  # so that no label is drawn over all others
     plot.scatter(*points_N2[order].T, s=5, c=[colours[i] for i in order], alpha=0.7, linewidths=0)
     plot.set(xlabel=names[0], ylabel=names[1], title=f"{len(texts):,} texts")
-    for name, colour in legend.items():
-        plot.scatter([], [], c=colour, label=name)
     if legend:
-        plot.legend(loc="best", fontsize=8)
+        marks = [plot.scatter([], [], c=colour) for colour in legend.values()]
+        shown_names = plot.legend(marks, ["?"] * len(marks), loc="best", fontsize=8).get_texts()
+        for shown_name, name in zip(shown_names, legend, strict=True):  # "$" and a leading "_" are letters like others
+            shown_name.set_parse_math(False)
+            shown_name.set_text(name)
     picture = _save(figure, Path(output))
     shown = [
         [round(float(x), 3), round(float(y), 3), colour, "" if labels is None else str(labels[i]), text]

@@ -29,7 +29,8 @@ COPIES = os.name == "nt"  # at once when a saved store is opened: Windows replac
 StoreError = sqlite3.Error  # what a store raises when its file is damaged or the disk is full
 
 NAMES = "CREATE TABLE IF NOT EXISTS names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)"
-MOST_IDS = 5  # ids that an error message lists
+FEW = 5  # ids that a message lists
+MOST_LEVELS = 100  # of metadata inside each other; SQLite reads 1,000
 
 
 class Row(NamedTuple):
@@ -350,17 +351,24 @@ def rows_of(
             item, extra = item["text"], {key: value for key, value in item.items() if key != "text"}
         text = as_string(item, f"the text of item {position}")
         name = None if ids is None else _checked_name(name)
+        _check_depth(extra, position)
         try:
             yield Row(SURROGATES.sub("\ufffd", text), metadata_json(dict(extra or {})), name)
         except (TypeError, ValueError) as error:
             raise ValueError(f"the metadata of item {position} is not JSON ({error})") from error
 
 
-def _without_nan(stored: str) -> str:
-    try:
-        return json.dumps(READ(stored))
-    except ValueError:  # damaged
-        return "{}"
+def _check_depth(metadata: Mapping[str, Any] | None, position: int) -> None:
+    """Raise ValueError if metadata are nested too deep for the readers of JSON, or hold themselves."""
+    level: list[Any] = [metadata or {}]
+    for _ in range(MOST_LEVELS):
+        inner = [value for each in level for value in (each.values() if isinstance(each, Mapping) else each)]
+        level = list({id(value): value for value in inner if isinstance(value, Mapping | list | tuple)}.values())
+        if not level:
+            return
+    raise ValueError(
+        f"the metadata of item {position} are nested deeper than {MOST_LEVELS} levels: flatten them, or store a text"
+    )
 
 
 def _checked_name(name: Any) -> str:

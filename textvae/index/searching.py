@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..latent.geometry import barycentre
+from ..modeling.forks import check_fork
+from ..storage.versions import Versions
 from .backends import Backend
 from .distances import Metric, closeness, comparable, embedded, weight, width
 from .filters import Filter, parse_filter
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("textvae")
 
-LEAST_WEIGHT = 1e-3  # sum of the weights of a blend below which all hits weigh the same
+MOST_HITS = 10_000_000  # of one search, all queries together
+LEAST_WEIGHT = 1e-3  # of all hits of a blend together, below which they weigh the same
 
 
 class Hit(NamedTuple):
@@ -48,6 +51,7 @@ class SearchableIndex:
         self.fingerprint: str = model.fingerprint
         self._vectors, self._items, self._model = vectors, items, model
         self._lock = threading.RLock()
+        self._versions = Versions()
 
     @overload
     def search(self, queries: str, k: int = 10, *, where: str | None = None) -> list[Hit]: ...
@@ -59,12 +63,12 @@ class SearchableIndex:
         """Return the k nearest texts of each query, nearest first.
 
         Args:
-            queries: One text, a list of texts, one vector (D,) or vectors (N, D); never modified. "wasserstein" also
-                takes means followed by standard deviations, (N, 2D); vectors (N, D) get deviations of 0.
-            k: Hits per query, or all texts if there are fewer. If an approximate factory finds fewer than k, the search
-                is repeated over more of its lists or graph.
-            where: A condition on metadata, such as "topic = 'food' and stars >= 4": only matching texts are returned.
-                The syntax is described in `textvae.index.filters`. A key that no text has is logged as a warning.
+            queries: One text, a list of texts, one vector (D,) or vectors (N, D); never modified. Under "wasserstein"
+                also means beside standard deviations, (N, 2D); vectors (N, D) are points, with deviations of 0.
+            k: Hits per query; an index of fewer texts returns all of them. All queries together: 10 million at most.
+                Approximate factories search wider when they find fewer than k.
+            where: A condition on metadata, such as "topic = 'food' and stars >= 4": only texts that meet it are
+                found. `textvae.index.filters.parse_filter` has the rules. A key that no text has is logged.
 
         Returns:
             A list of hits for one text or vector, a list of such lists for several; [] for [].
@@ -133,6 +137,8 @@ class SearchableIndex:
     def _nearest(
         self, vectors: NDArray[np.float32], k: int, condition: Filter | None
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        check_fork()
+        _check_size(len(vectors), min(k, len(self)))
         within = None if condition is None else self._matching(condition)
         scores, ids = self._vectors.nearest(vectors, k, within)
         return np.where(ids < 0, -np.inf, closeness(scores, self.metric)), ids
@@ -224,6 +230,13 @@ class SearchableIndex:
         """
         with self._lock:
             return self._model.get()
+
+
+def _check_size(queries: int, k: int) -> None:
+    if queries * k > MOST_HITS:
+        raise ValueError(
+            f"{queries:,} queries with {k:,} hits each are more than {MOST_HITS:,} hits: search for fewer at a time"
+        )
 
 
 def _checked(k: int, where: str | None) -> tuple[int, Filter | None]:

@@ -1,8 +1,7 @@
-"""The network and the tokenizers of a run folder, checked."""
+"""The network and the tokenizers of a run folder, loaded and checked."""
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -59,37 +58,6 @@ def load_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTo
         return encoder_tokenizers(folder)
     second = folder / ENCODER_TOKENIZER
     return load_tokenizer(folder), load_tokenizer(second) if second.exists() else None
-
-
-def load_encoder(folder: Path) -> TextVAEModel:
-    """Return a sentence encoder as the network of a model that only reads, on the CPU.
-
-    Args:
-        folder: Folder of sentence-transformers or of a plain encoder.
-
-    Raises:
-        FileNotFoundError: There is no such folder.
-        ValueError: It holds no encoder, or one with unknown modules.
-    """
-    open_folder(folder, "encoder", "config.json")
-    try:
-        tokenizer, backbone = load_tokenizer(folder), load_backbone(str(folder))
-    except (OSError, ValueError) as error:
-        told = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ValueError(f"{folder} holds no encoder that could be loaded ({told}): it is {kind_of(folder)}") from error
-    return load_sentence_network(folder, backbone, tokenizer)  # type: ignore[return-value]  # it stands in for one
-
-
-def encoder_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase]:
-    """Return the tokenizer of a sentence encoder, twice: the second puts its own special tokens around a text."""
-    return load_tokenizer(folder), load_tokenizer(folder)
-
-
-def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write the files of a tokenizer but for a chat template, which no text of ours needs and no hub download has."""
-    plain = copy.copy(tokenizer)
-    plain.chat_template = None
-    plain.save_pretrained(folder)
 
 
 def weights_digest(model: TextVAEModel) -> str:

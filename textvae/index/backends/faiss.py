@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...modeling.forks import check_fork
 from .base import AUTO, FLAT_LIMIT, Ids, Neighbours, Vectors, reason, register_backend
 
 PLANNED = 1_000_000  # texts that "auto" assumes for a stream longer than FLAT_LIMIT
@@ -159,6 +160,7 @@ class FaissBackend:
             ValueError: faiss refuses them, or the store is mapped.
         """
         self._check_unmapped()
+        check_fork()
         try:
             self.index.add_with_ids(vectors, np.array(ids, np.int64))
         except RuntimeError as error:
@@ -171,6 +173,7 @@ class FaissBackend:
             ValueError: The store is mapped.
         """
         self._check_unmapped()
+        check_fork()
         self._drop(np.array(ids, np.int64))
 
     def replace(self, ids: Sequence[int], vectors: Vectors, before: Callable[[], Vectors]) -> None:
@@ -187,6 +190,7 @@ class FaissBackend:
         import faiss
 
         self._check_unmapped()
+        check_fork()
         numbers = np.array(ids, np.int64)
         if isinstance(self.index, faiss.IndexIDMap2):
             slots = np.flatnonzero(np.isin(self._labels(), numbers))
@@ -213,6 +217,7 @@ class FaissBackend:
         import faiss
 
         self._check_unmapped()
+        check_fork()
         if not self.tombstones or not isinstance(self.index, faiss.IndexIDMap2):
             return 0
         labels = self._labels()
