@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..storage.errors import listed
 from ..text.cleaning import SURROGATES, as_string, refuse_table
 from .filters import Filter, json_path
-from .metadata import metadata_json
+from .metadata import check_depth, metadata_json
 
 Item = str | Mapping[str, Any]
 # NaN, which older versions stored, is no JSON to SQLite, which would give up the whole query
@@ -29,8 +29,7 @@ COPIES = os.name == "nt"  # at once when a saved store is opened: Windows replac
 StoreError = sqlite3.Error  # what a store raises when its file is damaged or the disk is full
 
 NAMES = "CREATE TABLE IF NOT EXISTS names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)"
-FEW = 5  # ids that a message lists
-MOST_LEVELS = 100  # of metadata inside each other; SQLite reads 1,000
+MOST_IDS = 5  # ids that an error message lists
 
 
 class Row(NamedTuple):
@@ -351,24 +350,18 @@ def rows_of(
             item, extra = item["text"], {key: value for key, value in item.items() if key != "text"}
         text = as_string(item, f"the text of item {position}")
         name = None if ids is None else _checked_name(name)
-        _check_depth(extra, position)
+        check_depth(extra, position)
         try:
             yield Row(SURROGATES.sub("\ufffd", text), metadata_json(dict(extra or {})), name)
         except (TypeError, ValueError) as error:
             raise ValueError(f"the metadata of item {position} is not JSON ({error})") from error
 
 
-def _check_depth(metadata: Mapping[str, Any] | None, position: int) -> None:
-    """Raise ValueError if metadata are nested too deep for the readers of JSON, or hold themselves."""
-    level: list[Any] = [metadata or {}]
-    for _ in range(MOST_LEVELS):
-        inner = [value for each in level for value in (each.values() if isinstance(each, Mapping) else each)]
-        level = list({id(value): value for value in inner if isinstance(value, Mapping | list | tuple)}.values())
-        if not level:
-            return
-    raise ValueError(
-        f"the metadata of item {position} are nested deeper than {MOST_LEVELS} levels: flatten them, or store a text"
-    )
+def _without_nan(stored: str) -> str:
+    try:
+        return json.dumps(READ(stored))
+    except ValueError:  # damaged
+        return "{}"
 
 
 def _checked_name(name: Any) -> str:

@@ -1,4 +1,4 @@
-"""Texts to latents, latents to texts, likelihoods."""
+"""Texts to latents, and latents to texts."""
 
 # N texts, D latent dimensions
 from __future__ import annotations
@@ -13,14 +13,13 @@ from torch.nn import functional as F
 
 from ..modeling.gaussian import DiagonalGaussian
 from ..modeling.randomness import generator_of
-from ..storage.errors import check_range, require
-from ..text.cleaning import gate_texts
+from ..storage.errors import require
+from ..text.cleaning import gate_texts, normalised
 from ..text.tokenizers import encoder_ids, to_texts, wrap
 from .decoding import Decoding, decode, write_ids
 from .embeddings import Vectors, cosines, progress_bar
 from .geometry import Array
 from .latents import Latents, on_sphere, packed
-from .likelihood import MOST_SAMPLES, log_likelihood, nats
 from .reading import Reading, read_rows
 from .stored import StoredModel
 
@@ -177,6 +176,8 @@ class LatentCodec(StoredModel):
         if prefixes is not None:
             require(num_beams == 1, "choose prefixes or beams (num_beams), not both")
             begun = [row[:-1] for row in self.decoder_rows(gate_texts(prefixes))]
+            wrong = f"{len(points)} latents need as many prefixes, got {len(begun)}"
+            require(len(begun) == len(points), wrong)
         generator = generator_of(seed, self.device) if temperature else None
         return decode(points, self.dim, options, self.write, self.encode, begun, generator)
 
@@ -196,41 +197,6 @@ class LatentCodec(StoredModel):
             generator: Source of the samples, on the model's device; None for torch's global one.
         """
         return to_texts(self.tokenizer, write_ids(self.model, self.on_sphere(latents), options, begun, generator))
-
-    def reconstruct(self, texts: Sequence[str], /, *, refinements: int = 0, batch_size: int = 256) -> list[str]:
-        """Write each text back from its posterior mean, refined as in `decode`."""
-        latents = self.read(texts, batch_size=batch_size).mean
-        return self.decode(latents, refinements=refinements, batch_size=batch_size)
-
-    # Likelihood
-
-    def log_likelihood(
-        self, texts: Sequence[str], /, *, num_samples: int = 128, seed: int = 0, batch_size: int = 1024
-    ) -> Array:
-        """Return the importance-weighted estimate of log p(x) of each text (Burda et al. 2016, eq. 8).
-
-        Args:
-            texts: N texts.
-            num_samples: K, the importance samples; the estimate is a lower bound that rises with K.
-            seed: Seed of the samples.
-            batch_size: Importance samples decoded together.
-
-        Returns:
-            Nats per sentence, shape (N,), float32, for the tokens and the end of the sentence.
-        """
-        check_range("num_samples", num_samples, 1, MOST_SAMPLES)
-        require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
-        return log_likelihood(self.model, self.read(texts), num_samples, seed, batch_size)
-
-    def nats(self, texts: Sequence[str] | Reading, latents: ArrayLike | Latents, /, *, batch_size: int = 64) -> Array:
-        """Return -log p(x|z) of each text, one latent for each, as in `decode`: nats per sentence, shape (N,).
-
-        `texts` may also be a `Reading`, which saves tokenising again.
-        """
-        points = self._latents(latents)
-        rows = texts.ids if isinstance(texts, Reading) else self.decoder_rows(gate_texts(texts))
-        require(len(rows) == len(points), f"{len(rows)} texts need as many latents, got {len(points)}")
-        return nats(self.model, rows, points, batch_size)
 
     # Shared with training
 

@@ -60,6 +60,30 @@ def load_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTo
     return load_tokenizer(folder), load_tokenizer(second) if second.exists() else None
 
 
+def load_encoder(folder: Path) -> TextVAEModel:
+    """Return a sentence encoder as the network of a model that only reads, on the CPU.
+
+    Args:
+        folder: Folder of sentence-transformers or of a plain encoder.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: It holds no encoder, or one with unknown modules.
+    """
+    open_folder(folder, "encoder", "config.json")
+    try:
+        tokenizer, backbone = load_tokenizer(folder), load_backbone(str(folder))
+    except (OSError, ValueError) as error:
+        told = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"{folder} holds no encoder that could be loaded ({told}): it is {kind_of(folder)}") from error
+    return load_sentence_network(folder, backbone, tokenizer)  # type: ignore[return-value]  # it stands in for one
+
+
+def encoder_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase]:
+    """Return the tokenizer of a sentence encoder, twice: the second puts its own special tokens around a text."""
+    return load_tokenizer(folder), load_tokenizer(folder)
+
+
 def weights_digest(model: TextVAEModel) -> str:
     """Return sixteen hexadecimal digits that identify the weights."""
     digest = hashlib.sha256()

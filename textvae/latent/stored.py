@@ -20,7 +20,7 @@ from ..modeling.randomness import seeded
 from ..storage.errors import require
 from ..storage.folders import read_folder
 from ..storage.versions import Versions
-from ..text.cleaning import gate_texts
+from ..text.cleaning import NORMALIZATION, gate_texts, normalised
 from ..text.tokenizers import train_tokenizer
 from .hub import local_folder
 from .loading import ENCODER_TOKENIZER, load_model, load_tokenizers, weights_digest
@@ -103,10 +103,11 @@ class StoredModel:
     def from_texts(cls, texts: Sequence[str], config: TextVAEConfig, *, seed: int = 0) -> Self:
         """Return an untrained model whose byte-level BPE tokenizer was trained on the texts.
 
-        The vocabulary sizes of encoder and decoder are set to that of the tokenizer.
+        Both vocabulary sizes of the configuration become that of the tokenizer, `text_normalization` the newest.
         """
-        tokenizer = train_tokenizer(gate_texts(texts), config.decoder.vocab_size)
+        tokenizer = train_tokenizer(map(normalised, gate_texts(texts)), config.decoder.vocab_size)
         config = copy.deepcopy(config)
+        config.text_normalization = NORMALIZATION
         config.encoder.vocab_size = config.decoder.vocab_size = len(tokenizer)
         with seeded(seed):
             model = TextVAEModel(config)

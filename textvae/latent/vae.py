@@ -11,6 +11,8 @@ from typing import Literal, Self
 import numpy as np
 import torch
 
+from ..modeling.precision import default_device
+from ..modeling.sentence_encoder import is_sentence_encoder
 from ..storage.errors import check_range, require
 from ..text.cleaning import gate_texts
 from . import geometry

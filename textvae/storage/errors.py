@@ -19,6 +19,16 @@ def with_article(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
+def listed(names: Sequence[str], most: int) -> str:
+    """Return the first `most` names with the number of further ones.
+
+    Examples:
+        >>> listed(["a", "b", "c"], 2)
+        'a, b and 1 more'
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def check_range(name: str, value: float, least: float, most: float) -> None:
     """Raise ValueError unless a number lies between two bounds, which the message names."""
     require(value >= least, f"{name} must be at least {least:,}, got {value:,}")

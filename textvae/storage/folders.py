@@ -16,6 +16,7 @@ from .errors import CorruptFileError, with_article
 from .exchange import exchange
 from .kinds import what_else
 from .locks import only_writer
+from .plain import check_plain_file, is_plain_name
 
 T = TypeVar("T")
 MANIFEST = "manifest.json"

@@ -18,7 +18,7 @@ from ..modeling.precision import default_device
 from ..modeling.quiet import quiet_transformers
 from ..modeling.randomness import global_randomness_kept
 from ..storage.locks import only_writer
-from ..text.cleaning import gate_texts
+from ..text.cleaning import NORMALIZATION, gate_texts, normalised
 from ..text.corpus import split_validation
 from ..text.tokenizers import load_tokenizer
 from .build import build_model, rebuild_model
@@ -75,7 +75,7 @@ def train(
     with only_writer(Path(output)), global_randomness_kept(), single_process():
         run = RunFolder(output)
         callbacks = [*callbacks, *reporting_callbacks(config.report_to, run.path)]
-        data = _read_data(corpus, valid, groups, config, terms)
+        data = _read_data(corpus, valid, groups, config, terms, _text_normalization(run, config))
         set_seed(config.seed)
         checkpoint = run.newest_checkpoint() if resume else None
         teacher = _teacher(config, run)
