@@ -5,6 +5,7 @@ import decimal
 import enum
 import json
 import pathlib
+import re
 import uuid
 from datetime import timedelta, timezone
 
@@ -43,13 +44,15 @@ class Level(enum.IntEnum):
         (pandas.Timestamp("2024-01-02", tz="Europe/Berlin"), "2024-01-01T23:00:00+00:00"),
         (np.datetime64("2024-01-02"), "2024-01-02"), (np.datetime64("2024-01-02T03:04", "ns"), "2024-01-02T03:04:00"),
         (NAN, None), (INFINITY, None), (np.float32("nan"), None), (pandas.NA, None), (pandas.NaT, None),
-        (np.datetime64("NaT"), None), (decimal.Decimal("NaN"), None), ([1, NAN, {"a": -INFINITY}], [1, None, {"a": None}]),
+        (np.datetime64("NaT"), None), (decimal.Decimal("NaN"), None),
+        ([1, NAN, {"a": -INFINITY}], [1, None, {"a": None}]),
         (decimal.Decimal("9.90"), "9.90"), (KEY, str(KEY)), (pathlib.PurePosixPath("a/b"), "a/b"), (Colour.RED, "red"),
         (Level.HIGH, 3), ({"b", "a"}, ["a", "b"]), (frozenset({10, 9}), [9, 10]), (("a", 1), ["a", 1]),
         (np.array([1, 2]), [1, 2]), (np.array([["a"], ["b"]]), [["a"], ["b"]]), (np.array(5), 5),
         (np.array(["2024-01-02"], "M8[ns]"), ["2024-01-02T00:00:00"]), (torch.tensor([1, 2]), [1, 2]),
         (pandas.Series([1, 2]), [1, 2]), (pyarrow.scalar("a"), "a"), (pyarrow.array([1, None]), [1, None]),
-        ({1: "a", "b": {"c": np.int8(1)}}, {"1": "a", "b": {"c": 1}}), (2**70, 2**70), (None, None), ("\u00e9", "\u00e9"),
+        ({1: "a", "b": {"c": np.int8(1)}}, {"1": "a", "b": {"c": 1}}), (2**70, 2**70), (None, None),
+        ("\u00e9", "\u00e9"),
     ],
 )  # fmt: skip
 def test_a_value_of_a_table_is_stored_as_json_has_it(value, stored):
@@ -68,14 +71,12 @@ def test_a_value_of_a_table_is_stored_as_json_has_it(value, stored):
         ({"v": np.complex64(1)}, "'v' is a complex: give"),
         ({"v": timedelta(days=1)}, "'v' is a timedelta: give"),
         ({"v": np.timedelta64(1, "D")}, "'v' is a timedelta64: give"),
-        ({(1, 2): "a"}, r"the key \\(1, 2\\) is a tuple, not a text"),
+        ({(1, 2): "a"}, "the key (1, 2) is a tuple, not a text"),
         ({1: "a", "1": "b"}, "two keys are written '1'"),
     ],
 )
 def test_what_json_has_no_value_for_is_refused_by_its_key(value, message):
-    with pytest.raises(
-        ValueError, match=f"^the metadata of item 1 is not JSON .{message.replace(chr(92) * 2, chr(92))}"
-    ):
+    with pytest.raises(ValueError, match=re.escape(f"the metadata of item 1 is not JSON ({message}")):
         LatentIndex.build(StubVAE(), ["a", "b"], metadata=[{}, value])
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..latent.geometry import barycentre
+from ..text.cleaning import gate_texts, refuse_table
 from .backends import Backend
 from .distances import Metric, closeness, comparable, embedded, weight, width
 from .filters import Filter, parse_filter
@@ -59,8 +60,9 @@ class SearchableIndex:
         """Return the k nearest texts of each query, nearest first.
 
         Args:
-            queries: One text, a list of texts, one vector (D,) or vectors (N, D); never modified. Under "wasserstein"
-                also means beside standard deviations, (N, 2D); vectors (N, D) are points, with deviations of 0.
+            queries: One text, a list, array or column of texts, one vector (D,) or vectors (N, D); never modified.
+                Under "wasserstein" also means beside standard deviations, (N, 2D); vectors (N, D) are points, with
+                deviations of 0.
             k: Hits per query; an index of fewer texts returns all of them. Approximate factories search wider when
                 they find fewer than k.
             where: A condition on metadata, such as "topic = 'food' and stars >= 4": only texts that meet it are
@@ -123,9 +125,10 @@ class SearchableIndex:
         """Return the vectors of queries, and whether it was a single one."""
         if isinstance(queries, list | tuple) and not queries:
             return np.empty((0, self._vectors.width), np.float32), False
+        refuse_table(queries, "queries are")
         single = isinstance(queries, str)
-        if single or (isinstance(queries, list | tuple) and all(isinstance(query, str) for query in queries)):
-            return embedded(self.vae, [queries] if single else queries, self.metric), single
+        if single or _are_texts(queries):
+            return embedded(self.vae, gate_texts([queries] if single else queries), self.metric), single
         given = np.asarray(queries)
         single = given.ndim == 1
         return comparable(given[None] if single else given, self.metric, self.dim), single
@@ -224,6 +227,18 @@ class SearchableIndex:
         """
         with self._lock:
             return self._model.get()
+
+
+def _are_texts(queries: Any) -> bool:
+    """Say whether several queries are texts: an array of texts or objects, or a list that holds a text."""
+    if isinstance(queries, list | tuple):
+        return any(isinstance(query, str) for query in queries)
+    kind = getattr(queries, "dtype", None)
+    if kind is None and hasattr(queries, "to_pylist"):  # an array of pyarrow
+        return str(queries.type) in ("string", "large_string", "string_view", "null")
+    if isinstance(queries, np.ndarray):
+        return queries.ndim > 0 and queries.dtype.kind in "OSUT"
+    return (kind is None and not hasattr(queries, "__array__")) or str(kind) in ("object", "str", "string", "category")
 
 
 def _checked(k: int, where: str | None) -> tuple[int, Filter | None]:

@@ -118,7 +118,7 @@ def _texts(X: Sequence[str]) -> list[str]:
     """Return the texts of a list, an array or a column; a table, whose names would be read, is refused."""
     shape = getattr(X, "shape", (0,))
     if len(shape) != 1:
-        raise ValueError(f"expected one column of texts, got shape {shape}: choose a column")
+        raise ValueError(f"expected one column of texts, got shape {shape}: pass the column, such as df['text']")
     return gate_texts(X)
 
 
