@@ -243,7 +243,7 @@ def test_mistakes_leave_no_interrupted_build_behind(vae, tmp_path):
 
 
 def test_a_bad_item_after_many_good_ones_keeps_the_work(vae, tmp_path):
-    with pytest.raises(TypeError, match="the text of item 50 is a int"):
+    with pytest.raises(TypeError, match="the text of item 50 is an int"):
         LatentIndex.build(vae, [*TEXTS[:50], 3], path=tmp_path / "index")
     vae.encoded.clear()
     assert LatentIndex.build(vae, TEXTS, path=tmp_path / "index", resume=True).texts == TEXTS
