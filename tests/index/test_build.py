@@ -230,7 +230,7 @@ def test_mistakes_leave_no_interrupted_build_behind(vae, tmp_path):
     path = tmp_path / "index"
     for options, message in [
         ({"factory": "Nope"}, "faiss does not know the index factory 'Nope'"),
-        ({"factory": "IVF100,Flat"}, "cannot learn from 60 texts"),
+        ({"factory": "IVF100,Flat"}, "cannot be trained on 60 texts"),
         ({"metric": "dot"}, "unknown metric"),
     ]:
         with pytest.raises(ValueError, match=message):

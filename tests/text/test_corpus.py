@@ -492,7 +492,7 @@ def test_a_further_column_cannot_take_the_place_of_the_text(tmp_path):
     path = write(tmp_path / "a.csv", "text,review\na,b\n")
     with pytest.raises(ValueError, match="column 'text' cannot be kept while 'review' is the text: rename it in"):
         read_rows(path, column="review", columns=["text"])
-    with pytest.raises(TypeError, match=r"^columns is one string, not a list: write \['review'\]$"):
+    with pytest.raises(TypeError, match=r"^columns is a string, not a list: write \['review'\]$"):
         read_rows(path, columns="review")
     with pytest.raises(ValueError, match="^limit must be at least 1, got 0$"):
         read_texts(path, limit=0)

@@ -1,4 +1,4 @@
-"""Conditions on metadata, such as "topic = 'food' and stars >= 4": parsed here, run by SQLite as parameters only.
+"""Metadata filters such as "topic = 'food' and stars >= 4", compiled to parametrised SQLite expressions.
 
 condition   = conjunction ("or" conjunction)*
 conjunction = negation ("and" negation)*
@@ -60,12 +60,12 @@ MEMBERS = "EXISTS (SELECT 1 FROM json_each(CASE held.type WHEN 'array' THEN held
 
 @dataclass(frozen=True)
 class Filter:
-    """A condition as an SQL expression over the column `metadata`, and the values of its question marks.
+    """A condition as an SQL expression over the column `metadata`, with the values of its placeholders.
 
     Attributes:
-        sql: The expression.
-        values: The values.
-        keys: The metadata keys that it names, each once.
+        sql: The expression, with "?" placeholders.
+        values: The values of the placeholders, in order.
+        keys: The metadata keys in the condition, without duplicates.
     """
 
     sql: str
@@ -74,7 +74,7 @@ class Filter:
 
 
 class Token(NamedTuple):
-    """A piece of a filter: its kind (a group of `TOKEN`, a keyword or sign as itself, "end"), meaning and place."""
+    """A token: its kind (a group name of `TOKEN`, a keyword, a sign or "end"), its value and its position."""
 
     kind: str
     value: Value
@@ -96,8 +96,8 @@ def parse_filter(where: str) -> Filter:
         where: The condition; the grammar is at the top of this file.
 
     Raises:
-        ValueError: It is not a condition; the message shows the place.
-        TypeError: It is not a string.
+        ValueError: The syntax is wrong; the message shows the position.
+        TypeError: `where` is not a string.
 
     Examples:
         >>> parse_filter("stars is null").values
@@ -217,7 +217,7 @@ class _Parser:
             self._fail(f"expected {kind}")
 
     def _advance(self) -> Token:
-        """Step to the next token and return the one that was left."""
+        """Read the next token and return the previous one."""
         left, found = self._token, TOKEN.match(self._where, self._end)
         if found:
             kind = str(found.lastgroup)

@@ -1,6 +1,6 @@
-"""A model with its tokenizers: loading and saving, texts to latents, latents to texts, likelihoods."""
+"""A model with its tokenizers: loading and saving, texts to latents, latents to texts."""
 
-# N texts, D latent dimensions, K importance samples
+# N texts, D latent dimensions
 from __future__ import annotations
 
 import copy
@@ -30,7 +30,6 @@ from .embeddings import Vectors, cosines, progress_bar
 from .geometry import Array
 from .hub import local_folder
 from .latents import Latents, on_sphere, packed
-from .likelihood import log_likelihood, nats
 from .loading import ENCODER_TOKENIZER, load_model, load_tokenizers, save_tokenizer, weights_digest
 from .priors import Prior, StandardNormal, load_prior
 from .reading import Reading, read_rows
@@ -329,41 +328,6 @@ class LatentCodec:
             begun: Token ids of each text's beginning, BOS first.
         """
         return to_texts(self.tokenizer, write_ids(self.model, self.on_sphere(latents), options, begun))
-
-    def reconstruct(self, texts: Sequence[str], /, *, refinements: int = 0, batch_size: int = 256) -> list[str]:
-        """Write each text back from its posterior mean, refined as in `decode`."""
-        latents = self.read(texts, batch_size=batch_size).mean
-        return self.decode(latents, refinements=refinements, batch_size=batch_size)
-
-    # Likelihood
-
-    def log_likelihood(
-        self, texts: Sequence[str], /, *, num_samples: int = 128, seed: int = 0, batch_size: int = 1024
-    ) -> Array:
-        """Return the importance-weighted estimate of log p(x) of each text (Burda et al. 2016, eq. 8).
-
-        Args:
-            texts: N texts.
-            num_samples: K, the importance samples; the estimate is a lower bound that rises with K.
-            seed: Seed of the samples.
-            batch_size: Importance samples decoded together.
-
-        Returns:
-            Nats per sentence, shape (N,), float32, for the tokens and the end of the sentence.
-        """
-        require(num_samples >= 1, f"num_samples must be at least 1, got {num_samples}")
-        require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
-        return log_likelihood(self.model, self.read(texts), num_samples, seed, batch_size)
-
-    def nats(self, texts: Sequence[str] | Reading, latents: ArrayLike | Latents, /, *, batch_size: int = 64) -> Array:
-        """Return -log p(x|z) of each text, one latent for each, as in `decode`: nats per sentence, shape (N,).
-
-        `texts` may also be a `Reading`, which saves tokenising again.
-        """
-        points = self._latents(latents)
-        rows = texts.ids if isinstance(texts, Reading) else self.decoder_rows(gate_texts(texts))
-        require(len(rows) == len(points), f"{len(rows)} texts need as many latents, got {len(points)}")
-        return nats(self.model, rows, points, batch_size)
 
     # Shared with training
 

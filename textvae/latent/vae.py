@@ -1,21 +1,26 @@
-"""TextVAE: sampling, variation, interpolation and arithmetic in the latent space, on top of `LatentCodec`."""
+"""TextVAE: sampling, variation, interpolation and arithmetic in the latent space, on top of `Reconstruction`."""
 
 # N texts, D latent dimensions
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
 import numpy as np
+import torch
 
+from ..modeling.precision import default_device
+from ..modeling.sentence_encoder import is_sentence_encoder
 from ..storage.errors import require
 from ..text.cleaning import gate_texts
 from . import geometry
-from .codec import LatentCodec
 from .geometry import Method
-from .hub import upload
+from .hub import local_folder, upload
+from .loading import encoder_tokenizers, load_encoder
 from .priors import Prior, StandardNormal, prior_class
+from .reconstruction import Reconstruction
 
 logger = logging.getLogger("textvae")
 SAMPLE_GUIDANCE = 0.8  # measured in results/prior.json
@@ -23,7 +28,7 @@ VARY_WORDING = 0.5
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
 
 
-class TextVAE(LatentCodec):
+class TextVAE(Reconstruction):
     """A text variational autoencoder with its tokenizers.
 
     Examples:
@@ -32,6 +37,32 @@ class TextVAE(LatentCodec):
         >>> vae.encode("the food was cold").shape
         (32,)
     """
+
+    @classmethod
+    def from_encoder(cls, path: str | Path, device: str | torch.device | None = None) -> Self:
+        """Load a plain sentence encoder, to embed, index and search before anything is trained.
+
+        `encode` gives the encoder's own embeddings, with its pooling and normalisation. There is no decoder: what
+        would write a text, or score one, raises ValueError. `from_pretrained` loads what `save_pretrained` writes, and
+        any folder of sentence-transformers; save a plain encoder, so that an index of it finds it again.
+
+        Args:
+            path: Folder or hub id of an encoder of sentence-transformers, or of a plain transformers encoder, whose
+                states are then averaged over the tokens.
+            device: Where to put it; by default a GPU or MPS if there is one, else the CPU.
+
+        Raises:
+            FileNotFoundError: There is no such folder or model, or the hub cannot be reached.
+            ValueError: It holds no encoder, or one with modules that are unknown here.
+
+        Examples:
+            >>> TextVAE.from_encoder("sentence-transformers/all-MiniLM-L6-v2").dim  # doctest: +SKIP
+            384
+        """
+        folder = local_folder(path)
+        model, tokenizers = load_encoder(folder), encoder_tokenizers(folder)
+        model.to(torch.device(device) if device else default_device())  # type: ignore[arg-type]
+        return cls(model, *tokenizers, path=folder.resolve() if is_sentence_encoder(folder) else None)
 
     # Sampling
 

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock beside a folder, which the system releases when its process ends, however it ends."""
+"""Writer locks: a lock file beside a folder; the operating system releases it when the process ends or is killed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-LOCK = ".lock-"  # what precedes the name of a folder that is being written
-NOTE_START, NOTE_BYTES = 1, 20  # the PID is written after byte 0, which nobody can read while Windows locks it
+LOCK = ".lock-"  # prefix of the lock file of a folder
+NOTE_START, NOTE_BYTES = 1, 20  # the PID follows byte 0, which Windows makes unreadable while locked
 
 
 @contextmanager
 def only_writer(path: Path) -> Iterator[None]:
-    """Keep others from writing a file or folder during the block, also other threads; the lock file then disappears.
+    """Hold the writer lock of a file or folder during the block, against other processes and threads.
 
-    A lock file that a killed writer left behind locks nothing.
+    The lock file is deleted at the end; one that a killed writer left behind does not block.
 
     Raises:
-        BlockingIOError: Somebody else is writing it; nothing waits.
+        BlockingIOError: Another process or thread holds the lock; raised at once, without waiting.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.with_name(LOCK + path.name)
@@ -35,19 +35,19 @@ def only_writer(path: Path) -> Iterator[None]:
         _write_note(file)
         yield
     finally:
-        with suppress(OSError):  # Windows deletes no open file: filelock deletes it there once it is released
-            file.unlink()  # before it is released: the next writer makes its own
+        with suppress(OSError):  # Windows cannot delete an open file; there filelock deletes it on release
+            file.unlink()  # before the release, so that the next writer's file is not deleted
         lock.release()
 
 
 def _write_note(file: Path) -> None:
-    with suppress(OSError), open(file, "r+b", buffering=0) as note:  # without it, a message lacks the PID
+    with suppress(OSError), open(file, "r+b", buffering=0) as note:  # on failure the error message only lacks the PID
         note.seek(NOTE_START)
         note.write(str(os.getpid()).ljust(NOTE_BYTES).encode())
 
 
 def _read_note(file: Path) -> str:
-    """Return the PID of the lock's holder, "" if it is not known."""
+    """Return the PID of the lock's holder, "" if unknown."""
     try:
         with open(file, "rb", buffering=0) as note:
             note.seek(NOTE_START)

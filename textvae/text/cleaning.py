@@ -1,4 +1,4 @@
-"""The gate that every text passes on its way in, and what it did to a corpus."""
+"""Cleaning and checks of input texts, and counts of what was changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ JOINERS = re.compile("(?<![^\0-\u036f])[\u200c\u200d]+|[\u200c\u200d]+(?![^\0-\u
 
 @dataclass
 class GateReport:
-    """What happened to the texts of a corpus: counts, in texts."""
+    """Numbers of texts of a corpus that were read, kept, skipped and changed."""
 
     read: int = 0
     kept: int = 0
@@ -49,7 +49,7 @@ class GateReport:
 
 
 def gate(text: object, position: int = 0) -> str:
-    r"""Return a text that every tokenizer takes: lone surrogates replaced by U+FFFD, cut at `MAX_CHARACTERS`.
+    r"""Prepare a text for tokenizers: replace lone surrogates by U+FFFD and cut it at `MAX_CHARACTERS`.
 
     Empty texts, NUL, emoji and right-to-left text pass unchanged.
 
@@ -58,7 +58,7 @@ def gate(text: object, position: int = 0) -> str:
         position: Its place among the texts, from 0, for the message.
 
     Raises:
-        TypeError: It is not a string.
+        TypeError: `text` is not a string.
 
     Examples:
         >>> gate("half an emoji: \ud83d")
@@ -136,7 +136,7 @@ def normalised(text: str, version: int = NORMALIZATION) -> str:
 
 
 def clean_one(text: object, report: GateReport) -> str:
-    r"""Return a text of a corpus on one line, without outer whitespace; count everything into `report`.
+    r"""Put a text of a corpus on one line without outer whitespace, and count it in `report`.
 
     An empty text and a missing value, None or NaN, give "".
 

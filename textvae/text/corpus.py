@@ -1,4 +1,4 @@
-"""Corpora, read from files, standard input or the hub, and split into training and validation."""
+"""Corpora: reading from files, standard input or the hub, and splitting into training and validation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TABLE = re.compile(r"\.[ct]sv(\.gz|\.zst)?$", re.IGNORECASE)
 WORDS_OF_A_TEXT = 3  # from which on the name of a column is doubted
 VALIDATION_SHARE, VALIDATION_CAP = 0.05, 2000  # of the texts, and texts at most
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(:[\w.-]+)?")
-FILE_SUFFIX = re.compile(r"\.[A-Za-z]\w{0,7}")  # "data.csv" is a missing file, "owner/name-v1.1" may be a data set
+FILE_SUFFIX = re.compile(r"\.[A-Za-z]\w{0,7}")  # tells a missing "data.csv" from a data set "owner/name-v1.1"
 
 
 def read_texts(
@@ -39,7 +39,7 @@ def read_texts(
     limit: int | None = None,
     report: GateReport | None = None,
 ) -> Iterator[str]:
-    """Yield the cleaned texts of a corpus one by one, reading no further than asked.
+    """Yield the cleaned texts of a corpus one by one; the source is read lazily.
 
     Args:
         source: "-" for standard input; a file (.csv, .tsv, JSON lines as .jsonl, .json, .ndjson, .jsonlines or .ldjson,
@@ -51,10 +51,10 @@ def read_texts(
         split: Which split of a hub data set.
         streaming: Whether a hub data set is read as it arrives rather than downloaded first.
         limit: Stop after this many texts.
-        report: Counts what was read, kept, skipped, cut and replaced.
+        report: Updated with the numbers of texts read, kept, skipped and changed.
 
     Raises:
-        FileNotFoundError: There is neither such a file nor a data set that could be loaded.
+        FileNotFoundError: There is no such file, and no such data set could be loaded.
         IsADirectoryError: The source is a folder.
         CorruptFileError: A Parquet, gzip or zstd file is damaged.
         ValueError: The file is not text, lacks the column, breaks its format, or, at its end, held no text.
@@ -74,18 +74,18 @@ def read_rows(
     limit: int | None = None,
     report: GateReport | None = None,
 ) -> Iterator[dict[str, object]]:
-    """Yield the rows of a corpus as {"text": cleaned text, and each of `columns`: its value}.
+    """Yield the rows of a corpus as dictionaries with the cleaned "text" and the values of `columns`.
 
-    `column` is the text column and `columns` are further ones to keep, such as labels; None for none. Rows without text
-    are skipped. Values are strings in csv and tsv, else what the file holds, and None where a row lacks them; a column
-    given by position is keyed by its digits. Other arguments and errors are those of `read_texts`.
+    `column` is the text column and `columns` are others to keep, such as labels. Rows without text are skipped. Values
+    are strings in csv and tsv, else of the type in the file, and None if missing; a column given by position has its
+    digits as key. Other arguments and errors are those of `read_texts`.
 
     Raises:
         TypeError: `columns` is one string.
-        ValueError: One of `columns` is missing, or is called "text" although another column is the text.
+        ValueError: One of `columns` is missing, or is called "text" while the text column is another one.
     """
     if isinstance(columns, (str, bytes)):
-        raise TypeError(f"columns is one string, not a list: write [{columns!r}]")
+        raise TypeError(f"columns is a string, not a list: write [{columns!r}]")
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
     name = "standard input" if os.fspath(source) == "-" else os.fspath(source)
@@ -114,8 +114,8 @@ def read_corpus(
 def split_validation(texts: Sequence[str], seed: int = 0) -> tuple[list[str], list[str]]:
     """Split texts at random into (training, validation) so that no string is in both.
 
-    Strings that occur once are held out first, then the least repeated ones, once each, while no more than 5% of the
-    texts are lost to training, whose order is kept: 2,000 strings at most, and one in any case.
+    Validation gets each of its strings once: those that occur once in the corpus first, then the least repeated, as
+    long as training loses at most 5% of the texts. It has at least one and at most 2,000. Training keeps its order.
 
     Args:
         texts: The corpus.
@@ -190,7 +190,7 @@ def _holds_wanted(names: Sequence[str], *, column: str | None, others: Sequence[
 
 
 def _position(name: str, names: Sequence[str]) -> str:
-    """Return what to add for a table whose first row looks like texts, not like the names of columns."""
+    """Return a hint for the error message if the first row of a table looks like texts instead of column names."""
     longest = max(range(len(names)), key=lambda i: len(names[i]), default=0)
     if not names or not _is_text(name, names[longest]):
         return ""
@@ -198,7 +198,7 @@ def _position(name: str, names: Sequence[str]) -> str:
 
 
 def _is_text(name: str, column: str) -> bool:
-    """Say whether the name of a column of a csv or tsv file looks like a text."""
+    """Return whether a column name in a csv or tsv file looks like a text."""
     return bool(TABLE.search(name)) and len(column.split()) >= WORDS_OF_A_TEXT
 
 
@@ -207,7 +207,7 @@ def _reader(
 ) -> Callable[[ChooseFields], Iterator[Sequence[object]]]:
     """Return the function that reads this kind of source, after checking that there is one."""
     path = Path(source)
-    if source != "-" and not os.path.exists(source):  # unlike Path.exists, takes names that are too long
+    if source != "-" and not os.path.exists(source):  # unlike Path.exists, accepts names that are too long
         if FILE_SUFFIX.fullmatch(path.suffix) or not HUB_NAME.fullmatch(source):
             raise FileNotFoundError(f"there is no file {source!r}: give a {FORMATS} file, or - for standard input")
         return partial(read_hub, source, split, streaming)
