@@ -19,11 +19,11 @@ DOORS = {
     "filelock": {"storage.locks"},
     "tokenizers": {"text.tokenizers"},
     "datasets": {"text.records"},
-    "pyarrow": {"text.lines", "text.records", "text.token_cache"},
+    "pyarrow": {"storage.row_files", "text.lines", "text.records", "text.token_cache"},
     "faiss": {"index.backends.faiss"},
     "sqlite3": {"index.item_store"},
     "transformers": {
-        "modeling", "text.tokenizers", "latent.codec", "latent.loading", "training", "evaluation.fluency",
+        "modeling", "text.tokenizers", "latent.loading", "latent.saving", "latent.stored", "training", "evaluation.fluency",
         "cli.options",
     },
     "huggingface_hub": {"modeling.config", "latent.hub"},
