@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from ..storage.atomic import save_rows
 from ..storage.errors import CorruptFileError
 from .errors import UsageError
+from .familiarity import Familiarity
 from .options import (
     DEVICE,
     PRINTING,
@@ -151,10 +152,13 @@ def reconstruct(
     at_least(1, "--batch-size", batch_size)
     corpus = reading.texts(texts, printing)
     vae = device.load(run)
+    familiarity = Familiarity(vae, printing)
     for block in blocks(corpus):
         written = vae.reconstruct(block, refinements=refinements, batch_size=batch_size)
-        for source, text in zip(block, written, strict=True):
-            printing.result({"source": source, "text": text}, text)
+        known = familiarity.of(block, None if refinements else written)
+        for source, text, number in zip(block, written, known, strict=True):
+            printing.result({"source": source, "text": text, "familiarity": number}, text)
+    familiarity.say()
 
 
 def sample(
@@ -231,9 +235,12 @@ def vary(
     at_least(1, "n", n)
     sources = sentences(text)
     vae = device.load(run)
+    familiarity = Familiarity(vae, printing)
     for source in sources:
+        (known,) = familiarity.of([source])
         for varied in vae.vary(source, n, spread=spread, wording=wording, temperature=temperature, seed=seed):
-            printing.result({"source": source, "text": varied}, varied)
+            printing.result({"source": source, "text": varied, "familiarity": known}, varied)
+    familiarity.say()
 
 
 def interpolate(

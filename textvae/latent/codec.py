@@ -27,6 +27,7 @@ from ..text.cleaning import gate_texts
 from ..text.tokenizers import encoder_ids, to_texts, train_tokenizer, wrap
 from .decoding import Decoding, decode, write_ids
 from .embeddings import Vectors, cosines, progress_bar
+from .familiarity import CALIBRATION, Calibration
 from .geometry import Array
 from .hub import local_folder
 from .latents import Latents, on_sphere, packed
@@ -48,7 +49,10 @@ class LatentCodec:
         encoder_tokenizer: The encoder's tokenizer; the same object if they share one.
         path: The folder it was loaded from or saved to; None if there is none.
         prior: The distribution that `sample` draws latents from.
+        calibration: What `familiarity` compares with; None if nothing was measured.
     """
+
+    calibration: Calibration | None = None
 
     def __init__(
         self,
@@ -99,7 +103,9 @@ class LatentCodec:
         tokenizer, encoder_tokenizer = load_tokenizers(path)
         model.to(torch.device(device) if device else default_device())  # type: ignore[arg-type]
         prior = load_prior(path / PRIOR) if (path / PRIOR).exists() else None
-        return cls(model, tokenizer, encoder_tokenizer, path=path.resolve(), prior=prior)
+        vae = cls(model, tokenizer, encoder_tokenizer, path=path.resolve(), prior=prior)
+        vae.calibration = Calibration.load(path / CALIBRATION)
+        return vae
 
     @classmethod
     def from_texts(cls, texts: Sequence[str], config: TextVAEConfig, *, seed: int = 0) -> Self:
@@ -130,6 +136,8 @@ class LatentCodec:
             if dtype == "bfloat16":  # the stored type, not that of the computation
                 write_json(folder / "config.json", read_json(folder / "config.json") | {"dtype": "float32"})
             self.save_tokenizers(folder)
+            if self.calibration is not None:
+                self.calibration.save(folder / CALIBRATION)
             if self.prior.state():
                 self.prior.save(folder / PRIOR)
         if dtype == "float32":
@@ -247,12 +255,7 @@ class LatentCodec:
         return read_rows(self.model, self.encoder_rows(gate_texts(texts)), self.encoder_pad_id, batch_size).meaning
 
     def read(self, texts: Sequence[str], /, *, batch_size: int = 64) -> Reading:
-        """Return token ids and the whole posterior of each text, wording slots included.
-
-        Examples:
-            >>> vae.decode(vae.read(["a dog barks"]).mean)  # doctest: +SKIP
-            ['a dog barks']
-        """
+        """Return token ids and the whole posterior of each text, wording slots included."""
         texts = gate_texts(texts)
         ids = self.decoder_rows(texts)
         rows = ids if self.encoder_tokenizer is self.tokenizer else self.encoder_rows(texts)
@@ -297,9 +300,6 @@ class LatentCodec:
             max_length: Longest text in tokens; by default the model's.
             seed: Seed of the sampling; None for a random one.
             batch_size: Latents decoded together.
-
-        Returns:
-            N texts.
         """
         options = Decoding(
             temperature=temperature,
