@@ -267,7 +267,8 @@ def test_a_shift_takes_several_attributes_and_explains(textvae):
     (explained,) = textvae(f"{command} --json --explain", FIRST).records
     assert explained["text"] == record["text"]
     assert set(explained) == {
-        "source", "attributes", "text", "familiarity", "strengths", "before", "after", "probability", "similarity", "nats", "reached",
+        "source", "attributes", "text", "familiarity", "strengths", "before", "after", "probability", "similarity",
+        "nats", "reached",
     }  # fmt: skip
     text, why = textvae(f"{command} --explain", FIRST).lines[0].split("\t")
     assert text == " ".join(record["text"].splitlines()) and why.startswith("roomy ")

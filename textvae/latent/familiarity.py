@@ -48,7 +48,8 @@ class Scores(NamedTuple):
 
     Attributes:
         round_trip: Share of the words that come back in order from the posterior mean, 0 to 1.
-        nats: -log p of the text from there, nats per token.
+        nats: -log p of the text from there, nats per token; in a model with wording slots from the meaning alone,
+            since slots bring back texts of any kind.
     """
 
     round_trip: Array
@@ -113,10 +114,9 @@ def scores_of(vae: Codec, texts: Sequence[str], written: Sequence[str] | None = 
     for start in range(0, len(texts), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         reading = vae.read(texts[part])
-        latents = reading.mean
         tokens = np.array([len(row) - 1 for row in reading.ids], np.float32)  # the BOS is given
-        nats[part] = vae.nats(reading, latents) / tokens
-        back = vae.decode(latents) if written is None else written[part]
+        nats[part] = vae.nats(reading, reading.meaning.mean.numpy()) / tokens
+        back = vae.decode(reading.mean) if written is None else written[part]
         pairs = zip(readable(vae.tokenizer, texts[part]), back, strict=True)
         round_trip[part] = [word_similarity(*pair) for pair in pairs]
     return Scores(round_trip, nats)

@@ -123,8 +123,9 @@ class TextVAE(LatentCodec):
 
         It is the share of held-out training texts that score lower, so that 1% of such texts are below 0.01. The score
         is the share of the words that come back from the posterior mean by greedy decoding, minus the nats per token
-        of the text from there. Training measures the held-out texts, `calibrate` others; a model without either, such
-        as an older run, gives the share of the words that come back, which is not calibrated.
+        of the text from there (from the meaning alone in a model with wording slots). Training measures the held-out
+        texts, `calibrate` others; a model without either, such as an older run, gives the share of the words that come
+        back, which is not calibrated.
 
         Args:
             texts: N texts.
