@@ -18,8 +18,8 @@ PACKAGE = ROOT / "textvae"
 DOORS = {
     "filelock": {"storage.locks"},
     "tokenizers": {"text.tokenizers"},
-    "datasets": {"text.corpus"},
-    "pyarrow": {"text.corpus", "text.token_cache"},
+    "datasets": {"text.records"},
+    "pyarrow": {"text.lines", "text.records", "text.token_cache"},
     "faiss": {"index.backends.faiss"},
     "sqlite3": {"index.item_store"},
     "transformers": {

@@ -465,7 +465,7 @@ MISTAKES = [
     (
         "attribute RUN --positive positive.txt --negative negative.txt --unlabelled texts.txt --encoder no/such/x -o a",
         BAD_INPUT,
-        "no/such/x' is no sentence encoder",
+        "could not load the encoder 'no/such/x'",
     ),
     ("attribute RUN --positive texts.txt --negative texts.txt --encoder x -o a", USAGE, "give those too"),
     ("attribute RUN -o a", USAGE, "attribute needs one kind of examples: give --positive and --negative"),

@@ -221,7 +221,10 @@ def shift(
 
 
 def _folder_and_strength(said: str, strength: float) -> tuple[Path, float]:
+    """Return a folder and a strength from FOLDER=STRENGTH; a folder that is there may have "=" in its name."""
     folder, equals, number = said.rpartition("=")
+    if (Path(said) / ABOUT).exists():
+        return Path(said), strength
     try:
         return (Path(folder), float(number)) if equals else (Path(said), strength)
     except ValueError:

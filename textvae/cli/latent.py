@@ -133,6 +133,7 @@ def reconstruct(
     /,
     *,
     refinements: int = 0,
+    exact: int = 0,
     batch_size: int = 256,
     reading: Reading = READING,
     device: Device = DEVICE,
@@ -144,18 +145,23 @@ def reconstruct(
         run: Run folder, or org/name on the hub.
         texts: File of texts, a data set on the hub, or - for standard input.
         refinements: Refinement rounds: re-encode the output and shift the target latent by the error.
+        exact: Write from exact latents: at most so many gradient steps on each text's latent, until greedy decoding
+            gives the text back word for word; 25 are mostly enough. Not together with --refinements.
         batch_size: Texts encoded together.
         reading: How the texts are read.
         device: Where the model runs.
         printing: What is printed.
     """
     at_least(1, "--batch-size", batch_size)
+    at_least(0, "--exact", exact)
+    if exact and refinements:
+        raise UsageError("choose --exact or --refinements, not both. See textvae reconstruct --help")
     corpus = reading.texts(texts, printing)
     vae = device.load(run)
     familiarity = Familiarity(vae, printing)
     for block in blocks(corpus):
-        written = vae.reconstruct(block, refinements=refinements, batch_size=batch_size)
-        known = familiarity.of(block, None if refinements else written)
+        written = vae.reconstruct(block, refinements=refinements, exact=exact, batch_size=batch_size)
+        known = familiarity.of(block, None if refinements or exact else written)
         for source, text, number in zip(block, written, known, strict=True):
             printing.result({"source": source, "text": text, "familiarity": number}, text)
     familiarity.say()

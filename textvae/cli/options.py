@@ -180,10 +180,10 @@ def in_place(texts: Sequence[str]) -> list[str]:
     return [text for text in filled if text is not None]
 
 
-def blocks(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Yield the texts in lists of at most `BLOCK`."""
+def blocks(texts: Iterable[str], size: int = BLOCK) -> Iterator[list[str]]:
+    """Yield the texts in lists of at most `size`."""
     remaining = iter(texts)
-    return iter(lambda: list(islice(remaining, BLOCK)), [])
+    return iter(lambda: list(islice(remaining, size)), [])
 
 
 def at_least(smallest: int, name: str, value: int) -> None:
@@ -193,14 +193,16 @@ def at_least(smallest: int, name: str, value: int) -> None:
 
 
 def can_write_file(path: Path | None) -> None:
-    """Raise if a file is to be written where a folder is, before the work starts."""
+    """Raise if a file is to be written where a folder or a device is, before the work starts."""
     if path and path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name a file in it")
+    if path and (path.is_block_device() or path.is_socket()):
+        raise FileExistsError(f"{path} is a device or a socket: name a file")
 
 
 def can_write_folder(path: Path, kind: str, mark: str) -> None:
     """Raise if a folder would replace anything but an older one of its kind, before the work starts."""
-    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / mark).exists()):
+    if (path.exists() and not path.is_dir()) or (path.is_dir() and any(path.iterdir()) and not (path / mark).exists()):
         raise FileExistsError(f"{path} exists and is not an {kind}: choose another folder")
 
 

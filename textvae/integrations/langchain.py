@@ -1,4 +1,4 @@
-"""TextVAEEmbeddings: a run as the embeddings of LangChain."""
+"""TextVAEEmbeddings: a LangChain embedding model that uses a run."""
 
 # N texts, D latent dimensions
 from __future__ import annotations
@@ -15,11 +15,11 @@ except ImportError as error:
 
 
 class TextVAEEmbeddings(Embeddings):
-    """Embed documents and queries as latents, both in the same way.
+    """LangChain embeddings; documents and queries are encoded in the same way.
 
     Args:
         model: Run folder or TextVAE.
-        batch_size: Texts that the model takes at once.
+        batch_size: Texts encoded at once.
 
     Examples:
         >>> embeddings = TextVAEEmbeddings("runs/hotels")  # doctest: +SKIP
@@ -32,9 +32,9 @@ class TextVAEEmbeddings(Embeddings):
         self.batch_size = batch_size
 
     def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
-        """Return the posterior mean of each of N texts: N lists of D numbers; no texts give []."""
+        """Return the posterior means of N texts: N lists of D numbers; [] gives []."""
         return self.vae.encode(list(texts), batch_size=self.batch_size).tolist()
 
     def embed_query(self, text: str) -> list[float]:
-        """Return the posterior mean of one text: D numbers."""
+        """Return the posterior mean of one text, D numbers."""
         return self.vae.encode(text).tolist()

@@ -1,8 +1,7 @@
-"""The network and the tokenizers of a run folder, checked."""
+"""The network and the tokenizers of a run folder, loaded and checked."""
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -83,13 +82,6 @@ def load_encoder(folder: Path) -> TextVAEModel:
 def encoder_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase]:
     """Return the tokenizer of a sentence encoder, twice: the second puts its own special tokens around a text."""
     return load_tokenizer(folder), load_tokenizer(folder)
-
-
-def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write the files of a tokenizer but for a chat template, which no text of ours needs and no hub download has."""
-    plain = copy.copy(tokenizer)
-    plain.chat_template = None
-    plain.save_pretrained(folder)
 
 
 def weights_digest(model: TextVAEModel) -> str:

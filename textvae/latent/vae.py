@@ -1,4 +1,4 @@
-"""TextVAE: sampling, variation, interpolation and arithmetic in the latent space, on top of `LatentCodec`."""
+"""TextVAE: sampling, variation, interpolation and arithmetic in the latent space, on top of `Reconstruction`."""
 
 # N texts, D latent dimensions
 from __future__ import annotations
@@ -13,23 +13,24 @@ import torch
 
 from ..modeling.precision import default_device
 from ..modeling.sentence_encoder import is_sentence_encoder
-from ..storage.errors import require
+from ..storage.errors import check_range, require
 from ..text.cleaning import gate_texts
 from . import geometry
-from .codec import LatentCodec
 from .familiarity import Calibration, familiarity, measure
 from .geometry import Array, Method
 from .hub import local_folder, upload
 from .loading import encoder_tokenizers, load_encoder
 from .priors import Prior, StandardNormal, prior_class
+from .reconstruction import Reconstruction
 
 logger = logging.getLogger("textvae")
 SAMPLE_GUIDANCE = 0.8  # measured in results/prior.json
 VARY_WORDING = 0.5
+MOST_TEXTS = 100_000  # of one call, whose latents are in memory together
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
 
 
-class TextVAE(LatentCodec):
+class TextVAE(Reconstruction):
     """A text variational autoencoder with its tokenizers.
 
     Examples:
@@ -83,7 +84,7 @@ class TextVAE(LatentCodec):
         Variety comes from the latents; a temperature above 0 also samples the tokens.
 
         Args:
-            n: Number of texts.
+            n: Number of texts, 100,000 at most; for more, call it again with another seed.
             temperature: Sampling temperature of the decoder.
             top_p: Sample among the likeliest tokens whose probabilities sum to this.
             guidance: Weight of the latent, as in `decode`; by default 0.8 for a model trained with latent dropout,
@@ -93,7 +94,7 @@ class TextVAE(LatentCodec):
             prior: "fitted" draws from the prior that training or `fit_prior` fitted to the latents of its texts, if
                 there is one; "standard" from N(0, I).
         """
-        require(n >= 1, f"n must be at least 1, got {n}")
+        check_range("n", n, 1, MOST_TEXTS)
         require(prior in ("fitted", "standard"), f"prior must be 'fitted' or 'standard', got {prior!r}")
         latents = (self.prior if prior == "fitted" else StandardNormal(self.dim)).sample(n, seed)
         if guidance is None:
@@ -114,7 +115,7 @@ class TextVAE(LatentCodec):
             seed: Seed of the fit.
         """
         posterior = self.posterior(texts)
-        logger.info("fitting a %s prior to the latents of %s texts", kind, f"{len(texts):,}")
+        logger.info("fitting a %s prior to the latents of %s texts", kind, f"{len(posterior.mean):,}")
         self.prior = prior_class(kind).fit(posterior, components, seed)
         return self.prior
 
@@ -173,7 +174,7 @@ class TextVAE(LatentCodec):
             temperature: Sampling temperature of the decoder.
             seed: Seed of the draw.
         """
-        require(n >= 1, f"n must be at least 1, got {n}")
+        check_range("n", n, 1, MOST_TEXTS)
         require(spread >= 0, f"spread must not be negative, got {spread}")
         has_slots = self.model.config.slot_dim > 0
         require(wording is None or has_slots, f"wording needs a model with wording slots, got {wording}")
@@ -198,6 +199,7 @@ class TextVAE(LatentCodec):
 
         A model with wording slots decodes the two ends from all of z, and the points between from meanings alone.
         """
+        require(n <= MOST_TEXTS, f"n must be at most {MOST_TEXTS:,}, got {n:,}")
         ends = self.read([a, b]).mean
         points = geometry.path(ends.meaning[0], ends.meaning[1], n, method)
         first, last = self.decode(ends)

@@ -1,4 +1,4 @@
-"""How two texts differ in their words."""
+"""Word-level differences between two texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BLEU_ORDER = 4  # words of the longest phrases that are compared
 
 
 def word_similarity(a: str, b: str) -> float:
-    """Return twice the words of two texts that match in order over the words of both, 0 to 1 (Ratcliff & Obershelp).
+    """Return 2 * matching words / words of both texts, 0 to 1 (Ratcliff & Obershelp).
 
     Examples:
         >>> word_similarity("the food was bad", "the food was great")
@@ -21,7 +21,7 @@ def word_similarity(a: str, b: str) -> float:
 
 
 def pair_similarity(a: str, b: str) -> float:
-    """Return the same of pairs of neighbours, with both ends: of as many changes, those in one place cost less.
+    """Return `word_similarity` of word bigrams, ends included; adjacent changes cost less than scattered ones.
 
     Examples:
         >>> pair_similarity("the food was bad", "the food was great")
@@ -63,7 +63,7 @@ def _ngrams(words: list[str], order: int) -> Counter[tuple[str, ...]]:
 
 
 def word_changes(before: str, after: str) -> list[tuple[str, str]]:
-    """Return the words that became others, as pairs of old and new; either may be empty.
+    """Return the changed words as pairs of old and new; either may be empty.
 
     Examples:
         >>> word_changes("the food was bad", "the food was very good")
@@ -75,16 +75,16 @@ def word_changes(before: str, after: str) -> list[tuple[str, str]]:
 
 
 def patch(source: str, before: str, after: str) -> str:
-    """Return the source with the words changed that changed from `before` to `after`, where it has them.
+    """Apply the word changes from `before` to `after` to `source`, where `source` has the same words.
 
     Examples:
         >>> patch("my red car is slow", "my blue car is slow", "my blue car is fast")
         'my red car is fast'
     """
     words, old, new = source.split(), before.split(), after.split()
-    places: dict[int, int] = {}  # of the words of `before` in the source
+    places: dict[int, int] = {}  # from word positions in `before` to positions in the source
     for block in difflib.SequenceMatcher(None, old, words, autojunk=False).get_matching_blocks():
-        places |= {block.a + k: block.b + k for k in range(block.size + 1)}  # the end of a block is a place too
+        places |= {block.a + k: block.b + k for k in range(block.size + 1)}  # includes the position after a block
     result, done = [], 0
     for kind, i, j, k, m in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind != "equal" and i in places and j in places and done <= places[i] <= places[j]:
