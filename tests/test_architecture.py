@@ -23,7 +23,8 @@ DOORS = {
     "faiss": {"index.backends.faiss"},
     "sqlite3": {"index.item_store"},
     "transformers": {
-        "modeling", "text.tokenizers", "latent.loading", "latent.saving", "latent.stored", "training", "evaluation.fluency",
+        "modeling", "text.tokenizers", "latent.familiarity", "latent.loading", "latent.saving", "latent.stored",
+        "training", "evaluation.fluency",
         "cli.options",
     },
     "huggingface_hub": {"modeling.config", "latent.hub"},

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from ..storage.row_files import TABLES, save_latents
 from .errors import UsageError
+from .familiarity import Familiarity
 from .index import Column, Keep, rows_and_ids
 from .latent_files import columns_of, load_npy
 from .options import (
@@ -168,10 +169,13 @@ def reconstruct(
         raise UsageError("choose --exact or --refinements, not both. See textvae reconstruct --help")
     corpus = reading.texts(texts, printing)
     vae = device.load(run)
+    familiarity = Familiarity(vae, printing)
     for block in blocks(corpus):
         written = vae.reconstruct(block, refinements=refinements, exact=exact, batch_size=batch_size)
-        for source, text in zip(block, written, strict=True):
-            printing.result({"source": source, "text": text}, text)
+        known = familiarity.of(block, None if refinements or exact else written)
+        for source, text, number in zip(block, written, known, strict=True):
+            printing.result({"source": source, "text": text, "familiarity": number}, text)
+    familiarity.say()
 
 
 def sample(
@@ -248,9 +252,12 @@ def vary(
     at_least(1, "n", n)
     sources = sentences(text)
     vae = device.load(run)
+    familiarity = Familiarity(vae, printing)
     for source in sources:
+        (known,) = familiarity.of([source])
         for varied in vae.vary(source, n, spread=spread, wording=wording, temperature=temperature, seed=seed):
-            printing.result({"source": source, "text": varied}, varied)
+            printing.result({"source": source, "text": varied, "familiarity": known}, varied)
+    familiarity.say()
 
 
 def interpolate(

@@ -67,8 +67,8 @@ class SearchableIndex:
             queries: One text, a list, array or column of texts, one vector (D,) or vectors (N, D); never modified.
                 "wasserstein" also takes means followed by standard deviations, (N, 2D); vectors (N, D) get deviations
                 of 0.
-            k: Hits per query, or all texts if there are fewer; at most 10 million for all queries together. If an approximate
-                factory finds fewer than k, the search is repeated over more of its lists or graph.
+            k: Hits per query, or all texts if there are fewer; at most 10 million for all queries together. If an
+                approximate factory finds fewer than k, the search is repeated over more of its lists or graph.
             where: A condition on metadata, such as "topic = 'food' and stars >= 4": only matching texts are returned.
                 The syntax is described in `textvae.index.filters`. A key that no text has is logged as a warning.
 

@@ -153,9 +153,6 @@ class LatentCodec(StoredModel):
             max_length: Longest text in tokens; by default the model's.
             seed: Seed of the sampling; None for a random one.
             batch_size: Latents decoded together.
-
-        Returns:
-            N texts.
         """
         options = Decoding(
             temperature=temperature,

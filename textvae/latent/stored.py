@@ -22,6 +22,7 @@ from ..storage.folders import read_folder
 from ..storage.versions import Versions
 from ..text.cleaning import NORMALIZATION, gate_texts, normalised
 from ..text.tokenizers import train_tokenizer
+from .familiarity import CALIBRATION, Calibration
 from .hub import local_folder
 from .loading import ENCODER_TOKENIZER, load_model, load_tokenizers, weights_digest
 from .priors import Prior, StandardNormal, load_prior
@@ -40,7 +41,10 @@ class StoredModel:
         path: The folder it was loaded from or saved to; None if there is none.
         prior: The distribution that `sample` draws latents from.
         versions: The versions of run folders that it was loaded from or saved to.
+        calibration: What `familiarity` compares with; None if nothing was measured.
     """
+
+    calibration: Calibration | None = None
 
     def __init__(
         self,
@@ -97,6 +101,7 @@ class StoredModel:
         prior = load_prior(path / PRIOR) if (path / PRIOR).exists() else None
         loaded = cls(model, tokenizer, encoder_tokenizer, path=path.resolve(), prior=prior)
         loaded.versions = versions
+        loaded.calibration = Calibration.load(path / CALIBRATION)
         return loaded
 
     @classmethod
@@ -132,6 +137,8 @@ class StoredModel:
         with replaced_run(path, self.versions) as folder:
             save_network(self.model, folder, dtype)
             self.save_tokenizers(folder)
+            if self.calibration is not None:
+                self.calibration.save(folder / CALIBRATION)
             if self.prior.state():
                 self.prior.save(folder / PRIOR)
         if dtype == "float32":

@@ -16,7 +16,8 @@ from ..modeling.sentence_encoder import is_sentence_encoder
 from ..storage.errors import check_range, require
 from ..text.cleaning import gate_texts
 from . import geometry
-from .geometry import Method
+from .familiarity import Calibration, familiarity, measure
+from .geometry import Array, Method
 from .hub import local_folder, upload
 from .loading import encoder_tokenizers, load_encoder
 from .priors import Prior, StandardNormal, prior_class
@@ -117,6 +118,39 @@ class TextVAE(Reconstruction):
         logger.info("fitting a %s prior to the latents of %s texts", kind, f"{len(posterior.mean):,}")
         self.prior = prior_class(kind).fit(posterior, components, seed)
         return self.prior
+
+    def familiarity(self, texts: Sequence[str]) -> Array:
+        """Return how familiar each text is to the model, in [0, 1].
+
+        It is the share of held-out training texts that score lower, so that 1% of such texts are below 0.01. The score
+        is the share of the words that come back from the posterior mean by greedy decoding, minus the nats per token
+        of the text from there (from the meaning alone in a model with wording slots). Training measures the held-out
+        texts, `calibrate` others; a model without either, such as an older run, gives the share of the words that come
+        back, which is not calibrated.
+
+        Args:
+            texts: N texts.
+
+        Returns:
+            Shape (N,), float32; below 0.01 (0.25 where it is not calibrated) the verbs of the command line warn.
+
+        Examples:
+            >>> vae.familiarity(["the room was cold .", "xq zzv kw"]).shape
+            (2,)
+        """
+        return familiarity(self, texts)
+
+    def calibrate(self, texts: Sequence[str]) -> Calibration:
+        """Measure what `familiarity` compares with on texts that the model was not trained on; saved with the model.
+
+        Args:
+            texts: At least 20 texts, better several hundred, such as users will give.
+
+        Raises:
+            ValueError: There are fewer.
+        """
+        self.calibration = measure(self, texts)
+        return self.calibration
 
     def vary(
         self,

@@ -11,6 +11,7 @@ import numpy as np
 from transformers import TrainerCallback, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
+from ..latent.familiarity import FEWEST_TEXTS
 from ..latent.hub import local_folder
 from ..latent.vae import TextVAE
 from ..modeling import TextVAEConfig, TextVAEModel
@@ -32,6 +33,7 @@ from .trainer import TextVAETrainer, check_extra_terms
 
 SOURCE = "from_fingerprint"  # in training.json, of the model that training started from
 PRIOR_TEXTS = 10_000  # to whose latents the prior is fitted
+CALIBRATION_TEXTS = 500  # held-out texts that familiarity is calibrated on
 
 
 def train(
@@ -90,7 +92,7 @@ def train(
         trainer.sentences.close()
         trainer.valid_dataset.close()
         run.finish(made_from | {"steps": trainer.state.global_step, "best_loss": trainer.state.best_metric})
-        return _with_prior(run, data.texts, config.seed)
+        return _finished(run, data, config.seed)
 
 
 class _Data(NamedTuple):
@@ -251,13 +253,18 @@ def _run_steps(trainer: TextVAETrainer, checkpoint: Path | None) -> None:
         trainer.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
 
 
-def _with_prior(run: RunFolder, texts: Sequence[str], seed: int) -> TextVAE:
-    """Return the best model, with a prior fitted to the latents of some of the texts."""
+def _finished(run: RunFolder, data: _Data, seed: int) -> TextVAE:
+    """Return the best model, with a prior fitted to the latents of some texts and familiarity calibrated on others."""
     best = TextVAE.from_pretrained(run.path)
+    texts, held_out = (
+        [part[i] for i in np.random.default_rng(seed).permutation(len(part))[:most]]
+        for part, most in ((data.texts, PRIOR_TEXTS), (data.held_out, CALIBRATION_TEXTS))
+    )
     if len(texts) > 1:
-        chosen = np.random.default_rng(seed).permutation(len(texts))[:PRIOR_TEXTS]
-        run.save_prior(best.fit_prior([texts[i] for i in chosen]))
-        best.versions.note(run.path)
+        run.save_prior(best.fit_prior(texts))
+    if len(held_out) >= FEWEST_TEXTS:
+        run.save_calibration(best.calibrate(held_out))
+    best.versions.note(run.path)
     return best
 
 
