@@ -130,7 +130,7 @@ class LatentCodec:
             if dtype == "bfloat16":  # the stored type, not that of the computation
                 write_json(folder / "config.json", read_json(folder / "config.json") | {"dtype": "float32"})
             self.save_tokenizers(folder)
-            if self.prior.state():
+            if self.prior.state() or self.prior.statistics:
                 self.prior.save(folder / PRIOR)
         if dtype == "float32":
             self.path = Path(path).resolve()
