@@ -402,8 +402,8 @@ def test_a_damaged_file_is_named(folder, name, damage, message):
         (b"", "is not valid JSON"),
         (b'{"a": "\xff"}', "is not valid JSON"),
         (b"\x00\x01\x02", "is not valid JSON"),
-        (b"[1, 2]", "holds a list, not a JSON object"),
-        (b"null", "holds a NoneType, not a JSON object"),
+        (b"[1, 2]", "holds an array, not a JSON object"),
+        (b"null", "holds null, not a JSON object"),
     ],
 )
 def test_what_is_no_json_object_is_refused(tmp_path, content, message):

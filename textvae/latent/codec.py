@@ -1,6 +1,6 @@
-"""Texts to latents, latents to texts, likelihoods."""
+"""Texts to latents, and latents to texts."""
 
-# N texts, D latent dimensions, K importance samples
+# N texts, D latent dimensions
 from __future__ import annotations
 
 import logging
@@ -13,14 +13,13 @@ from torch.nn import functional as F
 
 from ..modeling.gaussian import DiagonalGaussian
 from ..modeling.randomness import generator_of
-from ..storage.errors import check_range, require
-from ..text.cleaning import gate_texts
+from ..storage.errors import require
+from ..text.cleaning import gate_texts, normalised
 from ..text.tokenizers import encoder_ids, to_texts, wrap
 from .decoding import Decoding, decode, write_ids
 from .embeddings import Vectors, cosines, progress_bar
 from .geometry import Array
 from .latents import Latents, on_sphere, packed
-from .likelihood import MOST_SAMPLES, log_likelihood, nats
 from .reading import Reading, read_rows
 from .stored import StoredModel
 
@@ -109,12 +108,7 @@ class LatentCodec(StoredModel):
         return read_rows(self.model, self.encoder_rows(gate_texts(texts)), self.encoder_pad_id, batch_size).meaning
 
     def read(self, texts: Sequence[str], /, *, batch_size: int = 64) -> Reading:
-        """Return token ids and the whole posterior of each text, wording slots included.
-
-        Examples:
-            >>> vae.decode(vae.read(["a dog barks"]).mean)  # doctest: +SKIP
-            ['a dog barks']
-        """
+        """Return token ids and the whole posterior of each text, wording slots included."""
         texts = gate_texts(texts)
         ids = self.decoder_rows(texts)
         rows = ids if self.encoder_tokenizer is self.tokenizer else self.encoder_rows(texts)
@@ -159,9 +153,6 @@ class LatentCodec(StoredModel):
             max_length: Longest text in tokens; by default the model's.
             seed: Seed of the sampling; None for a random one.
             batch_size: Latents decoded together.
-
-        Returns:
-            N texts.
         """
         options = Decoding(
             temperature=temperature,
@@ -181,9 +172,9 @@ class LatentCodec(StoredModel):
         begun = None
         if prefixes is not None:
             require(num_beams == 1, "choose prefixes or beams (num_beams), not both")
-            wrong = f"{len(points)} latents need as many prefixes, got {len(prefixes)}"
-            require(len(prefixes) == len(points), wrong)
             begun = [row[:-1] for row in self.decoder_rows(gate_texts(prefixes))]
+            wrong = f"{len(points)} latents need as many prefixes, got {len(begun)}"
+            require(len(begun) == len(points), wrong)
         generator = generator_of(seed, self.device) if temperature else None
         return decode(points, self.dim, options, self.write, self.encode, begun, generator)
 
@@ -204,41 +195,6 @@ class LatentCodec(StoredModel):
         """
         return to_texts(self.tokenizer, write_ids(self.model, self.on_sphere(latents), options, begun, generator))
 
-    def reconstruct(self, texts: Sequence[str], /, *, refinements: int = 0, batch_size: int = 256) -> list[str]:
-        """Write each text back from its posterior mean, refined as in `decode`."""
-        latents = self.read(texts, batch_size=batch_size).mean
-        return self.decode(latents, refinements=refinements, batch_size=batch_size)
-
-    # Likelihood
-
-    def log_likelihood(
-        self, texts: Sequence[str], /, *, num_samples: int = 128, seed: int = 0, batch_size: int = 1024
-    ) -> Array:
-        """Return the importance-weighted estimate of log p(x) of each text (Burda et al. 2016, eq. 8).
-
-        Args:
-            texts: N texts.
-            num_samples: K, the importance samples; the estimate is a lower bound that rises with K.
-            seed: Seed of the samples.
-            batch_size: Importance samples decoded together.
-
-        Returns:
-            Nats per sentence, shape (N,), float32, for the tokens and the end of the sentence.
-        """
-        check_range("num_samples", num_samples, 1, MOST_SAMPLES)
-        require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
-        return log_likelihood(self.model, self.read(texts), num_samples, seed, batch_size)
-
-    def nats(self, texts: Sequence[str] | Reading, latents: ArrayLike | Latents, /, *, batch_size: int = 64) -> Array:
-        """Return -log p(x|z) of each text, one latent for each, as in `decode`: nats per sentence, shape (N,).
-
-        `texts` may also be a `Reading`, which saves tokenising again.
-        """
-        points = self._latents(latents)
-        rows = texts.ids if isinstance(texts, Reading) else self.decoder_rows(gate_texts(texts))
-        require(len(rows) == len(points), f"{len(rows)} texts need as many latents, got {len(points)}")
-        return nats(self.model, rows, points, batch_size)
-
     # Shared with training
 
     @property
@@ -248,15 +204,18 @@ class LatentCodec(StoredModel):
         return self.model.config.pad_token_id if shared else self.encoder_tokenizer.pad_token_id
 
     def encoder_rows(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the encoder's token ids of each text."""
+        """Return the encoder's token ids of each text, normalised as the model's `text_normalization` says."""
         if self.encoder_tokenizer is self.tokenizer:
-            return wrap(self.tokenizer, texts, self.model.config)
-        config = self.model.config
+            return self.decoder_rows(texts)
+        config, texts = self.model.config, self._normalised(texts)
         return encoder_ids(self.encoder_tokenizer, texts, config.encoder_max_length or config.max_length)
 
     def decoder_rows(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the decoder's token ids of each text, BOS ... EOS."""
-        return wrap(self.tokenizer, texts, self.model.config)
+        """Return the decoder's token ids of each text, BOS ... EOS, of texts normalised in the same way."""
+        return wrap(self.tokenizer, self._normalised(texts), self.model.config)
+
+    def _normalised(self, texts: Sequence[str]) -> list[str]:
+        return [normalised(text, self.model.config.text_normalization) for text in texts]
 
     def _latents(self, latents: ArrayLike | Latents) -> Array:
         """Return checked latents as the network reads them: (N, D), or packed with wording slots."""

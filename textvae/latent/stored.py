@@ -20,8 +20,9 @@ from ..modeling.randomness import seeded
 from ..storage.errors import require
 from ..storage.folders import read_folder
 from ..storage.versions import Versions
-from ..text.cleaning import gate_texts
+from ..text.cleaning import NORMALIZATION, gate_texts, normalised
 from ..text.tokenizers import train_tokenizer
+from .familiarity import CALIBRATION, Calibration
 from .hub import local_folder
 from .loading import ENCODER_TOKENIZER, load_model, load_tokenizers, weights_digest
 from .priors import Prior, StandardNormal, load_prior
@@ -40,7 +41,10 @@ class StoredModel:
         path: The folder it was loaded from or saved to; None if there is none.
         prior: The distribution that `sample` draws latents from.
         versions: The versions of run folders that it was loaded from or saved to.
+        calibration: What `familiarity` compares with; None if nothing was measured.
     """
+
+    calibration: Calibration | None = None
 
     def __init__(
         self,
@@ -97,16 +101,18 @@ class StoredModel:
         prior = load_prior(path / PRIOR) if (path / PRIOR).exists() else None
         loaded = cls(model, tokenizer, encoder_tokenizer, path=path.resolve(), prior=prior)
         loaded.versions = versions
+        loaded.calibration = Calibration.load(path / CALIBRATION)
         return loaded
 
     @classmethod
     def from_texts(cls, texts: Sequence[str], config: TextVAEConfig, *, seed: int = 0) -> Self:
         """Return an untrained model whose byte-level BPE tokenizer was trained on the texts.
 
-        The vocabulary sizes of encoder and decoder are set to that of the tokenizer.
+        Both vocabulary sizes of the configuration become that of the tokenizer, `text_normalization` the newest.
         """
-        tokenizer = train_tokenizer(gate_texts(texts), config.decoder.vocab_size)
+        tokenizer = train_tokenizer(map(normalised, gate_texts(texts)), config.decoder.vocab_size)
         config = copy.deepcopy(config)
+        config.text_normalization = NORMALIZATION
         config.encoder.vocab_size = config.decoder.vocab_size = len(tokenizer)
         with seeded(seed):
             model = TextVAEModel(config)
@@ -131,7 +137,9 @@ class StoredModel:
         with replaced_run(path, self.versions) as folder:
             save_network(self.model, folder, dtype)
             self.save_tokenizers(folder)
-            if self.prior.state():
+            if self.calibration is not None:
+                self.calibration.save(folder / CALIBRATION)
+            if self.prior.state() or self.prior.statistics:
                 self.prior.save(folder / PRIOR)
         if dtype == "float32":
             self.path = Path(path).resolve()

@@ -1,4 +1,4 @@
-"""Writing texts from latents, one token at a time; texts that have ended cost nothing more."""
+"""Autoregressive decoding of texts from latents; finished texts leave the batch."""
 
 # B latents, D latent dimensions, U written tokens, V vocabulary
 from __future__ import annotations
@@ -19,10 +19,10 @@ MOST_REFINEMENTS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
-    """Options of decoding, from `TextVAE.decode`, which says what each is, to the sampler.
+    """Decoding options, from the public methods to the sampler; `TextVAE.decode` explains each.
 
     Raises:
-        ValueError: Two of them contradict each other, or one is out of range.
+        ValueError: An option is out of range, or two options exclude each other.
     """
 
     temperature: float = 0
@@ -65,10 +65,10 @@ def write(
     prefixes_BP: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Return what the decoder writes: the likeliest token each time, or samples at a temperature above 0.
+    """Decode latents: greedily at temperature 0, else by sampling.
 
-    The likeliest tokens are those that `generate` takes, and samples have its distribution. It carries every row until
-    the last one ends; here a row that has ended leaves the batch and the cache.
+    Equivalent to transformers' `generate`, but finished rows are removed from the batch and the cache, while `generate`
+    computes all rows until the last one ends.
 
     Args:
         decoder: Any decoder.
@@ -86,7 +86,7 @@ def write(
     written_BU = latents_BD.new_full((len(latents_BD), max_length), config.pad_token_id, dtype=torch.long)
     written_BU[:, 0] = config.bos_token_id
     rows = torch.arange(len(latents_BD), device=latents_BD.device)
-    # With guidance every row is read twice, the second time with no latent.
+    # Guidance evaluates every row twice, with and without its latent.
     seen_BD = latents_BD if guidance == 1 else torch.cat([latents_BD, decoder.blank(latents_BD)])
     cache = None
     for position in range(1, max_length):
@@ -124,7 +124,7 @@ def write(
 
 
 def sampling_warpers(options: Decoding) -> LogitsProcessorList:
-    """Return what transformers' `generate` does to the logits before it samples."""
+    """Return the logits processors that transformers' `generate` applies for sampling."""
     warpers = LogitsProcessorList()
     if options.temperature and options.temperature != 1:
         warpers.append(TemperatureLogitsWarper(options.temperature))

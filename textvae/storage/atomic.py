@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and JSON."""
+"""Atomic file writes (a file appears whole or not at all), checksums and JSON."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ except ImportError:  # Windows
 
 from .errors import CorruptFileError
 
+MOST_JSON = 1 << 26  # bytes of a JSON file; the largest are tokenizers
+JSON_KINDS: dict[type, str] = {
+    bool: "true or false", dict: "an object", list: "an array", str: "a string", int: "a number", float: "a number"
+}  # fmt: skip
 STAGED = ".staged-"  # what precedes the name of a file or folder that is being written
 STREAMS = re.compile(r"/dev|/proc/.*")  # folders whose names are written through, such as /dev/stdout
 ABANDONED = 3600.0  # seconds after which an unlocked temporary file is its dead writer's
@@ -146,14 +150,14 @@ def _remove_abandoned(path: Path) -> None:
 
 
 def save_rows(path: str | Path, parts: Iterable[np.ndarray]) -> int:
-    """Write arrays of one width, one below the other, as one npy file and return its number of rows.
+    """Concatenate arrays along the first axis into one npy file and return its number of rows.
 
     Args:
         path: The file.
-        parts: Arrays of shape (any, D) and one dtype, at least one; held one at a time.
+        parts: One or more arrays of shape (any, D) and one dtype; only one is in memory at a time.
 
     Raises:
-        ValueError: There are no parts.
+        ValueError: `parts` is empty.
     """
     import numpy as np
 
@@ -161,13 +165,13 @@ def save_rows(path: str | Path, parts: Iterable[np.ndarray]) -> int:
     header: dict[str, Any] = {}
     with atomic_path(path) as staged, open(staged, "wb") as file:
         for part in parts:
-            if not header:  # numpy leaves room in the header for the number of rows to grow
+            if not header:  # numpy pads the header, so the final number of rows fits
                 header = {"descr": np.lib.format.dtype_to_descr(part.dtype), "fortran_order": False}
                 np.lib.format.write_array_header_1_0(file, header | {"shape": (0, part.shape[1])})
             file.write(np.ascontiguousarray(part).data)
             count += len(part)
         if not header:
-            raise ValueError(f"there is nothing to write to {path}")
+            raise ValueError(f"no arrays were given to write to {path}")
         file.seek(0)
         np.lib.format.write_array_header_1_0(file, header | {"shape": (count, part.shape[1])})
     return count
@@ -179,19 +183,48 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_json(path: str | Path) -> dict[str, Any]:
+def read_json(path: str | Path, most: int = MOST_JSON) -> dict[str, Any]:
     """Read a JSON object.
 
+    Args:
+        path: The file.
+        most: Bytes above which it is refused unread.
+
     Raises:
-        CorruptFileError: The file is not a JSON object.
+        CorruptFileError: The file is not a JSON object, or is too large or nested too deeply for one of ours.
     """
+    path = Path(path)
+    with open(path, "rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise CorruptFileError(f"{path} is larger than {most:,} bytes, the most of such a file: restore it from a copy")
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        content = parse_json(data)
+    except ValueError as error:
         raise CorruptFileError(f"{path} is not valid JSON ({error}): restore it from a copy") from error
     if not isinstance(content, dict):
-        raise CorruptFileError(f"{path} holds a {type(content).__name__}, not a JSON object")
+        raise CorruptFileError(f"{path} holds {json_kind(content)}, not a JSON object: restore it from a copy")
     return content
+
+
+def parse_json(data: str | bytes) -> Any:
+    """Return what a JSON text says.
+
+    Raises:
+        ValueError: It is not JSON, or nested too deeply, or has a number of thousands of digits.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def json_kind(value: object) -> str:
+    """Return what JSON calls a value, after its article."""
+    for kind, name in JSON_KINDS.items():
+        if isinstance(value, kind):
+            return name
+    return "null" if value is None else "something else"
 
 
 def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
@@ -201,12 +234,12 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
 
 
 def sync(path: Path) -> None:
-    """Return once a file, or the names in a folder where the system opens folders, are on disk."""
+    """Flush a file to disk, or the directory entries of a folder where the system supports it."""
     writable = path.is_file() and os.access(path, os.W_OK)
     try:
-        descriptor = os.open(path, os.O_RDWR if writable else os.O_RDONLY)  # Windows syncs only what may be written
+        descriptor = os.open(path, os.O_RDWR if writable else os.O_RDONLY)  # Windows syncs only writable files
     except PermissionError:
-        if path.is_dir():  # Windows opens no folder, and keeps the names safe by itself
+        if path.is_dir():  # Windows cannot open a folder, and needs no sync of its entries
             return
         raise
     try:

@@ -1,4 +1,4 @@
-"""Folders that appear at once, with manifests that are checked when they are read."""
+"""Atomic folder replacement, with a checksum manifest that is verified on reading."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .errors import CorruptFileError, with_article
 from .exchange import exchange
 from .kinds import what_else
 from .locks import only_writer
+from .plain import check_plain_file, is_plain_name
 
 T = TypeVar("T")
 MANIFEST = "manifest.json"
@@ -84,7 +85,7 @@ def publish_folder(staged: Path, path: Path, own: Sequence[str] = ()) -> None:
 
 
 def recover_folder(path: str | Path) -> None:
-    """Finish or undo a folder replacement that a crash interrupted, for the only writer of the folder."""
+    """Finish or undo a folder replacement that a crash interrupted. Only the folder's writer may call this."""
     path = Path(path)
     replaced = path.with_name(REPLACED + path.name)
     if not replaced.is_dir() or replaced.is_symlink():
@@ -124,9 +125,9 @@ def _is_own(name: str, own: Sequence[str], listed: Iterable[str]) -> bool:
 
 
 def read_folder(path: str | Path, read: Callable[[Path], T]) -> T:
-    """Return read(path), read again if a writer has put another folder there meanwhile: never files of two versions.
+    """Return read(path), and repeat it if a writer replaced the folder meanwhile, so that versions never mix.
 
-    A writer that died between its two renames is undone.
+    If a writer crashed between its two renames, the old folder is restored first.
 
     Args:
         path: The folder, as `atomic_folder` writes it.
@@ -149,16 +150,16 @@ def read_folder(path: str | Path, read: Callable[[Path], T]) -> T:
 
 
 def open_folder(path: str | Path, kind: str, required: str) -> Path:
-    """Return `path` after checking that it is a folder of the given kind and that its manifest holds.
+    """Check that `path` is a folder of the given kind whose files match its manifest, and return it.
 
     Args:
         path: The folder.
-        kind: What it should be, for the message: "run" or "index".
-        required: A file that every folder of this kind has.
+        kind: Kind of folder for error messages: "run" or "index".
+        required: Name of a file that every folder of this kind has.
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: The folder is something else.
+        ValueError: `path` is a file, or a folder of another kind.
         CorruptFileError: A file is missing or differs from the manifest.
     """
 
@@ -167,7 +168,7 @@ def open_folder(path: str | Path, kind: str, required: str) -> Path:
             raise FileNotFoundError(f"there is no {kind} at {path}")
         if not path.is_dir():
             raise ValueError(f"{path} is a file, not {with_article(kind)} folder")
-        check_manifest(path)  # first: a file that the manifest lists is lost, not foreign
+        check_manifest(path)  # first: a missing file that the manifest lists means damage, not another kind of folder
         if not (path / required).exists():
             raise ValueError(what_else(path, kind, required))
         return path
@@ -184,17 +185,22 @@ def write_manifest(folder: str | Path) -> None:
 
 
 def check_manifest(folder: str | Path) -> None:
-    """Compare every file of a manifest with its SHA-256; a folder without a manifest passes (it is not ours).
+    """Compare every file with its SHA-256 in the manifest; a folder without a manifest passes.
 
     Raises:
-        CorruptFileError: Naming the first file that is missing or differs.
+        CorruptFileError: Naming the first file that is missing or differs; or a name leads out of the folder, or to
+            anything but a regular file. Such a file is not opened.
     """
     folder = Path(folder)
-    for name, accepted in _read_digests(folder).items():
+    digests = _read_digests(folder)
+    for name in digests:
+        with suppress(FileNotFoundError):
+            check_plain_file(folder, name)
+    for name, accepted in digests.items():
         file = folder / name
         if not file.is_file():
             raise CorruptFileError(
-                f"{file} is missing although {MANIFEST} lists it: restore it or write the folder anew"
+                f"{file} is missing although {MANIFEST} lists it: restore it from a copy or create the folder again"
             )
         if sha256(file) not in accepted:
             raise CorruptFileError(
@@ -202,9 +208,51 @@ def check_manifest(folder: str | Path) -> None:
             )
 
 
+def listed_files(folder: str | Path) -> frozenset[str] | None:
+    """Return the names that the manifest of a folder lists, None if it has none.
+
+    Raises:
+        CorruptFileError: The manifest is not one.
+    """
+    folder = Path(folder)
+    return frozenset(_read_digests(folder)) if _has_manifest(folder) else None
+
+
+def find_file(folder: str | Path, name: str) -> Path | None:
+    """Return a file of a folder, None if it is not there or the manifest does not list it.
+
+    Without a manifest every plain file is there.
+
+    Raises:
+        CorruptFileError: It is a link, a folder or a device.
+    """
+    folder = Path(folder)
+    listed = listed_files(folder)
+    if listed is not None and name not in listed:
+        return None
+    try:
+        return check_plain_file(folder, name)
+    except FileNotFoundError:
+        return None
+
+
+def require_file(folder: str | Path, name: str) -> Path:
+    """Return a file of a folder, as `find_file` does.
+
+    Raises:
+        CorruptFileError: It is missing, not in the manifest, or no plain file.
+    """
+    found = find_file(folder, name)
+    if found is None:
+        present = os.path.lexists(Path(folder) / name)
+        wrong = f"{MANIFEST} does not list it" if present else "it is missing"
+        raise CorruptFileError(f"{Path(folder) / name} cannot be used: {wrong}; restore the folder from a copy")
+    return found
+
+
 @contextmanager
 def atomic_replacement(folder: str | Path, name: str) -> Iterator[Path]:
-    """Yield a temporary path for a new version of one file of a manifested folder, then put it in place.
+    """Yield a temporary path for a new version of one file in a folder with a manifest, then replace the file.
 
     The manifest accepts the old and the new digest while the file changes hands, so a crash leaves a folder that loads.
     For the only writer of the folder.
@@ -217,18 +265,26 @@ def atomic_replacement(folder: str | Path, name: str) -> Iterator[Path]:
     with atomic_path(folder / name) as staged:
         yield staged
         new = sha256(staged)
-        if name in digests:  # a new file is listed once it is there
+        if name in digests:  # a new file is listed after it was written
             _write_digests(folder, digests | {name: [*digests[name], new]})
     _write_digests(folder, digests | {name: [new]})
 
 
+def _has_manifest(folder: Path) -> bool:
+    return os.path.lexists(folder / MANIFEST)
+
+
 def _read_digests(folder: Path) -> dict[str, list[str]]:
-    manifest = folder / MANIFEST
-    if not manifest.exists():
+    if not _has_manifest(folder):
         return {}
+    manifest = check_plain_file(folder, MANIFEST)
     digests = read_json(manifest)
-    if not all(isinstance(value, list) for value in digests.values()):
+    if not all(isinstance(value, list) and all(isinstance(each, str) for each in value) for value in digests.values()):
         raise CorruptFileError(f"{manifest} is not a manifest: restore it from a copy")
+    if unsafe := [name for name in digests if not is_plain_name(name)]:
+        raise CorruptFileError(
+            f"{manifest} lists {unsafe[0]!r}, which is not a plain name inside the folder: do not use the folder"
+        )
     return digests
 
 
@@ -237,7 +293,7 @@ def _write_digests(folder: Path, digests: dict[str, list[str]]) -> None:
 
 
 def _version(path: Path) -> tuple[int, int] | None:
-    """Return what tells the folder that is at `path` from the next one, None if nothing is there."""
+    """Return an identifier of the folder at `path` that changes when it is replaced; None if it is missing."""
     replaced = path.with_name(REPLACED + path.name)
     deadline = time.monotonic() + PATIENCE
     while (version := _identity(path)) is None and replaced.exists():
@@ -246,7 +302,7 @@ def _version(path: Path) -> tuple[int, int] | None:
         else:
             with only_writer(path):  # a writer that lives, though it may be suspended, has the lock: BlockingIOError
                 recover_folder(path)
-    return version or _identity(path)  # the folder may have come between the two looks
+    return version or _identity(path)  # the folder may have appeared between the two checks
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock beside a folder, which the system releases when its process ends, however it ends."""
+"""Writer locks: a lock file beside a folder; the operating system releases it when the process ends or is killed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOTE_START, NOTE_BYTES = 1, 20  # the PID is written after byte 0, which nobody 
 
 @contextmanager
 def only_writer(path: Path) -> Iterator[None]:
-    """Keep others from writing a file or folder during the block, also other threads; the lock file then disappears.
+    """Hold the writer lock of a file or folder during the block, against other processes and threads.
 
     A lock file that a killed writer left behind locks nothing. Two names of one folder, such as a symbolic link and
     the folder itself, have one lock; a symbolic link in the lock's own place is refused, not followed.
@@ -40,8 +40,8 @@ def only_writer(path: Path) -> Iterator[None]:
         _write_note(file)
         yield
     finally:
-        with suppress(OSError):  # Windows deletes no open file: filelock deletes it there once it is released
-            file.unlink()  # before it is released: the next writer makes its own
+        with suppress(OSError):  # Windows cannot delete an open file; there filelock deletes it on release
+            file.unlink()  # before the release, so that the next writer's file is not deleted
         lock.release()
 
 
@@ -53,7 +53,7 @@ def _write_note(file: Path) -> None:
 
 
 def _read_note(file: Path) -> str:
-    """Return the PID of the lock's holder, "" if it is not known."""
+    """Return the PID of the lock's holder, "" if unknown."""
     try:
         with open(file, "rb", buffering=0, opener=open_no_link) as note:
             note.seek(NOTE_START)

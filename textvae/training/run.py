@@ -10,6 +10,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+from ..latent.familiarity import CALIBRATION, Calibration
 from ..latent.priors import Prior
 from ..latent.stored import PRIOR
 from ..latent.vae import TextVAE
@@ -103,6 +104,11 @@ class RunFolder:
         """Write the prior that was fitted to the latents."""
         with atomic_replacement(self.path, PRIOR) as staged:
             prior.save(staged)
+
+    def save_calibration(self, calibration: Calibration) -> None:
+        """Write what familiarity is compared with."""
+        with atomic_replacement(self.path, CALIBRATION) as staged:
+            calibration.save(staged)
 
     def keep_metrics_until(self, step: int) -> None:
         """Drop the lines after a step, which a resumed run writes again, and a line that a crash truncated."""

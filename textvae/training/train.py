@@ -11,13 +11,15 @@ import numpy as np
 from transformers import TrainerCallback, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
+from ..latent.familiarity import FEWEST_TEXTS
+from ..latent.hub import local_folder
 from ..latent.vae import TextVAE
-from ..modeling import TextVAEModel
+from ..modeling import TextVAEConfig, TextVAEModel
 from ..modeling.precision import default_device
 from ..modeling.quiet import quiet_transformers
 from ..modeling.randomness import global_randomness_kept
 from ..storage.locks import only_writer
-from ..text.cleaning import gate_texts
+from ..text.cleaning import NORMALIZATION, gate_texts, normalised
 from ..text.corpus import split_validation
 from ..text.tokenizers import load_tokenizer
 from .build import build_model, rebuild_model
@@ -31,6 +33,7 @@ from .trainer import TextVAETrainer, check_extra_terms
 
 SOURCE = "from_fingerprint"  # in training.json, of the model that training started from
 PRIOR_TEXTS = 10_000  # to whose latents the prior is fitted
+CALIBRATION_TEXTS = 500  # held-out texts that familiarity is calibrated on
 
 
 def train(
@@ -74,7 +77,7 @@ def train(
     with only_writer(Path(output)), global_randomness_kept(), single_process():
         run = RunFolder(output)
         callbacks = [*callbacks, *reporting_callbacks(config.report_to, run.path)]
-        data = _read_data(corpus, valid, groups, config, terms)
+        data = _read_data(corpus, valid, groups, config, terms, _text_normalization(run, config))
         set_seed(config.seed)
         checkpoint = run.newest_checkpoint() if resume else None
         teacher = _teacher(config, run)
@@ -89,7 +92,7 @@ def train(
         trainer.sentences.close()
         trainer.valid_dataset.close()
         run.finish(made_from | {"steps": trainer.state.global_step, "best_loss": trainer.state.best_metric})
-        return _with_prior(run, data.texts, config.seed)
+        return _finished(run, data, config.seed)
 
 
 class _Data(NamedTuple):
@@ -113,15 +116,26 @@ class _Data(NamedTuple):
         return Partners(self.texts if self.groups is None else self.groups, config.seed)
 
 
+def _text_normalization(run: RunFolder, config: TrainConfig) -> int:
+    """Return the version with which the run's model reads texts: that of the model it starts from, or the newest."""
+    if not run.started and config.from_ is None:
+        return NORMALIZATION
+    folder = run.path if run.started else local_folder(config.from_ or "")
+    known = (folder / "config.json").exists()
+    return TextVAEConfig.from_pretrained(folder).text_normalization if known else NORMALIZATION
+
+
 def _read_data(
     corpus: Sequence[str],
     valid: Sequence[str] | None,
     groups: Sequence[Hashable] | None,
     config: TrainConfig,
     terms: Mapping[str, float],
+    normalization: int,
 ) -> _Data:
     """Return the cleaned texts to train on and to validate with."""
-    texts, held_out = gate_texts(corpus), gate_texts([] if valid is None else valid)
+    given = gate_texts(corpus), gate_texts([] if valid is None else valid)
+    texts, held_out = ([normalised(text, normalization) for text in part] for part in given)
     if config.lowercase:  # before the split, so that no text differs from a held-out one in its case alone
         texts, held_out = ([text.lower() for text in part] for part in (texts, held_out))
     if groups is not None and len(groups) != len(texts):
@@ -239,13 +253,18 @@ def _run_steps(trainer: TextVAETrainer, checkpoint: Path | None) -> None:
         trainer.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
 
 
-def _with_prior(run: RunFolder, texts: Sequence[str], seed: int) -> TextVAE:
-    """Return the best model, with a prior fitted to the latents of some of the texts."""
+def _finished(run: RunFolder, data: _Data, seed: int) -> TextVAE:
+    """Return the best model, with a prior fitted to the latents of some texts and familiarity calibrated on others."""
     best = TextVAE.from_pretrained(run.path)
+    texts, held_out = (
+        [part[i] for i in np.random.default_rng(seed).permutation(len(part))[:most]]
+        for part, most in ((data.texts, PRIOR_TEXTS), (data.held_out, CALIBRATION_TEXTS))
+    )
     if len(texts) > 1:
-        chosen = np.random.default_rng(seed).permutation(len(texts))[:PRIOR_TEXTS]
-        run.save_prior(best.fit_prior([texts[i] for i in chosen]))
-        best.versions.note(run.path)
+        run.save_prior(best.fit_prior(texts))
+    if len(held_out) >= FEWEST_TEXTS:
+        run.save_calibration(best.calibrate(held_out))
+    best.versions.note(run.path)
     return best
 
 
