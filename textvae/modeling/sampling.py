@@ -15,6 +15,7 @@ from .decoders.base import LatentDecoder
 
 MOST_CANDIDATES = 1000  # of one latent, which are decoded together; also beams
 MOST_REFINEMENTS = 1000
+MOST_TOKENS = 16_384  # of a written text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,8 @@ class Decoding:
         check_range("refinements", self.refinements, 0, MOST_REFINEMENTS)
         require(self.guidance >= 0, f"guidance must not be negative, got {self.guidance}")
         require(self.guidance == 1 or self.num_beams == 1, "choose guidance or beams (num_beams), not both")
+        longest = f"max_length must be at most {MOST_TOKENS:,} tokens, got {self.max_length}"
+        require(self.max_length is None or self.max_length <= MOST_TOKENS, longest)
         short = self.max_length is not None and self.max_length < 2
         require(not short, f"max_length must be at least 2 tokens, got {self.max_length}")
         both = self.temperature and self.num_beams > 1
