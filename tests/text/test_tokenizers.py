@@ -1,4 +1,6 @@
 import doctest
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -139,3 +141,22 @@ def test_a_lower_case_tokenizer_reads_and_writes_lower_case_also_after_loading(t
     assert to_texts(lower, rows) == ["the quick fox"] * 2 == readable(lower, ["The Quick FOX"]) * 2
     assert readable(tokenizer, ["The FOX"]) == ["The FOX"]
     assert not any(character in lower.get_vocab() for character in ("The", "FOX", "\u0120The"))
+
+
+def test_many_threads_share_a_tokenizer():
+    """Changing a tokenizer while another thread encodes with it waits for ever: in a process that can be stopped."""
+    code = """
+import threading
+from textvae.text.tokenizers import encoder_ids, train_tokenizer
+shared = train_tokenizer(["a b c d e f"], 300)
+texts = ["the soup was cold </s> " * 5] * 50
+rows = []
+def work():
+    for _ in range(15):
+        rows.append(encoder_ids(shared, texts, 8))
+threads = [threading.Thread(target=work) for _ in range(6)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert len(rows) == 90 and all(row == rows[0] for row in rows)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)

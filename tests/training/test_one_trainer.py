@@ -6,6 +6,7 @@ import pytest
 from transformers import TrainerCallback
 
 from textvae import TextVAE, TrainConfig, train
+from textvae.modeling import TextVAEConfig
 from textvae.storage.locks import only_writer
 from textvae.training.environment import NAMES, single_process
 
@@ -34,7 +35,7 @@ def test_a_second_training_is_refused_and_leaves_the_first_alone(tmp_path, sente
         assert sorted(run.rglob("*")) == before
         refused.append(str(error.value))
         with pytest.raises(BlockingIOError):
-            TextVAE.from_texts(sentences, TextVAE.from_pretrained(run).model.config).save_pretrained(run)
+            TextVAE.from_texts(sentences, TextVAEConfig.preset("tiny", vocab_size=300)).save_pretrained(run)
 
     train(sentences * 3, run, config, valid=sentences, callbacks=[Meanwhile(meanwhile)])
     assert len(refused) == 1

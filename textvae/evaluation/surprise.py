@@ -57,7 +57,7 @@ def novelty(vae: TextVAE, texts: Sequence[str], *, num_samples: int = 16, seed: 
     noise_KD = torch.randn(num_samples, vae.dim, generator=torch.Generator().manual_seed(seed))
     posterior = vae.posterior(texts)
     log_likelihood = np.zeros(len(texts), np.float32)
-    at_once = max(1, min(AT_ONCE, MOST_SAMPLES // num_samples))
+    at_once = max(1, min(AT_ONCE, 10 * MOST_SAMPLES // num_samples))
     for part in batches(len(texts), at_once, "scored"):
         log_likelihood[part] = _log_likelihood(vae, texts[part], posterior[part], noise_KD)
     words = np.array([len(text.split()) + 1 for text in within_length(vae, texts)], np.float32)

@@ -3,6 +3,7 @@
 # B sentences, T tokens
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 
 # In this order, so that the ids are 0, 1, 2, 3, the defaults of TextVAEConfig.
 BOS, EOS, PAD, MASK = "<s>", "</s>", "<pad>", "<mask>"
+_setting = threading.Lock()
 
 
 class SpecialTokens(Protocol):
@@ -104,12 +106,7 @@ def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: i
     """Return the ids of each text, with special tokens and truncation if `max_length` is given."""
     if isinstance(tokenizer, PreTrainedTokenizerFast):  # twice as fast as through transformers
         backend = tokenizer.backend_tokenizer
-        backend.no_padding()
-        if max_length is None:
-            backend.no_truncation()
-        else:
-            backend.enable_truncation(max_length)
-        backend.encode_special_tokens = True  # "</s>" in a text is text
+        _set_up(backend, max_length)
         return [row.ids for row in backend.encode_batch_fast(list(texts), add_special_tokens=max_length is not None)]
     return tokenizer(
         list(texts),
@@ -120,3 +117,17 @@ def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: i
         verbose=False,
         split_special_tokens=True,
     )["input_ids"]
+
+
+def _set_up(backend: Tokenizer, max_length: int | None) -> None:
+    """Set what differs, at the first call: a change waits for ever for another thread that encodes."""
+    with _setting:
+        if backend.padding is not None:
+            backend.no_padding()
+        if (backend.truncation or {}).get("max_length") != max_length:
+            if max_length is None:
+                backend.no_truncation()
+            else:
+                backend.enable_truncation(max_length)
+        if not backend.encode_special_tokens:
+            backend.encode_special_tokens = True  # "</s>" in a text is text
