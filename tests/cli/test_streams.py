@@ -25,7 +25,7 @@ def folder(tmp_path_factory, sentences):
 def shell(folder, command):
     """Run a line of shell, in which textvae is this one."""
     line = command.replace("textvae", f"{sys.executable} -m textvae")
-    return subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True, timeout=600)
 
 
 CLOSED = {
@@ -56,9 +56,8 @@ def test_a_file_that_is_opened_while_stdout_is_closed_holds_its_own_bytes(folder
     assert b"wrote" not in (folder / "own.npy").read_bytes()
 
 
-@pytest.mark.parametrize("output", ["/dev/stdout", "/proc/self/fd/1"])
-def test_an_output_may_be_standard_output(folder, output):
-    piped = shell(folder, f"textvae encode run texts.txt -o {output} --quiet | head -c 6 | od -c")
+def test_an_output_may_be_standard_output(folder):
+    piped = shell(folder, "textvae encode run texts.txt -o /dev/stdout --quiet | head -c 6 | od -c")
     assert "N   U   M   P   Y" in piped.stdout and piped.returncode == 0
 
 
