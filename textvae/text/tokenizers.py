@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from .cleaning import INVISIBLE, JOINERS
 
 # In this order, so that the ids are 0, 1, 2, 3, the defaults of TextVAEConfig.
 BOS, EOS, PAD, MASK = "<s>", "</s>", "<pad>", "<mask>"
@@ -57,6 +59,22 @@ def train_tokenizer(
         tokenizer_object=bpe, bos_token=BOS, eos_token=EOS, pad_token=PAD, mask_token=MASK,
         clean_up_tokenization_spaces=False,
     )  # fmt: skip
+
+
+def add_normalisation(tokenizer: PreTrainedTokenizerBase, version: int) -> None:
+    """Make a fast tokenizer itself do what `cleaning.normalised` does to texts, for use without textvae."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if not version or backend is None:
+        return
+    spaces = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
+    one_space = normalizers.Replace(Regex(f"[{spaces}]+"), " ")
+    own = [
+        normalizers.Replace(Regex(INVISIBLE.pattern), ""),
+        one_space,
+        normalizers.Replace(Regex(JOINERS.pattern), ""),
+    ]
+    before = [] if backend.normalizer is None else [backend.normalizer]
+    backend.normalizer = normalizers.Sequence([*own, one_space, normalizers.Strip(), normalizers.NFC(), *before])
 
 
 def load_tokenizer(path: str | Path, gguf_file: str | None = None) -> PreTrainedTokenizerBase:
