@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ..storage.atomic import read_json, sync, write_json
 from ..storage.errors import CorruptFileError
 from ..storage.folders import STAGED
-from .item_store import ItemStore, Row, StoreError
+from .item_store import ItemStore, StoreError
+from .rows import Row
 
 PARTIAL = ".partial"  # what follows the name of an index while it is built
 VECTORS, ITEMS, ABOUT = "vectors.f32", "items.sqlite", "build.json"

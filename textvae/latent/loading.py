@@ -5,18 +5,17 @@ from __future__ import annotations
 import copy
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase
 
 from ..modeling import TextVAEModel
 from ..modeling.config import TextVAEConfig
-from ..modeling.quiet import quiet_transformers
+from ..modeling.config_file import CONFIG
+from ..modeling.weights import has_weights, load_network
 from ..storage.atomic import read_json
 from ..storage.errors import CorruptFileError
-from ..storage.folders import open_folder
+from ..storage.folders import open_folder, require_file
 from ..storage.kinds import kind_of
 from ..text.tokenizers import load_tokenizer
 
@@ -31,22 +30,30 @@ def load_model(path: Path) -> TextVAEModel:
         ValueError: It is not a run, or not trained yet.
         CorruptFileError: A file was truncated or altered, or a weight is missing or not finite.
     """
-    open_folder(path, "run", "config.json")
-    if read_json(path / "config.json").get("model_type") != TextVAEConfig.model_type:
+    open_folder(path, "run", CONFIG)
+    if read_json(require_file(path, CONFIG)).get("model_type") != TextVAEConfig.model_type:
         raise ValueError(f"{path} holds a model of another kind, not a run of textvae: it is {kind_of(path)}")
-    if not (path / "model.safetensors").exists() and not (path / "model.safetensors.index.json").exists():
+    if not has_weights(path):
         raise ValueError(f"{path} holds no trained model yet: finish its training with --resume")
-    try:
-        with quiet_transformers():
-            loaded: Any = TextVAEModel.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
-    except SafetensorError as error:
-        raise CorruptFileError(f"the weights in {path} are damaged ({error}): restore them from a copy") from error
-    model: TextVAEModel = loaded[0]
-    if lacking := sorted(loaded[1]["missing_keys"]):  # transformers draws them at random
-        raise CorruptFileError(f"{path} lacks the weights {', '.join(lacking)}: restore it from a copy, or retrain it")
-    if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
-        raise CorruptFileError(f"{path} holds weights that are not finite: restore it from a copy")
+    model = load_network(path)
+    _try_out(model, path)
     return model
+
+
+@torch.inference_mode()
+def _try_out(model: TextVAEModel, path: Path) -> None:
+    """Read and write two tokens, so that a configuration with which the network cannot run is found here."""
+    config = model.config
+    ids = torch.tensor([[config.bos_token_id, config.eos_token_id]])
+    read = torch.tensor([[0, min(1, config.encoder.vocab_size - 1)]])
+    try:
+        posterior = model.eval().read(read).meaning
+        logits = model.decode(posterior.mean, ids)
+        runs = bool(torch.isfinite(posterior.mean).all() and torch.isfinite(logits).all())
+    except Exception as error:
+        raise CorruptFileError(f"the network that {path / CONFIG} describes does not run: restore it") from error
+    if not runs:
+        raise CorruptFileError(f"the network that {path / CONFIG} describes gives no finite numbers: restore it")
 
 
 def load_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:

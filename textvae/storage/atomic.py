@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 from .errors import CorruptFileError
 
 MOST_JSON = 1 << 26  # bytes of a JSON file; the largest are tokenizers
-JSON_KINDS = {bool: "true or false", dict: "an object", list: "an array", str: "a string", (int, float): "a number"}
+JSON_KINDS: dict[Any, str] = {
+    bool: "true or false",
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    (int, float): "a number",
+}
 STAGED = ".staged-"  # what precedes the name of a file or folder that is being written
 
 
