@@ -28,7 +28,7 @@ DOORS = {
     },
     "huggingface_hub": {"modeling.config", "latent.hub"},
     "safetensors": {
-        "latent.loading", "latent.latents", "latent.priors", "attributes.attribute", "index.backends.numpy",
+        "modeling.weights", "latent.latents", "latent.priors", "attributes.attribute", "index.backends.numpy",
         "integrations.sentence_transformers", "cli.folders",
     },
     "matplotlib": {"evaluation.plots"},

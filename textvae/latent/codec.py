@@ -8,7 +8,7 @@ import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, Self, cast, overload
 
 import torch
 from numpy.typing import ArrayLike
@@ -22,7 +22,7 @@ from ..modeling.precision import default_device, prefer_attention
 from ..modeling.quiet import quiet_transformers
 from ..storage.atomic import read_json, write_json
 from ..storage.errors import require
-from ..storage.folders import atomic_folder, read_folder
+from ..storage.folders import atomic_folder, find_file, read_folder
 from ..text.cleaning import gate_texts
 from ..text.tokenizers import encoder_ids, to_texts, train_tokenizer, wrap
 from .decoding import Decoding, decode, write_ids
@@ -81,7 +81,7 @@ class LatentCodec:
 
         Args:
             path: A run folder written by `train` or `save_pretrained`, or org/name on the Hugging Face hub, from which
-                only weights, JSON and vocabularies are fetched: nothing in them runs.
+                only weights, JSON and vocabularies are fetched: nothing runs.
             device: Where to put the model; by default a GPU or MPS if there is one, else the CPU.
             revision: Branch, tag or commit on the hub; by default its main branch.
             cache_dir: Folder for fetched files; by default the hub's cache.
@@ -96,9 +96,10 @@ class LatentCodec:
     @classmethod
     def _read(cls, path: Path, device: str | torch.device | None) -> Self:
         model = load_model(path)
-        tokenizer, encoder_tokenizer = load_tokenizers(path)
+        tokenizer, encoder_tokenizer = load_tokenizers(path, cast(TextVAEConfig, model.config))
+        fitted = find_file(path, PRIOR)
+        prior = None if fitted is None else load_prior(fitted, model.config.latent_dim)
         model.to(torch.device(device) if device else default_device())  # type: ignore[arg-type]
-        prior = load_prior(path / PRIOR) if (path / PRIOR).exists() else None
         return cls(model, tokenizer, encoder_tokenizer, path=path.resolve(), prior=prior)
 
     @classmethod

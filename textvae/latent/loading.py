@@ -15,9 +15,10 @@ from ..modeling.config_file import CONFIG
 from ..modeling.weights import has_weights, load_network
 from ..storage.atomic import read_json
 from ..storage.errors import CorruptFileError
-from ..storage.folders import open_folder, require_file
+from ..storage.folders import find_file, open_folder, require_file
 from ..storage.kinds import kind_of
-from ..text.tokenizers import load_tokenizer
+from ..text.tokenizer_files import TOKENIZER
+from ..text.tokenizers import check_ids, load_run_tokenizer
 
 ENCODER_TOKENIZER = "encoder_tokenizer"
 
@@ -56,10 +57,23 @@ def _try_out(model: TextVAEModel, path: Path) -> None:
         raise CorruptFileError(f"the network that {path / CONFIG} describes gives no finite numbers: restore it")
 
 
-def load_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:
-    """Return the decoder's tokenizer of a run folder, and the encoder's if it has one of its own."""
-    second = folder / ENCODER_TOKENIZER
-    return load_tokenizer(folder), load_tokenizer(second) if second.exists() else None
+def load_tokenizers(
+    folder: Path, config: TextVAEConfig
+) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:
+    """Return the decoder's tokenizer of a run folder, and the encoder's if it has one of its own.
+
+    Raises:
+        CorruptFileError: One is damaged, or has tokens that the model of this configuration does not know.
+    """
+    first = load_run_tokenizer(folder)
+    own = find_file(folder, f"{ENCODER_TOKENIZER}/{TOKENIZER}") is not None
+    second = load_run_tokenizer(folder, ENCODER_TOKENIZER) if own else None
+    check_ids(first, config.decoder.vocab_size, folder)
+    check_ids(second or first, config.encoder.vocab_size, folder / ENCODER_TOKENIZER if own else folder)
+    special = [config.bos_token_id, config.eos_token_id, config.pad_token_id]
+    if max(special) >= config.decoder.vocab_size:
+        raise CorruptFileError(f"{folder / CONFIG} has special tokens that the model does not know: restore it")
+    return first, second
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from .atomic import json_kind
+from .atomic import MOST_JSON, json_kind, parse_json
 from .errors import CorruptFileError
 
 MOST_DEPTH = 32  # of objects and arrays in each other
@@ -101,6 +101,28 @@ def check_tree(content: Any, path: Path, most: int = MOST_DEPTH) -> None:
             return
         level = inner
     raise CorruptFileError(f"{path} is nested too deeply: restore it from a copy")
+
+
+def read_measurements(path: Path) -> list[dict[str, float]]:
+    """Return the finite numbers of each line of a file of JSON lines, each of which has a "step".
+
+    Raises:
+        CorruptFileError: A line is something else, or the file is too large.
+    """
+    if path.stat().st_size > MOST_JSON:
+        raise CorruptFileError(f"{path} is larger than {MOST_JSON:,} bytes: restore it from a copy")
+    rows = []
+    try:
+        for line in path.read_bytes().splitlines():
+            row = parse_json(line)
+            rows.append(
+                {name: value for name, value in row.items() if is_number(value)} if isinstance(row, dict) else {}
+            )
+    except ValueError as error:
+        raise CorruptFileError(f"{path} has a line that is not JSON ({error}): restore it from a copy") from error
+    if not all("step" in row for row in rows):
+        raise CorruptFileError(f"{path} has a line that is no measurement of a step: restore it from a copy")
+    return rows
 
 
 def shown(value: object) -> str:

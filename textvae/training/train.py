@@ -12,12 +12,12 @@ from transformers import TrainerCallback, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
 from ..latent.vae import TextVAE
-from ..modeling import TextVAEModel
 from ..modeling.precision import default_device
-from ..modeling.quiet import quiet_transformers
+from ..modeling.weights import load_network
+from ..storage.errors import CorruptFileError
 from ..text.cleaning import gate_texts
 from ..text.corpus import split_validation
-from ..text.tokenizers import load_tokenizer
+from ..text.tokenizers import load_run_tokenizer
 from .build import build_model, rebuild_model
 from .callbacks import reporting_callbacks
 from .config import TrainConfig, retired_in_use
@@ -196,13 +196,14 @@ def _resumed(
         if before.get(key) != value:
             raise ValueError(f"cannot resume {run.path}: {_difference(key, before.get(key), value)}")
     if checkpoint is not None:
-        with quiet_transformers():
-            loaded: Any = TextVAEModel.from_pretrained(checkpoint, output_loading_info=True)
-        if loaded[1]["missing_keys"]:
-            raise ValueError(f"cannot resume {run.path}: another version of textvae made it; train in another folder")
+        try:
+            load_network(checkpoint)
+        except CorruptFileError as error:
+            told = f"another version of textvae made it, or it is damaged ({error}); train in another folder"
+            raise CorruptFileError(f"cannot resume {run.path}: {told}") from error
         made_from |= {SOURCE: before[SOURCE]} if SOURCE in before else {}
         return rebuild_model(run.path)
-    vae = build_model(config, texts, load_tokenizer(run.path), teacher_dim)
+    vae = build_model(config, texts, load_run_tokenizer(run.path), teacher_dim)
     if config.from_ is not None:
         made_from[SOURCE] = vae.fingerprint
         if before.get(SOURCE) != vae.fingerprint:

@@ -111,23 +111,30 @@ def prior_class(kind: str) -> type[Prior]:
     return _PRIORS[kind]
 
 
-def load_prior(path: str | Path) -> Prior:
+def load_prior(path: str | Path, dim: int | None = None) -> Prior:
     """Read what `Prior.save` wrote.
 
+    Args:
+        path: The file.
+        dim: Latent dimensions D of the model it is for, which its draws must have; None for any.
+
     Raises:
-        CorruptFileError: The file is something else.
+        CorruptFileError: The file is something else, or of another model.
         ValueError: No prior of its kind is registered.
     """
     try:
         with safe_open(path, framework="numpy") as file:
             kind = (file.metadata() or {}).get("kind", OLDER_KIND)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
-    except SafetensorError as error:
+    except (SafetensorError, TypeError, KeyError) as error:  # numpy knows no bfloat16
         raise CorruptFileError(f"{path} is no prior ({error}): restore it from a copy") from error
     found = prior_class(kind)
     try:
-        if not all(np.isfinite(array).all() for array in arrays.values()):
-            raise ValueError("it holds numbers that are not finite")
-        return found.from_state(arrays)
-    except ValueError as error:
+        if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in arrays.values()):
+            raise ValueError("it holds numbers that are not finite, or no numbers with a fraction")
+        prior = found.from_state(arrays)
+        if dim is not None and prior.sample(1, seed=0).shape != (1, dim):
+            raise ValueError(f"its latents have not the {dim} dimensions of the model")
+        return prior
+    except (ValueError, IndexError) as error:
         raise CorruptFileError(f"{path} is no prior ({error}): restore it from a copy") from error
