@@ -1,4 +1,4 @@
-"""The folder of a saved index: its files, and what index.json must say before they are read."""
+"""The folder of a saved index: its file names, and the checks of index.json before loading."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..storage.schema import Field, check_fields, integer, is_int, text
 from .backends import backend_class
 from .distances import METRICS
 
-OLDER_BACKEND = "faiss"  # of indexes that do not name theirs
-FORMAT_VERSION, WITH_IDS = 1, 2  # of indexes whose ids are numbers, and of those with ids that their users gave
+OLDER_BACKEND = "faiss"  # for indexes saved before index.json named the backend
+FORMAT_VERSION, WITH_IDS = 1, 2  # format with numbered texts, and format with ids from the user
 ITEMS, ABOUT = "items.sqlite", "index.json"
 MOST_BYTES = 1 << 26  # of index.json, which lists the removed vectors of a graph
 MOST_DIM = 1 << 20
@@ -37,7 +37,7 @@ FIELDS = {
 
 
 def open_index(path: Path) -> dict[str, Any]:
-    """Check the folder of an index and return its index.json, with its backend and the folders of its model.
+    """Check the folder of an index; return its index.json with the backend and the model folders filled in.
 
     Raises:
         FileNotFoundError: There is no such folder.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-from ..storage.atomic import parse_json
 from ..storage.errors import CorruptFileError
 
 ITEMS = "CREATE TABLE items (id INTEGER PRIMARY KEY, text TEXT NOT NULL, metadata TEXT NOT NULL)"
@@ -15,6 +15,7 @@ SCHEMA = {
     ("table", "names", "names", NAMES),
     ("index", "sqlite_autoindex_names_1", "names", None),
 }
+READ = json.JSONDecoder(parse_constant=lambda nan: None).decode  # NaN and infinity, of older versions, are null
 STEP = 100_000  # instructions of SQLite between two looks at the budget
 BUDGET, PER_BYTE = 50_000_000, 64  # instructions of a query: some, and so many for each byte of the file
 LENGTH, THREADS = 0, 11  # SQLITE_LIMIT_LENGTH and SQLITE_LIMIT_WORKER_THREADS
@@ -98,8 +99,8 @@ def read_metadata(metadata: str, path: Path | None, id: int) -> dict[str, Any]:
     if metadata == "{}":
         return {}
     try:
-        content = parse_json(metadata)
-    except ValueError:
+        content = READ(metadata)
+    except (ValueError, RecursionError):
         content = None
     _require(isinstance(content, dict), path, f"the metadata of the id {id} is not a JSON object")
     return content
