@@ -22,6 +22,7 @@ from . import attributes, evaluation, folders, index, index_changes, latent, tra
 from .errors import explain
 from .logs import log_on_stderr
 from .options import PRINTING
+from .terminal import shown
 
 # The help text of a verb is its docstring, the order here is the order of the help.
 VERBS: dict[str, Callable[..., None]] = {
@@ -67,8 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except BrokenPipeError:  # the reader closed the pipe, as `| head -1` does
         _discard_output()
-    except (Exception, KeyboardInterrupt) as error:
-        if os.environ.get("TEXTVAE_DEBUG") == "1":
+    except BaseException as error:
+        if os.environ.get("TEXTVAE_DEBUG") == "1" or isinstance(error, SystemExit | GeneratorExit):
             raise
         try:
             sys.stdout.flush()
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _discard_output()
         failure = explain(error)
         with contextlib.suppress(OSError, AttributeError, ValueError):  # standard error is closed or full
-            sys.stderr.write(f"textvae: {failure.message}\n")
+            sys.stderr.write(f"textvae: {shown(failure.message)}\n")
         return failure.code
     return 0
 
