@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 ARRAYS = {"direction", "weights", "midpoint", "word_weights"}
 FEWEST_UNLABELLED = 4
+LEAST_WRITABILITY = 0.5  # below which the card says that outputs are not natural
 MIN_LOG_ODDS = 0.1  # required of a shifted text even if typical examples have less
 
 
@@ -58,6 +59,7 @@ class Attribute:
             discriminants, "dimension" is one latent dimension.
         positive: Name of the class with high scores.
         negative: Name of the class with low ones.
+        writability: Share of texts shifted along it that are natural, as `writability` measures; None if not measured.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Attribute:
     probe: str = "means"
     positive: str = "positive"
     negative: str = "negative"
+    writability: float | None = None
 
     @classmethod
     def fit(
@@ -309,8 +312,14 @@ class Attribute:
         others = f" and {self.unlabelled} texts without a label" if self.unlabelled else ""
         return (
             f"{self.name}: {self.examples} examples{others}, cross-validated accuracy {self.accuracy:.1%} "
-            f"({low:.1%} to {high:.1%})"
+            f"({low:.1%} to {high:.1%}){self._writable()}"
         )
+
+    def _writable(self) -> str:
+        if self.writability is None:
+            return ""
+        odd = "" if self.writability >= LEAST_WRITABILITY else ": it tells texts apart, but does not write natural ones"
+        return f", writability {self.writability:.1%}{odd}"
 
     def __repr__(self) -> str:
         sides = f"{self.negative!r} to {self.positive!r}"
@@ -323,7 +332,10 @@ class Attribute:
             save_file(
                 {key: np.ascontiguousarray(getattr(self, key)) for key in ARRAYS}, folder / "direction.safetensors"
             )
-            write_json(folder / "attribute.json", {key: getattr(self, key) for key in sorted(self._facts())})
+            facts = {key: getattr(self, key) for key in sorted(self._facts())}
+            if self.writability is None:  # older versions know no such field
+                del facts["writability"]
+            write_json(folder / "attribute.json", facts)
 
     @classmethod
     def _facts(cls) -> set[str]:
@@ -343,7 +355,7 @@ class Attribute:
     def _read(cls, folder: Path) -> Attribute:
         open_folder(folder, "attribute", "attribute.json")
         facts, arrays = read_json(folder / "attribute.json"), load_file(folder / "direction.safetensors")
-        older = cls._facts() - {"unlabelled"}  # older attributes have no such field
+        older = cls._facts() - {"unlabelled", "writability"}  # older attributes have no such fields
         if not older <= set(facts) <= cls._facts() or set(arrays) != ARRAYS:
             raise CorruptFileError(f"{folder} does not hold the fields of an attribute: fit it again")
         facts |= {key: tuple(facts[key]) for key in ("reading", "typical")}
