@@ -5,6 +5,7 @@ import decimal
 import enum
 import json
 import pathlib
+import re
 import uuid
 from datetime import timedelta, timezone
 
@@ -70,14 +71,12 @@ def test_a_value_of_a_table_is_stored_as_json_has_it(value, stored):
         ({"v": np.complex64(1)}, "'v' is a complex: give"),
         ({"v": timedelta(days=1)}, "'v' is a timedelta: give"),
         ({"v": np.timedelta64(1, "D")}, "'v' is a timedelta64: give"),
-        ({(1, 2): "a"}, r"the key \\(1, 2\\) is a tuple, not a text"),
+        ({(1, 2): "a"}, "the key (1, 2) is a tuple, not a text"),
         ({1: "a", "1": "b"}, "two keys are written '1'"),
     ],
 )
 def test_what_json_has_no_value_for_is_refused_by_its_key(value, message):
-    with pytest.raises(
-        ValueError, match=f"^the metadata of item 1 is not JSON .{message.replace(chr(92) * 2, chr(92))}"
-    ):
+    with pytest.raises(ValueError, match=re.escape(f"the metadata of item 1 is not JSON ({message}")):
         LatentIndex.build(StubVAE(), ["a", "b"], metadata=[{}, value])
 
 

@@ -365,6 +365,7 @@ def _without_nan(stored: str) -> str:
 
 
 def _checked_name(name: Any) -> str:
+    name = name.as_py() if hasattr(name, "as_py") else name  # a scalar of pyarrow
     if not isinstance(name, str):
         raise TypeError(f"ids of texts are strings, got {name!r}: give str({name!r})")
     if not name:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..latent.geometry import barycentre
 from ..modeling.forks import check_fork
 from ..storage.versions import Versions
+from ..text.cleaning import gate_texts, refuse_table
 from .backends import Backend
 from .distances import Metric, closeness, comparable, embedded, weight, width
 from .filters import Filter, parse_filter
@@ -63,12 +64,13 @@ class SearchableIndex:
         """Return the k nearest texts of each query, nearest first.
 
         Args:
-            queries: One text, a list of texts, one vector (D,) or vectors (N, D); never modified. Under "wasserstein"
-                also means beside standard deviations, (N, 2D); vectors (N, D) are points, with deviations of 0.
-            k: Hits per query; an index of fewer texts returns all of them. All queries together: 10 million at most.
-                Approximate factories search wider when they find fewer than k.
-            where: A condition on metadata, such as "topic = 'food' and stars >= 4": only texts that meet it are
-                found. `textvae.index.filters.parse_filter` has the rules. A key that no text has is logged.
+            queries: One text, a list, array or column of texts, one vector (D,) or vectors (N, D); never modified.
+                "wasserstein" also takes means followed by standard deviations, (N, 2D); vectors (N, D) get deviations
+                of 0.
+            k: Hits per query, or all texts if there are fewer; at most 10 million for all queries together. If an
+                approximate factory finds fewer than k, the search is repeated over more of its lists or graph.
+            where: A condition on metadata, such as "topic = 'food' and stars >= 4": only matching texts are returned.
+                The syntax is described in `textvae.index.filters`. A key that no text has is logged as a warning.
 
         Returns:
             A list of hits for one text or vector, a list of such lists for several; [] for [].
@@ -127,9 +129,10 @@ class SearchableIndex:
         """Return the vectors of queries, and whether a single text or vector was given."""
         if isinstance(queries, list | tuple) and not queries:
             return np.empty((0, self._vectors.width), np.float32), False
+        refuse_table(queries, "queries are")
         single = isinstance(queries, str)
-        if single or (isinstance(queries, list | tuple) and all(isinstance(query, str) for query in queries)):
-            return embedded(self.vae, [queries] if single else queries, self.metric), single
+        if single or _are_texts(queries):
+            return embedded(self.vae, gate_texts([queries] if single else queries), self.metric), single
         given = np.asarray(queries)
         single = given.ndim == 1
         return comparable(given[None] if single else given, self.metric, self.dim), single
@@ -237,6 +240,18 @@ def _check_size(queries: int, k: int) -> None:
         raise ValueError(
             f"{queries:,} queries with {k:,} hits each are more than {MOST_HITS:,} hits: search for fewer at a time"
         )
+
+
+def _are_texts(queries: Any) -> bool:
+    """Say whether several queries are texts: an array of texts or objects, or a list that holds a text."""
+    if isinstance(queries, list | tuple):
+        return any(isinstance(query, str) for query in queries)
+    kind = getattr(queries, "dtype", None)
+    if kind is None and hasattr(queries, "to_pylist"):  # an array of pyarrow
+        return str(queries.type) in ("string", "large_string", "string_view", "null")
+    if isinstance(queries, np.ndarray):
+        return queries.ndim > 0 and queries.dtype.kind in "OSUT"
+    return (kind is None and not hasattr(queries, "__array__")) or str(kind) in ("object", "str", "string", "category")
 
 
 def _checked(k: int, where: str | None) -> tuple[int, Filter | None]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..latent.vae import TextVAE
+from ..text.cleaning import as_string, gate_texts
 
 try:
     from langchain_core.embeddings import Embeddings
@@ -33,8 +34,8 @@ class TextVAEEmbeddings(Embeddings):
 
     def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
         """Return the posterior means of N texts: N lists of D numbers; [] gives []."""
-        return self.vae.encode(list(texts), batch_size=self.batch_size).tolist()
+        return self.vae.encode(gate_texts(texts), batch_size=self.batch_size).tolist()
 
     def embed_query(self, text: str) -> list[float]:
         """Return the posterior mean of one text, D numbers."""
-        return self.vae.encode(text).tolist()
+        return self.vae.encode(as_string(text, "the query")).tolist()

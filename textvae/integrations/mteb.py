@@ -13,6 +13,7 @@ import torch
 from ..latent.embeddings import Vectors, cosines, pairwise_cosines
 from ..latent.geometry import Array
 from ..latent.vae import TextVAE
+from ..text.cleaning import gate_texts
 
 
 class MTEBEncoder:
@@ -77,7 +78,7 @@ class MTEBEncoder:
         for batch in inputs:
             if "text" not in batch:
                 raise ValueError(f"a text model cannot encode {', '.join(batch) or 'nothing'}: choose a task of texts")
-            texts += batch["text"]
+            texts += gate_texts(batch["text"])
         return self.vae.encode(texts, batch_size=batch_size, show_progress_bar=show_progress_bar)
 
     def similarity(self, embeddings1: Vectors, embeddings2: Vectors) -> torch.Tensor:

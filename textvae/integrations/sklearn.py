@@ -115,5 +115,5 @@ def _texts(X: Sequence[str]) -> list[str]:
     """Return the texts of a list, array or column; refuse a table, whose iteration would yield its column names."""
     shape = getattr(X, "shape", (0,))
     if len(shape) != 1:
-        raise ValueError(f"expected one column of texts, got shape {shape}: choose a column")
+        raise ValueError(f"expected one column of texts, got shape {shape}: pass the column, such as df['text']")
     return gate_texts(X)

@@ -139,7 +139,7 @@ class StoredModel:
             self.save_tokenizers(folder)
             if self.calibration is not None:
                 self.calibration.save(folder / CALIBRATION)
-            if self.prior.state():
+            if self.prior.state() or self.prior.statistics:
                 self.prior.save(folder / PRIOR)
         if dtype == "float32":
             self.path = Path(path).resolve()

@@ -21,7 +21,9 @@ from .geometry import Array, Method
 from .hub import local_folder, upload
 from .loading import encoder_tokenizers, load_encoder
 from .priors import Prior, StandardNormal, prior_class
+from .reading import Reading
 from .reconstruction import Reconstruction
+from .statistics import LatentStatistics
 
 logger = logging.getLogger("textvae")
 SAMPLE_GUIDANCE = 0.8  # measured in results/prior.json
@@ -104,20 +106,38 @@ class TextVAE(Reconstruction):
         )
 
     def fit_prior(
-        self, texts: Sequence[str], components: int | None = None, *, kind: str = "mixture", seed: int = 0
+        self,
+        texts: Sequence[str],
+        components: int | None = None,
+        *,
+        kind: str = "mixture",
+        seed: int = 0,
+        steps: int | None = None,
     ) -> Prior:
         """Fit the prior that `sample` draws from to the latents of texts; `save_pretrained` keeps it.
+
+        Mean and deviation of these latents are kept with it, as `latent_statistics`.
 
         Args:
             texts: Texts like those of the training; a few thousand are enough.
             components: Gaussians of the mixture; by default one for every 8 * D texts, at least 1 and at most 20.
-            kind: Name of a registered prior: "mixture", "standard" for N(0, I), or one of `register_prior`.
+            kind: Name of a registered prior: "mixture"; "flow", a network that takes minutes to train; "standard" for
+                N(0, I); or one of `register_prior`.
             seed: Seed of the fit.
+            steps: Training steps of a flow; by default 1,500.
         """
-        posterior = self.posterior(texts)
+        read = self.read(texts) if self.model.config.slot_dim else self.posterior(texts)
+        posterior = read.meaning if isinstance(read, Reading) else read
         logger.info("fitting a %s prior to the latents of %s texts", kind, f"{len(posterior.mean):,}")
-        self.prior = prior_class(kind).fit(posterior, components, seed)
+        options = {} if steps is None else {"steps": steps}
+        fitted = prior_class(kind).fit(posterior, components, seed, **options)
+        self.prior = fitted.with_statistics(LatentStatistics.measure(read))
         return self.prior
+
+    @property
+    def latent_statistics(self) -> LatentStatistics | None:
+        """Mean and deviation of the latents that the prior was fitted to; None for an older run, or without a fit."""
+        return self.prior.statistics
 
     def familiarity(self, texts: Sequence[str]) -> Array:
         """Return how familiar each text is to the model, in [0, 1].

@@ -60,7 +60,7 @@ class SentenceEncoderConfig:
     keep_encoder: bool = True
     latent_dropout: float = 0.0
     longest_text: int | None = None
-    text_normalization: int = 0
+    text_normalization: int = 0  # texts as sentence-transformers reads them
     _attn_implementation: str = "sdpa"
 
 

@@ -99,8 +99,8 @@ def refuse_table(texts: object, what: str = "texts are") -> None:
         texts: What was given as texts.
         what: What one column of it should be, with its verb.
     """
-    columns = getattr(texts, "columns", None)
-    columns = getattr(texts, "column_names", None) if columns is None else columns
+    columns = getattr(texts, "column_names", None)
+    columns = getattr(texts, "columns", None) if columns is None else columns
     if columns is None:
         return
     listed = [str(column) for column in columns] if isinstance(columns, Iterable) else []
