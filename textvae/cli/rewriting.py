@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from ..storage.record_files import check_format, save_records
+from ..storage.record_files import save_records
+from ..storage.row_files import TABLES
 from .attributes import asked_of
 from .options import (
     DEVICE,
@@ -79,9 +80,9 @@ def rewrite(
         printing: What is printed.
     """
     at_least(1, "n", n)
-    can_write_file(output)
-    if output:
-        check_format(output)
+    can_write_file(output, TABLES)
+    if output and not output.suffix:
+        raise ValueError(f"{output} has no ending, which is its format: choose one of {', '.join(TABLES)}")
     asked = asked_of(attribute, strength)
     corpus = reading.texts(texts, printing)
     vae = device.load(run)
