@@ -42,8 +42,10 @@ FIELDS = {
     **dict.fromkeys(("scored", "examples"), integer(0, 2**53)),
     "unlabelled": integer(0, 2**53).or_absent(),  # older attributes have no such field
     "accuracy": SHARE.or_null(),
+    "writability": SHARE.or_null().or_absent(),
 }
 FEWEST_UNLABELLED = 4
+LEAST_WRITABILITY = 0.5  # below which the card says that outputs are not natural
 MIN_LOG_ODDS = 0.1  # required of a shifted text even if typical examples have less
 
 
@@ -71,6 +73,7 @@ class Attribute:
             discriminants, "dimension" is one latent dimension.
         positive: Name of the class with high scores.
         negative: Name of the class with low ones.
+        writability: Share of texts shifted along it that are natural, as `writability` measures; None if not measured.
     """
 
     name: str
@@ -90,6 +93,7 @@ class Attribute:
     probe: str = "means"
     positive: str = "positive"
     negative: str = "negative"
+    writability: float | None = None
 
     @classmethod
     def fit(
@@ -322,8 +326,14 @@ class Attribute:
         others = f" and {self.unlabelled} texts without a label" if self.unlabelled else ""
         return (
             f"{self.name}: {self.examples} examples{others}, cross-validated accuracy {self.accuracy:.1%} "
-            f"({low:.1%} to {high:.1%})"
+            f"({low:.1%} to {high:.1%}){self._writable()}"
         )
+
+    def _writable(self) -> str:
+        if self.writability is None:
+            return ""
+        odd = "" if self.writability >= LEAST_WRITABILITY else ": it tells texts apart, but does not write natural ones"
+        return f", writability {self.writability:.1%}{odd}"
 
     def __repr__(self) -> str:
         sides = f"{self.negative!r} to {self.positive!r}"
@@ -334,7 +344,10 @@ class Attribute:
         """Write the attribute as a folder: attribute.json and direction.safetensors."""
         with atomic_folder(path, ABOUT) as folder:
             save_file({key: np.ascontiguousarray(getattr(self, key)) for key in ARRAYS}, folder / DIRECTION)
-            write_json(folder / ABOUT, {key: getattr(self, key) for key in sorted(self._facts())})
+            facts = {key: getattr(self, key) for key in sorted(self._facts())}
+            if self.writability is None:  # older versions know no such field
+                del facts["writability"]
+            write_json(folder / ABOUT, facts)
 
     @classmethod
     def _facts(cls) -> set[str]:

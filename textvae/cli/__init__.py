@@ -18,7 +18,7 @@ from cyclopts import App, Parameter
 
 from .. import __doc__ as summary
 from .. import __version__
-from . import attributes, evaluation, folders, index, index_changes, latent, training
+from . import attributes, evaluation, folders, index, index_changes, latent, rewriting, training
 from .errors import explain
 from .logs import log_on_stderr
 from .options import PRINTING
@@ -38,6 +38,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "traverse": latent.traverse,
     "attribute": attributes.attribute,
     "shift": attributes.shift,
+    "rewrite": rewriting.rewrite,
     "index": index.index,
     "search": index.search,
     "index-add": index_changes.index_add,

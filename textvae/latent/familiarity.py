@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from ..storage.atomic import read_json, write_json
@@ -147,7 +148,7 @@ def measure(vae: Codec, texts: Sequence[str]) -> Calibration:
     return Calibration([float(total) for total in totals], len(texts))
 
 
-def is_unfamiliar(calibrated: bool, known: Array) -> Array:
+def is_unfamiliar(calibrated: bool, known: Array) -> NDArray[np.bool_]:
     """Return whether texts are outside what a model knows, booleans (N,).
 
     Args:
