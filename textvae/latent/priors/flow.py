@@ -179,7 +179,7 @@ class FlowPrior(Prior):
             network.load_state_dict(weights)
         except RuntimeError as error:
             raise ValueError(f"its network has other weights than one of {dim} dimensions") from error
-        return cls(*(arrays[name] for name in shapes), network=network)
+        return cls(arrays["mean"], arrays["deviation"], arrays["variances"], arrays["axes"], network)
 
 
 class Denoiser(nn.Module):
