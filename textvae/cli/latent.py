@@ -85,6 +85,8 @@ def decode(
     candidates: int = 1,
     refinements: int = 0,
     guidance: float = 1.0,
+    repetition_penalty: float | None = None,
+    no_repeat_ngram_size: int | None = None,
     max_length: int | None = None,
     seed: Seed | None = None,
     batch_size: int = 256,
@@ -99,9 +101,14 @@ def decode(
         temperature: 0 takes the likeliest token each time; above 0 samples.
         top_p: Sample among the likeliest tokens whose probabilities sum to this.
         num_beams: Beams of a beam search, without a temperature.
-        candidates: Texts written for each latent; the one whose own latent lies nearest is printed.
+        candidates: Texts written for each latent; the one whose own latent lies nearest is printed. With a temperature
+            the greedy text is tried too.
         refinements: Refinement rounds: re-encode the output and shift the target latent by the error.
         guidance: Weight of the latent; below 1 the texts are more fluent and less faithful.
+        repetition_penalty: Above 1 makes tokens that a text already has less likely; by default 1, and 1.3 for a model
+            with wording slots.
+        no_repeat_ngram_size: No text repeats so many tokens in a row; by default 0, which allows all, and 2 for a model
+            with wording slots.
         max_length: Longest text in tokens; by default the model's.
         seed: Seed of the sampling; by default random.
         batch_size: Latents decoded together.
@@ -118,6 +125,8 @@ def decode(
         candidates=candidates,
         refinements=refinements,
         guidance=guidance,
+        repetition_penalty=repetition_penalty,
+        no_repeat_ngram_size=no_repeat_ngram_size,
         max_length=max_length,
         seed=seed,
         batch_size=batch_size,
@@ -216,6 +225,9 @@ def vary(
     spread: float = 1.0,
     wording: float | None = None,
     temperature: float = 0.0,
+    drafts: int | None = None,
+    distinct: bool = True,
+    exact: int = 0,
     seed: Seed | None = None,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
@@ -230,15 +242,30 @@ def vary(
         wording: Share of the wording slots that are kept, for a model that has them: 1 is near a copy, 0 keeps the
             meaning alone; by default 0.5.
         temperature: Temperature of the tokens; at 0 all variety comes from the latents.
+        drafts: Texts written for each variation, of which the one nearest to the sentence's latent is printed; by
+            default 4 for a model with wording slots, else 1.
+        distinct: Prefer drafts that are neither the sentence nor an earlier variation.
+        exact: Keep the wording slots of an exact latent, found in at most so many gradient steps.
         seed: Seed of the draw; by default random.
         device: Where the model runs.
         printing: What is printed.
     """
     at_least(1, "n", n)
+    at_least(0, "--exact", exact)
     sources = sentences(text)
     vae = device.load(run)
     for source in sources:
-        for varied in vae.vary(source, n, spread=spread, wording=wording, temperature=temperature, seed=seed):
+        for varied in vae.vary(
+            source,
+            n,
+            spread=spread,
+            wording=wording,
+            temperature=temperature,
+            drafts=drafts,
+            distinct=distinct,
+            exact=exact,
+            seed=seed,
+        ):
             printing.result({"source": source, "text": varied}, varied)
 
 
@@ -250,6 +277,9 @@ def interpolate(
     *,
     n: Count = 7,
     method: Literal["slerp", "linear"] = "slerp",
+    exact: int | None = None,
+    drafts: int | None = None,
+    seed: Seed = 0,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
 ) -> None:
@@ -261,12 +291,18 @@ def interpolate(
         b: The last sentence; - is the next line of standard input.
         n: Number of texts, the reconstructions of both ends included.
         method: Spherical or linear interpolation.
+        exact: Most gradient steps towards exact latents, from which the ends are written; by default 50 for a model
+            with wording slots, else 0.
+        drafts: Sampled texts for each point between, beside the greedy one, of which the nearest that repeats none is
+            printed; by default 8 for a model with wording slots, else 1.
+        seed: Seed of the drafts.
         device: Where the model runs.
         printing: What is printed.
     """
     at_least(2, "n", n)
     start, end = in_place([a, b])
-    for step, text in enumerate(device.load(run).interpolate(start, end, n, method=method)):
+    written = device.load(run).interpolate(start, end, n, method=method, exact=exact, drafts=drafts, seed=seed)
+    for step, text in enumerate(written):
         printing.result({"position": step / (n - 1), "text": text}, text)
 
 
@@ -302,6 +338,8 @@ def blend(
     /,
     *texts: Text,
     weights: list[float] | None = None,
+    drafts: int | None = None,
+    seed: Seed = 0,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
 ) -> None:
@@ -311,6 +349,9 @@ def blend(
         run: Run folder, or org/name on the hub.
         texts: The sentences; - alone takes those of standard input.
         weights: Weight of each sentence, normalised to sum to 1; by default equal.
+        drafts: Sampled texts, beside the greedy one, of which the nearest to the mean is printed; by default 8 for a
+            model with wording slots, else 1.
+        seed: Seed of the drafts.
         device: Where the model runs.
         printing: What is printed.
     """
@@ -319,7 +360,7 @@ def blend(
     sources = list(sentences(STDIN)) if texts == (STDIN,) else in_place(texts)
     if weights is not None and len(weights) != len(sources):
         raise ValueError(f"there are {len(sources)} sentences and {len(weights)} weights: give one weight each")
-    text = device.load(run).blend(sources, weights)
+    text = device.load(run).blend(sources, weights, drafts=drafts, seed=seed)
     printing.result({"text": text}, text)
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..latent.geometry import barycentre
 from .backends import Backend
 from .distances import Metric, closeness, comparable, embedded, weight, width
 from .filters import Filter, parse_filter
@@ -147,7 +146,7 @@ class SearchableIndex:
     def blend(self, hits: Sequence[Hit], *, refinements: int = 0) -> str:
         """Write one text from what hits of a search have in common, a generative snippet.
 
-        It is decoded from the mean of their latents, in which each weighs its cosine, or 1 / (1 + distance).
+        It is `TextVAE.blend` of them, in which each weighs its cosine, or 1 / (1 + distance).
 
         Args:
             hits: What `search` returned for a query.
@@ -160,9 +159,8 @@ class SearchableIndex:
         if not hits:
             raise ValueError("there are no hits to blend: search wider, or with another condition")
         weights = [weight(hit.score, self.metric) for hit in hits]
-        latents = self.vae.encode([hit.text for hit in hits])
-        middle = barycentre(latents, weights if sum(weights) > LEAST_WEIGHT else None)
-        return self.vae.decode(middle[None], refinements=refinements)[0]
+        texts = [hit.text for hit in hits]
+        return self.vae.blend(texts, weights if sum(weights) > LEAST_WEIGHT else None, refinements=refinements)
 
     def get(self, id: Any) -> tuple[str, dict[str, Any]]:
         """Return the text and the metadata of an id.

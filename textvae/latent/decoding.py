@@ -5,13 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from ..modeling import TextVAEModel
+from ..modeling.config import TextVAEConfig
 from ..modeling.sampling import Decoding
+from ..modeling.slots import GIVEN
 from ..text.tokenizers import pad
 from .embeddings import batches
 from .geometry import Array
@@ -19,7 +22,10 @@ from .geometry import Array
 FEEDBACK = 0.3  # share of the error that each refinement adds to its target; with 0.5, four rounds were worse on Yelp
 ARRIVED = 1e-4  # mean squared error, per dimension, below which a text is not refined
 
-__all__ = ["Decoding", "Write", "decode", "write_ids"]
+# Against loops in texts from the meaning alone; measured in results/operations.json
+REPETITION_PENALTY, NO_REPEAT_NGRAM_SIZE = 1.3, 2
+
+__all__ = ["Decoding", "Write", "decode", "repetition_guard", "write_ids"]
 
 
 class Write(Protocol):
@@ -55,7 +61,7 @@ def decode(
         seed: Seed of the sampling; None for a random one.
     """
     with _seeded(seed if options.temperature else 0):
-        written = write(latents, options, begun)
+        written = _candidates(latents, options, write, begun)
         if options.candidates == 1 and not options.refinements:
             return written
         texts, means, misses = _nearest(encode(written), written, latents[:, :dim])
@@ -64,12 +70,34 @@ def decode(
         for _ in range(options.refinements):
             going = np.flatnonzero(misses > ARRIVED * dim)
             aims[going, :dim] += FEEDBACK * (meanings[going] - latest[going])
-            written = write(aims[going], options, None if begun is None else [begun[i] for i in going.tolist()])
+            beginnings = None if begun is None else [begun[i] for i in going.tolist()]
+            written = _candidates(aims[going], options, write, beginnings)
             tried, latest[going], missed = _nearest(encode(written), written, meanings[going])
             for i, text, miss in zip(going.tolist(), tried, missed.tolist(), strict=True):
                 if miss < misses[i]:
                     texts[i], misses[i] = text, miss
     return texts
+
+
+def repetition_guard(
+    latents: Array, config: TextVAEConfig, penalty: float | None, size: int | None
+) -> tuple[float, int]:
+    """Return repetition_penalty and no_repeat_ngram_size; None stands for the default of such latents."""
+    alone = False
+    if config.slot_dim:
+        slots = (latents.shape[1] - config.latent_dim) // (config.slot_dim + 1)
+        alone = not (latents[:, latents.shape[1] - slots :] == GIVEN).any()
+    defaults = (REPETITION_PENALTY, NO_REPEAT_NGRAM_SIZE) if alone else (1.0, 0)
+    return defaults[0] if penalty is None else penalty, defaults[1] if size is None else size
+
+
+def _candidates(latents: Array, options: Decoding, write: Write, begun: Sequence[Sequence[int]] | None) -> list[str]:
+    """Return the candidates of each latent, grouped by latent; beside several samples stands the greedy text, first."""
+    written, each = write(latents, options, begun), options.candidates
+    if each == 1 or not options.temperature:
+        return written
+    greedy = write(latents, replace(options, temperature=0, top_k=0, top_p=1, candidates=1), begun)
+    return [text for i, first in enumerate(greedy) for text in (first, *written[i * each : (i + 1) * each])]
 
 
 @torch.inference_mode()
@@ -92,6 +120,8 @@ def write_ids(
                 points,
                 num_beams=options.num_beams,
                 num_return_sequences=options.candidates,
+                repetition_penalty=float(options.repetition_penalty),
+                no_repeat_ngram_size=options.no_repeat_ngram_size,
                 max_length=options.max_length or model.config.max_length,
             )
         else:
