@@ -138,9 +138,10 @@ class TextVAE(Reconstruction):
         meanings = start.meaning + self._width(reading.meaning.std.numpy(), spread) * generator.standard_normal(
             (n * each, self.dim), dtype=np.float32
         )
-        points: Array | Latents = meanings.astype(np.float32)
+        meanings = meanings.astype(np.float32)
+        points: Array | Latents = meanings
         if has_slots and kept:  # open slots would still reveal their number
-            points = _with_slots(start, points, spread * reading.slots.std.numpy(), kept, generator)
+            points = _with_slots(start, meanings, np.float32(spread) * reading.slots.std.numpy(), kept, generator)
         written = self.decode(points, temperature=temperature, seed=seed)
         if each == 1:
             return written
@@ -182,7 +183,8 @@ class TextVAE(Reconstruction):
         """
         reading = self.read([a, b])
         steps = (STEPS if self.model.config.slot_dim else 0) if exact is None else exact
-        points = geometry.path(*reading.meaning.mean.numpy(), n, method)
+        start, end = reading.meaning.mean.numpy()
+        points = geometry.path(start, end, n, method)
         first, last = self.decode(self.exact(reading, steps=steps) if steps else reading.mean)
         return [first, *self._from_meanings(points[1:-1], drafts=drafts, seed=seed, avoid=[first, last]), last]
 
@@ -216,11 +218,10 @@ class TextVAE(Reconstruction):
         require(avoid is None or not refinements, "choose refinements or texts to avoid (avoid), not both")
         if each == 1:
             return self.decode(meanings, refinements=refinements)
-        options = {"temperature": TEMPERATURE, "seed": seed}
         if avoid is None:
-            return self.decode(meanings, candidates=each, refinements=refinements, **options)
+            return self.decode(meanings, temperature=TEMPERATURE, seed=seed, candidates=each, refinements=refinements)
         points = self.on_sphere(self._latents(meanings))
-        sampled, greedy = self.decode(points.repeat(each, 0), **options), self.decode(points)
+        sampled, greedy = self.decode(points.repeat(each, 0), temperature=TEMPERATURE, seed=seed), self.decode(points)
         written = [text for i, first in enumerate(greedy) for text in (first, *sampled[i * each : (i + 1) * each])]
         scores = closeness(self.encode(written), points.repeat(each + 1, 0), config.unit_mean)
         return choose(written, scores, len(points), avoid)
