@@ -134,9 +134,7 @@ def of_vary(vae: TextVAE, texts: Sequence[str]) -> list[dict]:
             rows += [
                 row(f"{name}.cosine", float(cosine.mean()), n=n, seed=0, note=f"{texts[0]} | {groups[0][0]}"),
                 row(f"{name}.bleu_to_source", bleu(written, sources), n=n, seed=0),
-                row(
-                    f"{name}.new", float(np.mean(new)), n=n, seed=0, note="share that is new beside sentence and others"
-                ),
+                row(f"{name}.new", float(np.mean(new)), n=n, seed=0, note="share unlike the sentence and the others"),
             ]
     return rows
 
