@@ -5,25 +5,34 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 
-from ..storage.errors import require
+from ..modeling.precision import default_device
+from ..modeling.sentence_encoder import is_sentence_encoder
+from ..storage.errors import check_range, require
 from ..text.cleaning import gate_texts
 from . import geometry
 from .drafts import DRAFTS, TEMPERATURE, VARY_DRAFTS, best, choose, closeness
 from .exact import STEPS
+from .familiarity import Calibration, familiarity, measure
 from .geometry import Array, Method
-from .hub import upload
+from .hub import local_folder, upload
 from .latents import Latents
+from .loading import encoder_tokenizers, load_encoder
 from .priors import Prior, StandardNormal, prior_class
+from .reading import Reading
 from .reconstruction import Reconstruction
+from .statistics import LatentStatistics
 
 logger = logging.getLogger("textvae")
 SAMPLE_GUIDANCE = 0.8  # measured in results/prior.json
 VARY_WORDING = 0.5
+MOST_TEXTS = 100_000  # of one call, whose latents are in memory together
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
 
 
@@ -36,6 +45,32 @@ class TextVAE(Reconstruction):
         >>> vae.encode("the food was cold").shape
         (32,)
     """
+
+    @classmethod
+    def from_encoder(cls, path: str | Path, device: str | torch.device | None = None) -> Self:
+        """Load a plain sentence encoder, to embed, index and search before anything is trained.
+
+        `encode` gives the encoder's own embeddings, with its pooling and normalisation. There is no decoder: what
+        would write a text, or score one, raises ValueError. `from_pretrained` loads what `save_pretrained` writes, and
+        any folder of sentence-transformers; save a plain encoder, so that an index of it finds it again.
+
+        Args:
+            path: Folder or hub id of an encoder of sentence-transformers, or of a plain transformers encoder, whose
+                states are then averaged over the tokens.
+            device: Where to put it; by default a GPU or MPS if there is one, else the CPU.
+
+        Raises:
+            FileNotFoundError: There is no such folder or model, or the hub cannot be reached.
+            ValueError: It holds no encoder, or one with modules that are unknown here.
+
+        Examples:
+            >>> TextVAE.from_encoder("sentence-transformers/all-MiniLM-L6-v2").dim  # doctest: +SKIP
+            384
+        """
+        folder = local_folder(path)
+        model, tokenizers = load_encoder(folder), encoder_tokenizers(folder)
+        model.to(torch.device(device) if device else default_device())  # type: ignore[arg-type]
+        return cls(model, *tokenizers, path=folder.resolve() if is_sentence_encoder(folder) else None)
 
     # Sampling
 
@@ -55,7 +90,7 @@ class TextVAE(Reconstruction):
         Variety comes from the latents; a temperature above 0 also samples the tokens.
 
         Args:
-            n: Number of texts.
+            n: Number of texts, 100,000 at most; for more, call it again with another seed.
             temperature: Sampling temperature of the decoder.
             top_p: Sample among the likeliest tokens whose probabilities sum to this.
             guidance: Weight of the latent, as in `decode`; by default 0.8 for a model trained with latent dropout,
@@ -65,7 +100,7 @@ class TextVAE(Reconstruction):
             prior: "fitted" draws from the prior that training or `fit_prior` fitted to the latents of its texts, if
                 there is one; "standard" from N(0, I).
         """
-        require(n >= 1, f"n must be at least 1, got {n}")
+        check_range("n", n, 1, MOST_TEXTS)
         require(prior in ("fitted", "standard"), f"prior must be 'fitted' or 'standard', got {prior!r}")
         latents = (self.prior if prior == "fitted" else StandardNormal(self.dim)).sample(n, seed)
         if guidance is None:
@@ -75,20 +110,71 @@ class TextVAE(Reconstruction):
         )
 
     def fit_prior(
-        self, texts: Sequence[str], components: int | None = None, *, kind: str = "mixture", seed: int = 0
+        self,
+        texts: Sequence[str],
+        components: int | None = None,
+        *,
+        kind: str = "mixture",
+        seed: int = 0,
+        steps: int | None = None,
     ) -> Prior:
         """Fit the prior that `sample` draws from to the latents of texts; `save_pretrained` keeps it.
+
+        Mean and deviation of these latents are kept with it, as `latent_statistics`.
 
         Args:
             texts: Texts like those of the training; a few thousand are enough.
             components: Gaussians of the mixture; by default one for every 8 * D texts, at least 1 and at most 20.
-            kind: Name of a registered prior: "mixture", "standard" for N(0, I), or one of `register_prior`.
+            kind: Name of a registered prior: "mixture"; "flow", a network that takes minutes to train; "standard" for
+                N(0, I); or one of `register_prior`.
             seed: Seed of the fit.
+            steps: Training steps of a flow; by default 1,500.
         """
-        posterior = self.posterior(texts)
-        logger.info("fitting a %s prior to the latents of %s texts", kind, f"{len(texts):,}")
-        self.prior = prior_class(kind).fit(posterior, components, seed)
+        read = self.read(texts) if self.model.config.slot_dim else self.posterior(texts)
+        posterior = read.meaning if isinstance(read, Reading) else read
+        logger.info("fitting a %s prior to the latents of %s texts", kind, f"{len(posterior.mean):,}")
+        options = {} if steps is None else {"steps": steps}
+        fitted = prior_class(kind).fit(posterior, components, seed, **options)
+        self.prior = fitted.with_statistics(LatentStatistics.measure(read))
         return self.prior
+
+    @property
+    def latent_statistics(self) -> LatentStatistics | None:
+        """Mean and deviation of the latents that the prior was fitted to; None for an older run, or without a fit."""
+        return self.prior.statistics
+
+    def familiarity(self, texts: Sequence[str]) -> Array:
+        """Return how familiar each text is to the model, in [0, 1].
+
+        It is the share of held-out training texts that score lower, so that 1% of such texts are below 0.01. The score
+        is the share of the words that come back from the posterior mean by greedy decoding, minus the nats per token
+        of the text from there (from the meaning alone in a model with wording slots). Training measures the held-out
+        texts, `calibrate` others; a model without either, such as an older run, gives the share of the words that come
+        back, which is not calibrated.
+
+        Args:
+            texts: N texts.
+
+        Returns:
+            Shape (N,), float32; below 0.01 (0.25 where it is not calibrated) the verbs of the command line warn.
+
+        Examples:
+            >>> vae.familiarity(["the room was cold .", "xq zzv kw"]).shape
+            (2,)
+        """
+        return familiarity(self, texts)
+
+    def calibrate(self, texts: Sequence[str]) -> Calibration:
+        """Measure what `familiarity` compares with on texts that the model was not trained on; saved with the model.
+
+        Args:
+            texts: At least 20 texts, better several hundred, such as users will give.
+
+        Raises:
+            ValueError: There are fewer.
+        """
+        self.calibration = measure(self, texts)
+        return self.calibration
 
     def vary(
         self,
@@ -110,8 +196,8 @@ class TextVAE(Reconstruction):
         Args:
             text: The sentence.
             n: Number of texts.
-            spread: Width of the draw: 0 stays at the mean, 1 adds half the prior's standard deviation to the
-                posterior's own. Kept wording slots are drawn from their posterior, of so many times its deviation.
+            spread: Width of the draw: 0 stays at the mean, 1 adds half the corpus' standard deviation (the prior's if
+                unknown) to the posterior's own. Kept wording slots are drawn from their posterior, of so many times its deviation.
             wording: Dial from paraphrase to copy: the share of the wording slots that are kept, redrawn for each text;
                 the others are left to the decoder. 1 is near a copy, 0 keeps the meaning alone. By default 0.5; only
                 for a model with slots.
@@ -123,7 +209,7 @@ class TextVAE(Reconstruction):
             exact: Keep the slots of an exact latent, found in at most so many steps, as in `exact`.
             seed: Seed of the draw.
         """
-        require(n >= 1, f"n must be at least 1, got {n}")
+        check_range("n", n, 1, MOST_TEXTS)
         require(spread >= 0, f"spread must not be negative, got {spread}")
         config = self.model.config
         has_slots = config.slot_dim > 0
@@ -149,8 +235,13 @@ class TextVAE(Reconstruction):
         return choose(written, scores, n, [text]) if distinct else best(written, scores, n)
 
     def _width(self, std: Array, spread: float) -> Array:
-        """Return the standard deviations (N, D) that a spread means for posteriors with these."""
-        return np.sqrt(std**2 + (VARY_SCALE * spread) ** 2) if spread else np.zeros_like(std)
+        """Return the standard deviations (N, D) that a spread means for posteriors with these.
+
+        Its unit is the corpus' deviation in each dimension if known, else the prior's, 1.
+        """
+        known = self.latent_statistics
+        unit = np.float32(1) if known is None else known.deviation
+        return np.sqrt(std**2 + (VARY_SCALE * spread * unit) ** 2) if spread else np.zeros_like(std)
 
     # Moving
 
@@ -181,6 +272,7 @@ class TextVAE(Reconstruction):
                 8 for a model with wording slots, else 1.
             seed: Seed of the drafts.
         """
+        require(n <= MOST_TEXTS, f"n must be at most {MOST_TEXTS:,}, got {n:,}")
         reading = self.read([a, b])
         steps = (STEPS if self.model.config.slot_dim else 0) if exact is None else exact
         start, end = reading.meaning.mean.numpy()

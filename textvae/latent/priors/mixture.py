@@ -35,17 +35,23 @@ class MixturePrior(Prior):
     factors: Array
 
     @classmethod
-    def fit(cls, posterior: DiagonalGaussian, components: int | None = None, seed: int = 0) -> MixturePrior:
+    def fit(
+        cls, posterior: DiagonalGaussian, components: int | None = None, seed: int = 0, steps: int | None = None
+    ) -> MixturePrior:
         """Fit the aggregate posterior (1/N) sum q(z|x): by its exact moments, or by EM on one draw from each q(z|x).
 
         Args:
             posterior: Of N texts, at least 2.
             components: K; by default one for every 8 * D texts, at least 1 and at most 20.
             seed: Seed of the draws and of EM.
+            steps: Only for a flow.
 
         Raises:
-            ValueError: There are fewer than 2 texts, or fewer than the components, or less than one component.
+            ValueError: There are fewer than 2 texts, or fewer than the components, or less than one component; or
+                steps.
         """
+        if steps is not None:
+            raise ValueError(f"the mixture prior is not trained in steps, got steps={steps}: leave it out")
         if components is None:
             components = default_components(len(posterior), posterior.dim)
         if components < 1:
