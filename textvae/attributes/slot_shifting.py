@@ -69,7 +69,7 @@ def fills(
         points = latents.moved(target.move(latents.meaning, further)).opened(opened)
         written = [vae.decode(points)]
         if samples:
-            rows = list(np.repeat(np.arange(len(latents)), samples))
+            rows = np.repeat(np.arange(len(latents)), samples)
             sampled = vae.decode(points[rows], temperature=TEMPERATURE, seed=seed)
             written += [sampled[i::samples] for i in range(samples)]
         for texts in written:

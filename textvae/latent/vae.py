@@ -197,7 +197,8 @@ class TextVAE(Reconstruction):
             text: The sentence.
             n: Number of texts.
             spread: Width of the draw: 0 stays at the mean, 1 adds half the corpus' standard deviation (the prior's if
-                unknown) to the posterior's own. Kept wording slots are drawn from their posterior, of so many times its deviation.
+                unknown) to the posterior's own. Kept wording slots are drawn from their posterior, of so many times its
+                deviation.
             wording: Dial from paraphrase to copy: the share of the wording slots that are kept, redrawn for each text;
                 the others are left to the decoder. 1 is near a copy, 0 keeps the meaning alone. By default 0.5; only
                 for a model with slots.
