@@ -18,7 +18,7 @@ from cyclopts import App, Parameter
 
 from .. import __doc__ as summary
 from .. import __version__
-from . import attributes, evaluation, folders, index, index_changes, latent, rewriting, training
+from . import attributes, evaluation, folders, index, index_changes, latent, moving, rewriting, training
 from .errors import explain
 from .logs import log_on_stderr
 from .options import PRINTING
@@ -32,10 +32,10 @@ VERBS: dict[str, Callable[..., None]] = {
     "reconstruct": latent.reconstruct,
     "sample": latent.sample,
     "vary": latent.vary,
-    "interpolate": latent.interpolate,
-    "analogy": latent.analogy,
-    "blend": latent.blend,
-    "traverse": latent.traverse,
+    "interpolate": moving.interpolate,
+    "analogy": moving.analogy,
+    "blend": moving.blend,
+    "traverse": moving.traverse,
     "attribute": attributes.attribute,
     "shift": attributes.shift,
     "rewrite": rewriting.rewrite,

@@ -15,9 +15,8 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from ..storage.errors import CorruptFileError
-from .tokenizer_files import OPTIONS, TOKENIZER, stage_tokenizer
-
 from .cleaning import INVISIBLE, JOINERS
+from .tokenizer_files import OPTIONS, TOKENIZER, stage_tokenizer
 
 # In this order, so that the ids are 0, 1, 2, 3, the defaults of TextVAEConfig.
 BOS, EOS, PAD, MASK = "<s>", "</s>", "<pad>", "<mask>"
