@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-# C0 and C1 control characters but the tab, and the overrides of the direction of writing
-CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# C0 and C1 control characters but the tab, the overrides of the direction of writing, and lone surrogates
+CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 NOT_IN_JSON = re.compile("[\x7f-\x9f]")  # what a JSON string may have as it is
 
 

@@ -119,7 +119,7 @@ def check_ids(tokenizer: PreTrainedTokenizerBase, vocab_size: int, source: Path)
     """
     vocab = tokenizer.get_vocab()
     special = set(tokenizer.all_special_ids)
-    around = _ids(tokenizer, ["a"], 8)[0]  # with the special tokens that it adds
+    around = tokenizer("a")["input_ids"]  # with the special tokens that it adds
     largest = max([*around, *(id for id in vocab.values() if id not in special)], default=0)
     if largest >= vocab_size:
         raise CorruptFileError(
