@@ -18,6 +18,7 @@ from cyclopts.validators import Number
 from ..latent.hub import local_folder
 from ..storage.folders import open_folder
 from ..storage.row_files import TABLES, finite
+from .terminal import in_json, shown
 
 if TYPE_CHECKING:
     from ..latent.vae import TextVAE
@@ -56,24 +57,24 @@ class Printing:
     quiet: bool = False
 
     def result(self, record: Mapping[str, Any], line: str) -> None:
-        """Print one result: the record under --json, NaN as null, else the line, in which line breaks become spaces."""
-        shown = json_format.dumps(finite(record), ensure_ascii=False) if self.json else " ".join(line.splitlines())
-        sys.stdout.write(shown + "\n")
+        """Print one result: the record under --json, NaN as null, else the line; no breaks or control characters."""
+        text = in_json(json_format.dumps(finite(record), ensure_ascii=False)) if self.json else shown(line)
+        sys.stdout.write(text + "\n")
 
     def facts(self, record: Mapping[str, Any]) -> None:
         """Print one record: under --json a line, else a table of names and values without those that are None."""
         if self.json:
             self.result(record, "")
             return
-        shown = {name: value for name, value in record.items() if value is not None}
-        width = max(map(len, shown))
-        for name, value in shown.items():
+        known = {name: value for name, value in record.items() if value is not None}
+        width = max(map(len, known))
+        for name, value in known.items():
             self.result({}, f"{name:{width}}  {_number(value)}")
 
     def note(self, message: str) -> None:
         """Print a line to stderr unless quiet."""
         if not self.quiet:
-            sys.stderr.write(message + "\n")
+            sys.stderr.write(shown(message) + "\n")
 
 
 @Parameter(name="*")
@@ -182,10 +183,10 @@ def in_place(texts: Sequence[str]) -> list[str]:
     return [text for text in filled if text is not None]
 
 
-def blocks(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Yield the texts in lists of at most `BLOCK`."""
+def blocks(texts: Iterable[str], size: int = BLOCK) -> Iterator[list[str]]:
+    """Yield the texts in lists of at most `size`."""
     remaining = iter(texts)
-    return iter(lambda: list(islice(remaining, BLOCK)), [])
+    return iter(lambda: list(islice(remaining, size)), [])
 
 
 def at_least(smallest: int, name: str, value: int) -> None:
@@ -198,6 +199,8 @@ def can_write_file(path: Path | None, endings: Sequence[str]) -> None:
     """Raise if a file cannot be written, before the work starts: a folder is there, or its ending names no format."""
     if path and path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name a file in it")
+    if path and (path.is_block_device() or path.is_socket()):
+        raise FileExistsError(f"{path} is a device or a socket: name a file")
     if path and path.suffix and path.suffix.lower() not in endings:
         raise ValueError(f"{path} has the ending {path.suffix}: choose {', '.join(endings[:-1])} or {endings[-1]}")
 
@@ -211,7 +214,7 @@ def names_a_folder(path: Path, kind: str) -> None:
 def can_write_folder(path: Path, kind: str, mark: str) -> None:
     """Raise if a folder would replace anything but an older one of its kind, before the work starts."""
     names_a_folder(path, f"an {kind}")
-    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / mark).exists()):
+    if (path.exists() and not path.is_dir()) or (path.is_dir() and any(path.iterdir()) and not (path / mark).exists()):
         raise FileExistsError(f"{path} exists and is not an {kind}: choose another folder")
 
 

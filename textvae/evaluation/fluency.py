@@ -18,6 +18,7 @@ from ..modeling.decoders import build_decoder
 from ..modeling.likelihood import IGNORED, reconstruction_nats
 from ..modeling.precision import autocast, default_device, prefer_attention
 from ..modeling.pretrained import load_lm
+from ..modeling.randomness import seeded
 from ..text.batching import TokenBudgetSampler
 from ..text.tokenizers import pad, wrap
 
@@ -88,8 +89,7 @@ class SentenceLM:
         config = decoder_config(PRESETS[size], len(tokenizer), decoder, dropout)
         self.peak_learning_rate = PEAK_LEARNING_RATES[decoder]
         self.device = default_device()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.decoder = build_decoder(TextVAEConfig(decoder=config, latent_dim=1, prefix_length=0))
         self.decoder.to(self.device)  # type: ignore[arg-type]
         prefer_attention(self.decoder, self.device)
@@ -105,9 +105,9 @@ class SentenceLM:
         optimizer = torch.optim.AdamW(self.decoder.parameters(), self.peak_learning_rate, betas=(0.9, 0.98), fused=True)
         schedule = get_cosine_with_min_lr_schedule_with_warmup(optimizer, min(50, steps // 10), steps, min_lr_rate=0.05)
         self.decoder.train()
-        # dropout uses the global generator
-        with torch.random.fork_rng(), Progress("trained a judge on", round(epochs * len(rows))) as progress:
-            torch.manual_seed(self.seed)
+        # the global generator draws the dropout
+        told = Progress("trained a judge on", round(epochs * len(rows)))
+        with seeded(self.seed, self.device), told as progress:
             for step in range(steps):
                 if step % len(sampler) == 0:
                     sampler.set_epoch(step // len(sampler))

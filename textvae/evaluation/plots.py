@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..storage.atomic import atomic_path
+from ..storage.plain import check_plain_file
+from ..storage.schema import read_measurements
 
 PANELS = (
     ("reconstruction (nats per sentence)", "reconstruction", "eval_reconstruction"),
@@ -92,7 +94,7 @@ def plot_training(run: str | Path, output: str | Path | None = None) -> Path:
     metrics = Path(run) / "metrics.jsonl"
     if not metrics.exists():
         raise FileNotFoundError(f"{run} has no metrics.jsonl: only runs made by `textvae train` can be drawn")
-    rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    rows = read_measurements(check_plain_file(metrics.parent, metrics.name))
     figure = _figure(10, 6)
     for axes, (title, train, valid) in zip(figure.subplots(2, 2).flat, PANELS, strict=True):
         for key, style, label in ((train, "-", "training"), (valid, "o-", "validation")):
@@ -132,10 +134,12 @@ def plot_map(
     order = np.random.default_rng(0).permutation(len(points_N2))  # so that no label is drawn over all others
     plot.scatter(*points_N2[order].T, s=5, c=[colours[i] for i in order], alpha=0.7, linewidths=0)
     plot.set(xlabel=names[0], ylabel=names[1], title=f"{len(texts):,} texts")
-    for name, colour in legend.items():
-        plot.scatter([], [], c=colour, label=name)
     if legend:
-        plot.legend(loc="best", fontsize=8)
+        marks = [plot.scatter([], [], c=colour) for colour in legend.values()]
+        shown_names = plot.legend(marks, ["?"] * len(marks), loc="best", fontsize=8).get_texts()
+        for shown_name, name in zip(shown_names, legend, strict=True):  # "$" and a leading "_" are letters like others
+            shown_name.set_parse_math(False)
+            shown_name.set_text(name)
     picture = _save(figure, Path(output))
     shown = [
         [round(float(x), 3), round(float(y), 3), colour, "" if labels is None else str(labels[i]), text]

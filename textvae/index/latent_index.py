@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 
 from ..storage.atomic import write_json
 from ..storage.errors import CorruptFileError
-from ..storage.folders import REPLACED, atomic_folder, check_replaceable, read_folder
+from ..storage.folders import REPLACED, atomic_folder, check_replaceable, read_folder, recover_folder
 from ..storage.locks import only_writer
+from ..storage.versions import Versions
 from .backends import backend_class
 from .backends.base import reason
 from .build import Recipe, build_in_memory, build_on_disk
-from .distances import Metric, embedded
+from .distances import Metric, embedded, width
 from .folder import ABOUT, FORMAT_VERSION, ITEMS, WITH_IDS, open_index, relative_path
-from .item_store import Item, ItemStore, Row, StoreError, rows_of
+from .item_store import ItemStore, StoreError
 from .model_source import ModelSource
+from .rows import Item, Row, rows_of
 from .searching import SearchableIndex
 
 if TYPE_CHECKING:
@@ -231,8 +233,12 @@ class LatentIndex(SearchableIndex):
     def save(self, path: str | Path) -> None:
         """Write the index to a folder, atomically replacing an older index there.
 
+        An index that was loaded from the folder, or saved there before, replaces only the version it knows: what
+        another handle has saved there since is never lost. `edit` loads, changes and saves with nobody in between.
+
         Raises:
-            FileExistsError: The path holds something that is not an index; it is left unchanged.
+            ValueError: Another handle has saved the folder since: load it again and repeat the change.
+            FileExistsError: The path holds something that is not an index; it is left alone.
             BlockingIOError: Another process or thread is writing it.
             OSError: The disk is full or the folder cannot be written; an older index is kept.
 
@@ -297,6 +303,7 @@ class LatentIndex(SearchableIndex):
         if not path.exists() and not replaced.exists():
             raise FileNotFoundError(f"there is no index at {path}")
         with only_writer(path):
+            recover_folder(path)
             index = cls.load(path, vae)
             yield index
             with index._lock:
@@ -304,26 +311,37 @@ class LatentIndex(SearchableIndex):
 
     @classmethod
     def _read(cls, path: Path, mmap: bool) -> LatentIndex:
+        versions = Versions()
+        versions.note(path)
         about = open_index(path)
         try:
             store = backend_class(about["backend"])
+            items = ItemStore(path / ITEMS, about["next_id"])
             vectors = store.read(path / store.file, about["factory"], about.get("tombstones", ()), mapped=mmap)
-            items = ItemStore(path / ITEMS, about.get("next_id", 0))
-            stored, last = items.extent()
             model = ModelSource(about["fingerprint"], folders=about["model_folders"])
             index = cls(vectors, items, about["metric"], model)
-            counts = len(index), stored, about["count"]
+            counts = len(index), items.extent()[0], about["count"]
         except (RuntimeError, StoreError, KeyError, TypeError) as error:
             raise CorruptFileError(f"{path} is not a readable index ({reason(error)}): build it again") from error
-        if len(set(counts)) > 1 or last >= items.next_id or index.dim != about["dim"]:
+        if len(set(counts)) > 1 or not np.array_equal(np.sort(vectors.ids), items.ids()):
             raise CorruptFileError(
-                f"the files of {path} disagree: {counts[0]} vectors, {counts[1]} texts, {counts[2]} in {ABOUT}: "
-                "build the index again"
+                f"the files of {path} disagree: {counts[0]} vectors, {counts[1]} texts, {counts[2]} in {ABOUT}, or "
+                "their ids differ: build the index again"
             )
+        shape = index.dim, vectors.width, vectors.inner_product
+        wanted = about["dim"], width(index.metric, about["dim"]), index.metric == "cosine"
+        if shape != wanted:
+            raise CorruptFileError(
+                f"the files of {path} disagree: the vectors have {shape[1]} numbers for the metric {index.metric!r}, "
+                f"not {wanted[1]}, or another measure: build the index again"
+            )
+        index._versions = versions
         return index
 
     def _write(self, path: Path) -> None:
-        with atomic_folder(path, ABOUT) as staged:
+        check_replaceable(path, ABOUT)
+        self._versions.check(path)
+        with atomic_folder(path, ABOUT, lock=False) as staged:
             try:
                 self._vectors.write(staged / self._vectors.file)
                 self._items.save(staged / ITEMS)
@@ -344,6 +362,7 @@ class LatentIndex(SearchableIndex):
                 "tombstones": sorted(self._vectors.tombstones),
             }
             write_json(staged / ABOUT, about)
+        self._versions.note(path)
 
     def _encode(self, rows: Sequence[Row], batch_size: int) -> NDArray[np.float32]:
         vectors = embedded(self.vae, [row.text for row in rows], self.metric, batch_size=batch_size)

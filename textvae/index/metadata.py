@@ -18,6 +18,7 @@ from ..storage.errors import with_article
 from ..text.cleaning import is_missing
 
 WHOLE_DAYS = ("Y", "M", "W", "D")  # units of numpy whose values are dates
+MOST_LEVELS = 100  # of nested metadata; SQLite reads 1,000
 REMEDY = "give a text, a number, true or false, a date, or a list or dictionary of these"
 
 
@@ -109,3 +110,16 @@ def _ordered(values: list[Any]) -> list[Any]:
         return sorted(values)
     except TypeError:
         return sorted(values, key=json.dumps)
+
+
+def check_depth(metadata: Mapping[str, Any] | None, position: int) -> None:
+    """Raise ValueError if metadata are nested too deep for the readers of JSON, or hold themselves."""
+    level: list[Any] = [metadata] if isinstance(metadata, Mapping) else []
+    for _ in range(MOST_LEVELS):
+        inner = [value for each in level for value in (each.values() if isinstance(each, Mapping) else each)]
+        level = list({id(value): value for value in inner if isinstance(value, Mapping | list | tuple)}.values())
+        if not level:
+            return
+    raise ValueError(
+        f"the metadata of item {position} are nested deeper than {MOST_LEVELS} levels: flatten them, or store a text"
+    )

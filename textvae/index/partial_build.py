@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..storage.atomic import read_json, sync, write_json
+from ..storage.atomic import STAGED, open_no_link, read_json, sync, write_json
 from ..storage.errors import CorruptFileError
-from ..storage.folders import STAGED
-from .item_store import ItemStore, Row, StoreError
+from .item_store import ItemStore, StoreError
+from .rows import Row
 
 PARTIAL = ".partial"  # suffix of the folder during the build
 VECTORS, ITEMS, ABOUT = "vectors.f32", "items.sqlite", "build.json"
-OURS = {VECTORS, ITEMS, f"{ITEMS}-journal", ABOUT, STAGED + ABOUT}
+OURS = {VECTORS, ITEMS, f"{ITEMS}-journal", ABOUT}
 NUMBER = np.dtype("<f4")
 OLDER = {"backend": "faiss"}  # settings that builds of older versions lack
 
@@ -56,7 +56,7 @@ class Staging:
             self.items = ItemStore(self.folder / ITEMS, durable=True)
         except StoreError as error:
             raise CorruptFileError(f"{self.folder} is not a readable build ({error}): delete it") from error
-        self._file = open(self.folder / VECTORS, "ab")
+        self._file = open(self.folder / VECTORS, "ab", opener=open_no_link)
         sync(self.folder)
         acknowledged = len(self) * self._stride
         if self._file.tell() < acknowledged:
@@ -126,7 +126,10 @@ class Staging:
         return np.memmap(self.folder / VECTORS, NUMBER, "r", shape=(len(self), self.width))
 
     def _check(self, about: dict[str, Any], resume: bool) -> None:
-        foreign = not self.folder.is_dir() or {file.name for file in self.folder.iterdir()} - OURS
+        files = [] if self.folder.is_symlink() or not self.folder.is_dir() else list(self.folder.iterdir())
+        ours = [file for file in files if file.name in OURS or file.name.startswith(STAGED + ABOUT)]
+        foreign = not self.folder.is_dir() or self.folder.is_symlink() or len(ours) < len(files)
+        foreign = foreign or any(file.is_symlink() for file in files)  # which would be written through
         if foreign:
             raise FileExistsError(f"{self.folder} is in the way and holds something else: choose another folder")
         if not self._about.exists():  # a crash right after the start or before the end

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..latent.geometry import barycentre
+from ..modeling.forks import check_fork
+from ..storage.versions import Versions
 from ..text.cleaning import gate_texts, refuse_table
 from .backends import Backend
 from .distances import Metric, closeness, comparable, embedded, weight, width
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("textvae")
 
-LEAST_WEIGHT = 1e-3  # sum of the weights of a blend below which all hits weigh the same
+MOST_HITS = 10_000_000  # of one search, all queries together
+LEAST_WEIGHT = 1e-3  # of all hits of a blend together, below which they weigh the same
 
 
 class Hit(NamedTuple):
@@ -49,6 +51,7 @@ class SearchableIndex:
         self.fingerprint: str = model.fingerprint
         self._vectors, self._items, self._model = vectors, items, model
         self._lock = threading.RLock()
+        self._versions = Versions()
 
     @overload
     def search(self, queries: str, k: int = 10, *, where: str | None = None) -> list[Hit]: ...
@@ -63,8 +66,8 @@ class SearchableIndex:
             queries: One text, a list, array or column of texts, one vector (D,) or vectors (N, D); never modified.
                 "wasserstein" also takes means followed by standard deviations, (N, 2D); vectors (N, D) get deviations
                 of 0.
-            k: Hits per query, or all texts if there are fewer. If an approximate factory finds fewer than k, the search
-                is repeated over more of its lists or graph.
+            k: Hits per query, or all texts if there are fewer; at most 10 million for all queries together. If an
+                approximate factory finds fewer than k, the search is repeated over more of its lists or graph.
             where: A condition on metadata, such as "topic = 'food' and stars >= 4": only matching texts are returned.
                 The syntax is described in `textvae.index.filters`. A key that no text has is logged as a warning.
 
@@ -136,6 +139,8 @@ class SearchableIndex:
     def _nearest(
         self, vectors: NDArray[np.float32], k: int, condition: Filter | None
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        check_fork()
+        _check_size(len(vectors), min(k, len(self)))
         within = None if condition is None else self._matching(condition)
         scores, ids = self._vectors.nearest(vectors, k, within)
         return np.where(ids < 0, -np.inf, closeness(scores, self.metric)), ids
@@ -150,7 +155,7 @@ class SearchableIndex:
     def blend(self, hits: Sequence[Hit], *, refinements: int = 0) -> str:
         """Decode one text from the weighted mean latent of hits, a summary of what they have in common.
 
-        The weight of a hit is its cosine, or 1 / (1 + distance).
+        It is `TextVAE.blend` of them. The weight of a hit is its cosine, or 1 / (1 + distance).
 
         Args:
             hits: Hits that `search` returned for a query.
@@ -163,9 +168,8 @@ class SearchableIndex:
         if not hits:
             raise ValueError("there are no hits to blend: search with another query or condition")
         weights = [weight(hit.score, self.metric) for hit in hits]
-        latents = self.vae.encode([hit.text for hit in hits])
-        middle = barycentre(latents, weights if sum(weights) > LEAST_WEIGHT else None)
-        return self.vae.decode(middle[None], refinements=refinements)[0]
+        texts = [hit.text for hit in hits]
+        return self.vae.blend(texts, weights if sum(weights) > LEAST_WEIGHT else None, refinements=refinements)
 
     def get(self, id: Any) -> tuple[str, dict[str, Any]]:
         """Return the text and the metadata of an id.
@@ -227,6 +231,13 @@ class SearchableIndex:
         """
         with self._lock:
             return self._model.get()
+
+
+def _check_size(queries: int, k: int) -> None:
+    if queries * k > MOST_HITS:
+        raise ValueError(
+            f"{queries:,} queries with {k:,} hits each are more than {MOST_HITS:,} hits: search for fewer at a time"
+        )
 
 
 def _are_texts(queries: Any) -> bool:

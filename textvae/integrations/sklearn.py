@@ -3,15 +3,12 @@
 # N texts, D latent dimensions
 from __future__ import annotations
 
-import random
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
@@ -108,7 +105,7 @@ class TextVAEVectorizer(TransformerMixin, BaseEstimator):
         from ..training.train import train
 
         config = TrainConfig(size=self.size, latent_dim=self.latent_dim, epochs=self.epochs, seed=self.seed)
-        with tempfile.TemporaryDirectory(prefix="textvae-") as folder, _global_randomness_kept():
+        with tempfile.TemporaryDirectory(prefix="textvae-") as folder:
             vae = train(texts, Path(folder) / "run", config)
         vae.path = None
         return vae
@@ -120,15 +117,3 @@ def _texts(X: Sequence[str]) -> list[str]:
     if len(shape) != 1:
         raise ValueError(f"expected one column of texts, got shape {shape}: pass the column, such as df['text']")
     return gate_texts(X)
-
-
-@contextmanager
-def _global_randomness_kept() -> Iterator[None]:
-    """Restore the global random generators, which training seeds, for other code of the user."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - scikit-learn draws from it
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002

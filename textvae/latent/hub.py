@@ -18,6 +18,7 @@ PLAIN_FILES = [
     "model*.safetensors",
     "model.safetensors.index.json",
     "prior.safetensors",
+    "familiarity.json",
     "modules.json",
     "sentence_bert_config.json",
     "config_sentence_transformers.json",

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import ArrayLike
 
 from ..modeling.slots import SplitLatents
-from ..storage.errors import require
+from ..storage.errors import check_range, require
 from ..text.cleaning import gate_texts
 from .codec import LatentCodec
 from .exact import STEPS, exact_latents
 from .geometry import Array
 from .latents import Latents
-from .likelihood import log_likelihood, nats
+from .likelihood import MOST_SAMPLES, log_likelihood, nats
 from .reading import Reading
 
 
@@ -89,7 +89,7 @@ class Reconstruction(LatentCodec):
         Returns:
             Nats per sentence, shape (N,), float32, for the tokens and the end of the sentence.
         """
-        require(num_samples >= 1, f"num_samples must be at least 1, got {num_samples}")
+        check_range("num_samples", num_samples, 1, MOST_SAMPLES)
         require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
         return log_likelihood(self.model, self.read(texts), num_samples, seed, batch_size)
 

@@ -21,6 +21,7 @@ from .likelihood import IGNORED
 from .objectives import Step
 from .objectives.elbo import negative_elbo
 from .objectives.terms import weighted_terms
+from .randomness import seeded
 from .sampling import Decoding, write
 from .slots import GIVEN, SplitLatents, open_at_random
 
@@ -231,13 +232,21 @@ class TextVAEModel(PreTrainedModel):
         decoder: Any = self.decoder
         return decoder.generate(start, latents=latents, **generation)
 
-    def write(self, latents: Tensor, options: Decoding | None = None, *, prefixes: Tensor | None = None) -> Tensor:
-        """Write a text from each latent, greedily or by sampling: equivalent to `generate`, but faster.
+    def write(
+        self,
+        latents: Tensor,
+        options: Decoding | None = None,
+        *,
+        prefixes: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Write a text from each latent: what `generate` writes greedily or samples, sooner.
 
         Args:
             latents: Latents, shape (B, D), or packed with wording slots.
-            options: Decoding options; default: greedy.
-            prefixes: Token ids that the texts must begin with, BOS first, shape (B, P), padded on the right.
+            options: How to decode; by default greedily.
+            prefixes: Token ids that the texts begin with, BOS first, shape (B, P), padded on the right.
+            generator: Source of the samples, on the model's device; default: torch's global one.
 
         Returns:
             Token ids BOS ... EOS, shape (B, U), padded on the right.
@@ -250,13 +259,13 @@ class TextVAEModel(PreTrainedModel):
         if options.guidance != 1 and config.latent_dropout == 0:
             raise ValueError(f"guidance must be 1 for a model trained without latent dropout, got {options.guidance}")
         latents = latents.to(self.device, self.dtype)
-        return write(self.decoder, latents, config, options, None if prefixes is None else prefixes.to(self.device))
+        begun = None if prefixes is None else prefixes.to(self.device)
+        return write(self.decoder, latents, config, options, begun, generator)
 
     def reset_decoder(self, generator_seed: int) -> None:
         """Reinitialise the decoder's weights (Li et al. 2019, sec. 3: the second phase starts from a new decoder)."""
         config: Any = self.config
-        with torch.random.fork_rng():
-            torch.manual_seed(generator_seed)
+        with seeded(generator_seed):
             fresh = build_decoder(config)
         self.decoder.load_state_dict(fresh.state_dict())
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
+import secrets
+import shutil
+import stat
+import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 from .errors import CorruptFileError
 
@@ -20,21 +32,121 @@ JSON_KINDS: dict[type, str] = {
     bool: "true or false", dict: "an object", list: "an array", str: "a string", int: "a number", float: "a number"
 }  # fmt: skip
 STAGED = ".staged-"  # what precedes the name of a file or folder that is being written
+STREAMS = re.compile(r"/dev|/proc/.*")  # folders whose names are written through, such as /dev/stdout
+ABANDONED = 3600.0  # seconds after which an unlocked temporary file is its dead writer's
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path`; synced and renamed to `path` on success, deleted on error."""
+    """Yield a new temporary file beside `path`; on success it is synced and renamed onto `path`, else it is deleted.
+
+    Of several writers at once, each has a temporary file of its own, and the last one's file stays. A symbolic link is
+    followed: the file that it names is replaced. A FIFO or a character device gets the bytes and stays what it is.
+
+    Raises:
+        OSError: The folder cannot be written, a link leads nowhere, or nobody reads the FIFO.
+    """
     path = Path(path)
+    if _is_stream(path):
+        with tempfile.TemporaryDirectory(prefix="textvae-") as folder:
+            yield Path(folder) / path.name
+            _send(Path(folder) / path.name, path)
+        return
+    path = followed(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(STAGED + path.name)
+    _remove_abandoned(path)
+    staged = staged_name(path)
+    descriptor = os.open(staged, os.O_RDWR | os.O_CREAT | os.O_EXCL | NOFOLLOW, 0o666)
     try:
-        yield staged
-        sync(staged)
+        with _held(descriptor):
+            yield staged
+            sync(staged)
         os.replace(staged, path)
         sync(path.parent)
     finally:
         staged.unlink(missing_ok=True)
+
+
+def staged_name(path: Path) -> Path:
+    """Return an unused temporary name beside a path."""
+    return path.with_name(f"{STAGED}{path.name}.{secrets.token_hex(4)}")
+
+
+def staged_beside(path: Path) -> list[Path]:
+    """Return the temporary files and folders beside a path that `staged_name` named."""
+    temporary = re.compile(re.escape(STAGED + path.name) + r"\.[0-9a-f]{8}")
+    return [file for file in path.parent.iterdir() if temporary.fullmatch(file.name)]
+
+
+def followed(path: Path) -> Path:
+    """Return the file or folder that a path names, behind symbolic links; it need not exist.
+
+    Raises:
+        OSError: The links lead in a circle.
+    """
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, "a symbolic link that leads back to itself: name a file or folder", str(path))
+    return target
+
+
+def open_no_link(file: str | Path, flags: int) -> int:
+    """Open a file that must not be a symbolic link, where the system can tell: the `opener` of Python's `open`."""
+    return os.open(file, flags | NOFOLLOW, 0o666)
+
+
+def _is_stream(path: Path) -> bool:
+    """Say whether a path is written through, not replaced, and raise OSError if it is neither file nor stream."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # absent, or what opening it will say
+        return False
+    if stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
+        raise OSError(errno.EINVAL, "a device or socket, which is not written: name a file", str(path))
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or bool(STREAMS.fullmatch(os.path.realpath(path.parent)))
+
+
+def _send(file: Path, stream: Path) -> None:
+    try:  # a FIFO without a reader would block for ever
+        descriptor = os.open(stream, os.O_WRONLY | os.O_TRUNC | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.ENXIO, "nobody reads this FIFO: start its reader first", str(stream)) from error
+        raise
+    os.set_blocking(descriptor, True)
+    with open(file, "rb") as source, open(descriptor, "wb") as target:
+        shutil.copyfileobj(source, target)
+
+
+@contextmanager
+def _held(descriptor: int) -> Iterator[None]:
+    """Keep a lock on a temporary file in the block, which says that its writer lives; then close it."""
+    if fcntl is None:  # Windows replaces no open file
+        os.close(descriptor)
+        yield
+        return
+    try:
+        with suppress(OSError):  # file systems without locks: an old enough file then counts as abandoned
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Delete the temporary files that killed writers of a path left; those of living ones are locked."""
+    if fcntl is None:
+        return
+    for file in staged_beside(path):
+        with suppress(OSError):
+            if file.is_file() and time.time() - file.lstat().st_mtime > ABANDONED:
+                descriptor = os.open(file, os.O_RDWR | NOFOLLOW)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    file.unlink()
+                finally:
+                    os.close(descriptor)
 
 
 def save_rows(path: str | Path, parts: Iterable[np.ndarray]) -> int:

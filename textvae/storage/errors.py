@@ -29,6 +29,12 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
+def check_range(name: str, value: float, least: float, most: float) -> None:
+    """Raise ValueError unless a number lies between two bounds, which the message names."""
+    require(value >= least, f"{name} must be at least {least:,}, got {value:,}")
+    require(value <= most, f"{name} must be at most {most:,}, got {value:,}")
+
+
 def require(condition: bool, message: str) -> None:
     """Raise ValueError unless a condition holds."""
     if not condition:

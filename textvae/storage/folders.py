@@ -5,66 +5,81 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
 
-from .atomic import STAGED, atomic_path, read_json, sha256, sync, write_json
+from .atomic import atomic_path, followed, read_json, sha256, staged_beside, staged_name, sync, write_json
 from .errors import CorruptFileError, with_article
+from .exchange import exchange
 from .kinds import what_else
+from .locks import only_writer
 from .plain import check_plain_file, is_plain_name
 
 T = TypeVar("T")
 MANIFEST = "manifest.json"
 REPLACED = ".replaced-"
-PATIENCE = 2.0  # seconds a reader waits for a writer's second rename before it assumes a crash
+PATIENCE = 2.0  # seconds that a reader waits between a writer's two renames before it asks for the writer's lock
 
 
 @contextmanager
-def atomic_folder(path: str | Path, mark: str) -> Iterator[Path]:
-    """Yield an empty temporary folder; on success it gets a manifest and replaces `path`.
+def atomic_folder(path: str | Path, mark: str, *, own: Sequence[str] = (), lock: bool = True) -> Iterator[Path]:
+    """Yield an empty temporary folder that takes the place of `path` on success, with a manifest of its files.
 
-    After a crash at any moment the old or the new folder is complete, and `open_folder` opens it.
+    A crash at any moment leaves the old folder or the new one; `open_folder` finds whichever it is. What others have
+    put into the old folder is kept: an index inside a run, or a note.
 
     Args:
-        path: The folder to write or replace.
-        mark: Name of a file that every folder of this kind has; a non-empty folder without it is not replaced.
+        path: The folder to write or replace; a symbolic link is followed.
+        mark: A file that every folder of this kind has; a folder with other files is not replaced.
+        own: Patterns of the file names that are replaced; by default those of the old manifest and of the new folder.
+        lock: Keep other writers out; False where the caller is in `only_writer` already.
 
     Raises:
-        FileExistsError: `path` is a file, or a folder of another kind.
+        FileExistsError: `path` holds something else.
+        BlockingIOError: Somebody else is writing it.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    check_replaceable(path, mark)
-    staged = path.with_name(STAGED + path.name)
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir()
-    try:
-        yield staged
-        publish_folder(staged, path)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+    path = followed(Path(path))
+    with only_writer(path) if lock else nullcontext():
+        check_replaceable(path, mark)
+        for abandoned in staged_beside(path):  # the lock is ours, so their writers are dead
+            shutil.rmtree(abandoned, ignore_errors=True)
+        staged = staged_name(path)
+        staged.mkdir(parents=True)
+        try:
+            yield staged
+            _copy_listed(path, staged, own)
+            publish_folder(staged, path, own)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
 
 
 def check_replaceable(path: Path, mark: str) -> None:
-    """Raise FileExistsError if `path` is a file, or a non-empty folder without the file `mark`."""
+    """Raise FileExistsError if `path` holds something else than a folder with the file `mark`; for its only writer."""
     recover_folder(path)
     if path.exists() and (not path.is_dir() or (any(path.iterdir()) and not (path / mark).exists())):
         raise FileExistsError(f"{path} holds something else (it has no {mark}): choose another folder")
 
 
-def publish_folder(staged: Path, path: Path) -> None:
-    """Replace `path` with a finished folder: write its manifest, sync, rename."""
-    replaced = path.with_name(REPLACED + path.name)
+def publish_folder(staged: Path, path: Path, own: Sequence[str] = ()) -> None:
+    """Put a finished folder in the place of `path`: manifest, sync, rename; for the only writer of `path`."""
     write_manifest(staged)
     for file in staged.rglob("*"):
         sync(file)
     sync(staged)
-    if path.exists():
-        shutil.rmtree(replaced, ignore_errors=True)  # left by a crash during an earlier replacement
-        os.rename(path, replaced)
-    os.rename(staged, path)
+    recover_folder(path)  # of a crash after an earlier replacement
+    replaced = path.with_name(REPLACED + path.name)
+    if not path.exists():
+        os.rename(staged, path)
+    else:
+        os.rename(staged, replaced)
+        if not exchange(replaced, path):
+            os.rename(replaced, staged)
+            os.rename(path, replaced)
+            os.rename(staged, path)
+        _move_others(replaced, path, own)
     sync(path.parent)
     shutil.rmtree(replaced, ignore_errors=True)
 
@@ -73,12 +88,40 @@ def recover_folder(path: str | Path) -> None:
     """Finish or undo a folder replacement that a crash interrupted. Only the folder's writer may call this."""
     path = Path(path)
     replaced = path.with_name(REPLACED + path.name)
-    if not replaced.exists():
+    if not replaced.is_dir() or replaced.is_symlink():
         return
     if path.exists():
+        _move_others(replaced, path)
         shutil.rmtree(replaced, ignore_errors=True)
     else:
         os.rename(replaced, path)
+
+
+def _copy_listed(old: Path, new: Path, own: Sequence[str]) -> None:
+    """Copy the files that the old manifest lists but that are not replaced, so that the new one lists them too."""
+    listed = _read_digests(old) if old.is_dir() else {}
+    for name in listed:
+        if (old / name).is_file() and not (new / name).exists() and not _is_own(name, own, listed):
+            (new / name).parent.mkdir(exist_ok=True)
+            shutil.copy2(old / name, new / name)
+
+
+def _move_others(old: Path, new: Path, own: Sequence[str] = ()) -> None:
+    """Move what is not part of a replaced folder, and not in its successor, into that."""
+    try:
+        listed = _read_digests(old)
+    except CorruptFileError:  # then nothing is known to be replaceable
+        listed = {}
+    for entry in old.iterdir():
+        if not (new / entry.name).exists() and not _is_own(entry.name, own, listed):
+            os.rename(entry, new / entry.name)
+
+
+def _is_own(name: str, own: Sequence[str], listed: Iterable[str]) -> bool:
+    top = name.split("/")[0]
+    if own:
+        return top == MANIFEST or any(fnmatchcase(top, pattern) for pattern in own)
+    return top == MANIFEST or top in {each.split("/")[0] for each in listed}
 
 
 def read_folder(path: str | Path, read: Callable[[Path], T]) -> T:
@@ -88,7 +131,10 @@ def read_folder(path: str | Path, read: Callable[[Path], T]) -> T:
 
     Args:
         path: The folder, as `atomic_folder` writes it.
-        read: Function that reads its files. Its OSError or ValueError is raised only if the folder was not replaced.
+        read: What reads its files; its OSError or ValueError is raised if it is about the folder that is there.
+
+    Raises:
+        BlockingIOError: A living writer, suspended perhaps, has been between its two renames for seconds.
     """
     path = Path(path)
     while True:
@@ -208,9 +254,13 @@ def require_file(folder: str | Path, name: str) -> Path:
 def atomic_replacement(folder: str | Path, name: str) -> Iterator[Path]:
     """Yield a temporary path for a new version of one file in a folder with a manifest, then replace the file.
 
-    During the replacement the manifest accepts the old and the new digest, so the folder still loads after a crash.
+    The manifest accepts the old and the new digest while the file changes hands, so a crash leaves a folder that loads.
+    For the only writer of the folder.
     """
     folder = Path(folder)
+    for name_of in (name, MANIFEST):
+        for abandoned in staged_beside(folder / name_of):
+            abandoned.unlink(missing_ok=True)
     digests = _read_digests(folder)
     with atomic_path(folder / name) as staged:
         yield staged
@@ -250,7 +300,7 @@ def _version(path: Path) -> tuple[int, int] | None:
         if time.monotonic() < deadline:
             time.sleep(0.001)
         else:
-            with suppress(FileNotFoundError):  # another reader recovered it first
+            with only_writer(path):  # a writer that lives, though it may be suspended, has the lock: BlockingIOError
                 recover_folder(path)
     return version or _identity(path)  # the folder may have appeared between the two checks
 

@@ -9,19 +9,24 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-LOCK = ".lock-"  # prefix of the lock file of a folder
-NOTE_START, NOTE_BYTES = 1, 20  # the PID follows byte 0, which Windows makes unreadable while locked
+from .atomic import open_no_link
+
+LOCK = ".lock-"  # what precedes the name of a folder that is being written
+NOTE_START, NOTE_BYTES = 1, 20  # the PID is written after byte 0, which nobody can read while Windows locks it
 
 
 @contextmanager
 def only_writer(path: Path) -> Iterator[None]:
     """Hold the writer lock of a file or folder during the block, against other processes and threads.
 
-    The lock file is deleted at the end; one that a killed writer left behind does not block.
+    A lock file that a killed writer left behind locks nothing. Two names of one folder, such as a symbolic link and
+    the folder itself, have one lock; a symbolic link in the lock's own place is refused, not followed.
 
     Raises:
-        BlockingIOError: Another process or thread holds the lock; raised at once, without waiting.
+        BlockingIOError: Somebody else is writing it; nothing waits.
+        OSError: Something else has the lock's name, or the folder cannot be written.
     """
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.with_name(LOCK + path.name)
     lock = FileLock(file, timeout=0, fallback_to_soft=False)
@@ -41,7 +46,8 @@ def only_writer(path: Path) -> Iterator[None]:
 
 
 def _write_note(file: Path) -> None:
-    with suppress(OSError), open(file, "r+b", buffering=0) as note:  # on failure the error message only lacks the PID
+    # without the note, a message lacks the PID
+    with suppress(OSError), open(file, "r+b", buffering=0, opener=open_no_link) as note:
         note.seek(NOTE_START)
         note.write(str(os.getpid()).ljust(NOTE_BYTES).encode())
 
@@ -49,7 +55,7 @@ def _write_note(file: Path) -> None:
 def _read_note(file: Path) -> str:
     """Return the PID of the lock's holder, "" if unknown."""
     try:
-        with open(file, "rb", buffering=0) as note:
+        with open(file, "rb", buffering=0, opener=open_no_link) as note:
             note.seek(NOTE_START)
             return note.read(NOTE_BYTES).decode(errors="replace").strip()
     except OSError:

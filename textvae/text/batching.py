@@ -8,17 +8,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch.utils.data import Sampler
 
-ORDINARY_LENGTH = 16  # tokens of a text for which `batch_size` is exact
+ORDINARY_LENGTH = 16  # tokens of a sentence, for which a batch size counts
+MOST_TEXTS = 16_384  # of a batch
 
 
 def by_length(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
     """Yield batches of similar length, with at most 16 * batch_size tokens, padding included, or a single text.
 
-    A batch that is at least half full ends where the length changes, so that most batches need no padding.
+    A batch that is half full ends where the length changes, so that most batches have no padding at all. A batch size
+    above `MOST_TEXTS` counts as that: it would gain nothing and take memory.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    budget = batch_size * ORDINARY_LENGTH
+    budget = min(batch_size, MOST_TEXTS) * ORDINARY_LENGTH
     chosen: list[int] = []
     for i in sorted(range(len(rows)), key=lambda i: len(rows[i])):
         length = len(rows[i])

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import math
+from collections import Counter
+
+BLEU_ORDER = 4  # words of the longest phrases that are compared
 
 
 def word_similarity(a: str, b: str) -> float:
@@ -28,6 +32,34 @@ def pair_similarity(a: str, b: str) -> float:
 
 def _pairs(text: str) -> list[tuple[str, str]]:
     return list(itertools.pairwise(["", *text.split(), ""]))
+
+
+def word_overlap(source: str, text: str) -> float:
+    """Return the BLEU of a text against its source, 0 to 1: how much of its wording is taken over.
+
+    It is the geometric mean of the precisions of one to four words, those of two and more with one added to both
+    counts (Lin & Och 2004), times the brevity penalty.
+
+    Examples:
+        >>> word_overlap("the food was bad", "the food was bad")
+        1.0
+    """
+    words, given = text.split(), source.split()
+    if not words or not given:
+        return float(words == given)
+    logs = []
+    for order in range(1, min(BLEU_ORDER, len(words)) + 1):
+        ours, theirs = _ngrams(words, order), _ngrams(given, order)
+        added = int(order > 1)
+        found = (ours & theirs).total() + added
+        if not found:
+            return 0.0
+        logs.append(math.log(found / (ours.total() + added)))
+    return math.exp(sum(logs) / len(logs) + min(0.0, 1 - len(given) / len(words)))
+
+
+def _ngrams(words: list[str], order: int) -> Counter[tuple[str, ...]]:
+    return Counter(zip(*(words[start:] for start in range(order)), strict=False))
 
 
 def word_changes(before: str, after: str) -> list[tuple[str, str]]:

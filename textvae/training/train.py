@@ -11,24 +11,30 @@ import numpy as np
 from transformers import TrainerCallback, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
+from ..latent.familiarity import FEWEST_TEXTS
 from ..latent.hub import local_folder
 from ..latent.vae import TextVAE
-from ..modeling import TextVAEConfig, TextVAEModel
+from ..modeling.config_file import read_config
 from ..modeling.precision import default_device
-from ..modeling.quiet import quiet_transformers
+from ..modeling.randomness import global_randomness_kept
+from ..modeling.weights import load_network
+from ..storage.errors import CorruptFileError
+from ..storage.locks import only_writer
 from ..text.cleaning import NORMALIZATION, gate_texts, normalised
 from ..text.corpus import split_validation
-from ..text.tokenizers import load_tokenizer
+from ..text.tokenizers import load_run_tokenizer
 from .build import build_model, rebuild_model
 from .callbacks import reporting_callbacks
 from .config import TrainConfig, retired_in_use
 from .dataset import Partners
 from .distillation import TeacherCache, leading_directions
+from .environment import single_process
 from .run import RunFolder, step_of
 from .trainer import TextVAETrainer, check_extra_terms
 
 SOURCE = "from_fingerprint"  # in training.json, of the model that training started from
 PRIOR_TEXTS = 10_000  # to whose latents the prior is fitted
+CALIBRATION_TEXTS = 500  # held-out texts that familiarity is calibrated on
 
 
 def train(
@@ -43,6 +49,9 @@ def train(
     terms: Mapping[str, float] | None = None,
 ) -> TextVAE:
     """Train a text VAE on a corpus and return the best one by validation ELBO at the final beta.
+
+    It runs in one process, whatever variables of torchrun or MPI are set, and is the only writer of `output` until it
+    ends. The global random generators are left as they were; trainings in several threads take turns.
 
     Args:
         corpus: Sentences.
@@ -59,30 +68,32 @@ def train(
 
     Raises:
         FileExistsError: `output` holds a run and `resume` is False.
+        BlockingIOError: Another process or thread is writing `output`.
         FloatingPointError: The loss or a gradient became NaN or infinite; the best weights so far are in `output`.
         ValueError: The corpus or the options cannot be trained with, or a resumed run had other ones.
     """
     config = config or TrainConfig()
     terms = dict(terms or {})
     check_extra_terms(terms)
-    run = RunFolder(output)
-    callbacks = [*callbacks, *reporting_callbacks(config.report_to, run.path)]
-    data = _read_data(corpus, valid, groups, config, terms, _text_normalization(run, config))
-    set_seed(config.seed)
-    checkpoint = run.newest_checkpoint() if resume else None
-    teacher = _teacher(config, run)
-    made_from = data.made_from(config) | {"terms": terms or None}
-    vae = _model(run, config, data.texts, made_from, resume, checkpoint, teacher.dim if teacher else None)
-    embeddings = None if teacher is None else _projected(teacher.embed(data.texts), vae.dim)
-    trainer = TextVAETrainer(
-        vae, config, data.texts, data.held_out, run, data.partners(config), embeddings, terms, callbacks
-    )
-    run.keep_metrics_until(step_of(checkpoint))
-    _run_steps(trainer, checkpoint)
-    trainer.sentences.close()
-    trainer.valid_dataset.close()
-    run.finish(made_from | {"steps": trainer.state.global_step, "best_loss": trainer.state.best_metric})
-    return _with_prior(run, data.texts, config.seed)
+    with only_writer(Path(output)), global_randomness_kept(), single_process():
+        run = RunFolder(output)
+        callbacks = [*callbacks, *reporting_callbacks(config.report_to, run.path)]
+        data = _read_data(corpus, valid, groups, config, terms, _text_normalization(run, config))
+        set_seed(config.seed)
+        checkpoint = run.newest_checkpoint() if resume else None
+        teacher = _teacher(config, run)
+        made_from = data.made_from(config) | {"terms": terms or None}
+        vae = _model(run, config, data.texts, made_from, resume, checkpoint, teacher.dim if teacher else None)
+        embeddings = None if teacher is None else _projected(teacher.embed(data.texts), vae.dim)
+        trainer = TextVAETrainer(
+            vae, config, data.texts, data.held_out, run, data.partners(config), embeddings, terms, callbacks
+        )
+        run.keep_metrics_until(step_of(checkpoint))
+        _run_steps(trainer, checkpoint)
+        trainer.sentences.close()
+        trainer.valid_dataset.close()
+        run.finish(made_from | {"steps": trainer.state.global_step, "best_loss": trainer.state.best_metric})
+        return _finished(run, data, config.seed)
 
 
 class _Data(NamedTuple):
@@ -112,7 +123,7 @@ def _text_normalization(run: RunFolder, config: TrainConfig) -> int:
         return NORMALIZATION
     folder = run.path if run.started else local_folder(config.from_ or "")
     known = (folder / "config.json").exists()
-    return TextVAEConfig.from_pretrained(folder).text_normalization if known else NORMALIZATION
+    return read_config(folder).text_normalization if known else NORMALIZATION
 
 
 def _read_data(
@@ -208,13 +219,14 @@ def _resumed(
         if before.get(key) != value:
             raise ValueError(f"cannot resume {run.path}: {_difference(key, before.get(key), value)}")
     if checkpoint is not None:
-        with quiet_transformers():
-            loaded: Any = TextVAEModel.from_pretrained(checkpoint, output_loading_info=True)
-        if loaded[1]["missing_keys"]:
-            raise ValueError(f"cannot resume {run.path}: another version of textvae made it; train in another folder")
+        try:
+            load_network(checkpoint)
+        except CorruptFileError as error:
+            told = f"another version of textvae made it, or it is damaged ({error}); train in another folder"
+            raise CorruptFileError(f"cannot resume {run.path}: {told}") from error
         made_from |= {SOURCE: before[SOURCE]} if SOURCE in before else {}
         return rebuild_model(run.path)
-    vae = build_model(config, texts, load_tokenizer(run.path), teacher_dim)
+    vae = build_model(config, texts, load_run_tokenizer(run.path), teacher_dim)
     if config.from_ is not None:
         made_from[SOURCE] = vae.fingerprint
         if before.get(SOURCE) != vae.fingerprint:
@@ -243,12 +255,18 @@ def _run_steps(trainer: TextVAETrainer, checkpoint: Path | None) -> None:
         trainer.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
 
 
-def _with_prior(run: RunFolder, texts: Sequence[str], seed: int) -> TextVAE:
-    """Return the best model, with a prior fitted to the latents of some of the texts."""
+def _finished(run: RunFolder, data: _Data, seed: int) -> TextVAE:
+    """Return the best model, with a prior fitted to the latents of some texts and familiarity calibrated on others."""
     best = TextVAE.from_pretrained(run.path)
+    texts, held_out = (
+        [part[i] for i in np.random.default_rng(seed).permutation(len(part))[:most]]
+        for part, most in ((data.texts, PRIOR_TEXTS), (data.held_out, CALIBRATION_TEXTS))
+    )
     if len(texts) > 1:
-        chosen = np.random.default_rng(seed).permutation(len(texts))[:PRIOR_TEXTS]
-        run.save_prior(best.fit_prior([texts[i] for i in chosen]))
+        run.save_prior(best.fit_prior(texts))
+    if len(held_out) >= FEWEST_TEXTS:
+        run.save_calibration(best.calibrate(held_out))
+    best.versions.note(run.path)
     return best
 
 

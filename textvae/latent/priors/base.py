@@ -3,6 +3,7 @@
 # N latents or texts, D latent dimensions
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,8 +17,10 @@ from safetensors.numpy import save_file
 from ...modeling.gaussian import DiagonalGaussian
 from ...storage.errors import CorruptFileError
 from ..geometry import Array
+from ..statistics import LatentStatistics
 
 OLDER_KIND = "mixture"  # of files that do not name theirs
+STATISTICS = "statistics."  # begins the names of their arrays
 MOMENT_DRAWS = 20_000
 
 
@@ -29,16 +32,22 @@ class Prior(ABC):
 
     kind: ClassVar[str]
     """The name it is registered under, stored in its files."""
+    statistics: ClassVar[LatentStatistics | None] = None
+    """Mean and deviation of the latents it was fitted to, saved beside it; None for a prior of an older run."""
 
     @classmethod
     @abstractmethod
-    def fit(cls, posterior: DiagonalGaussian, components: int | None = None, seed: int = 0) -> Self:
+    def fit(
+        cls, posterior: DiagonalGaussian, components: int | None = None, seed: int = 0, steps: int | None = None
+    ) -> Self:
         """Fit the aggregate posterior (1/N) sum q(z|x) of N texts.
 
         Args:
             posterior: Of the texts; mean and log_std have shape (N, D).
             components: Number of components, for a mixture; None for its default.
             seed: Random seed.
+            steps: Training steps, for a prior that is a network; None for its default. `TextVAE.fit_prior` passes them
+                only if they are given, so that a prior without training need not take them.
         """
 
     @abstractmethod
@@ -51,12 +60,12 @@ class Prior(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, NDArray]:
-        """Return the arrays from which `from_state` restores the prior; {} if there is nothing to save."""
+        """Return the arrays from which `from_state` restores the prior; {} if nothing but D is needed."""
 
     @classmethod
     @abstractmethod
     def from_state(cls, arrays: Mapping[str, NDArray]) -> Self:
-        """Return the prior of a state.
+        """Return the prior of a state; of {"dim": D} if its state is {}.
 
         Raises:
             ValueError: The arrays are not those of such a prior.
@@ -73,9 +82,19 @@ class Prior(ABC):
         away = np.linalg.solve(np.linalg.cholesky(covariance), (latents - mean).T)
         return np.sqrt(np.square(away).sum(0))
 
+    def with_statistics(self, statistics: LatentStatistics) -> Self:
+        """Return the prior with the statistics of the latents it was fitted to."""
+        fitted = copy.copy(self)
+        object.__setattr__(fitted, "statistics", statistics)  # priors may be frozen
+        return fitted
+
     def save(self, path: str | Path) -> None:
-        """Write the prior to a safetensors file."""
-        save_file(self.state(), path, metadata={"kind": self.kind})
+        """Write the prior, and its statistics if it has them, to a safetensors file."""
+        arrays = dict(self.state())
+        if self.statistics is not None:
+            arrays = arrays or {"dim": np.array(len(self.statistics.mean))}
+            arrays |= {STATISTICS + name: array for name, array in self.statistics.arrays().items()}
+        save_file(arrays, path, metadata={"kind": self.kind})
 
 
 P = TypeVar("P", bound=type[Prior])
@@ -111,23 +130,41 @@ def prior_class(kind: str) -> type[Prior]:
     return _PRIORS[kind]
 
 
-def load_prior(path: str | Path) -> Prior:
+def load_prior(path: str | Path, dim: int | None = None) -> Prior:
     """Read what `Prior.save` wrote.
 
+    Args:
+        path: The file.
+        dim: Latent dimensions D of the model it is for, which its draws must have; None for any.
+
     Raises:
-        CorruptFileError: The file is something else.
+        CorruptFileError: The file is something else, or of another model.
         ValueError: No prior of its kind is registered.
     """
     try:
         with safe_open(path, framework="numpy") as file:
             kind = (file.metadata() or {}).get("kind", OLDER_KIND)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
-    except SafetensorError as error:
+    except (SafetensorError, TypeError, KeyError) as error:  # numpy knows no bfloat16
         raise CorruptFileError(f"{path} is no prior ({error}): restore it from a copy") from error
     found = prior_class(kind)
     try:
-        if not all(np.isfinite(array).all() for array in arrays.values()):
-            raise ValueError("it holds numbers that are not finite")
-        return found.from_state(arrays)
-    except ValueError as error:
+        if not all(array.dtype.kind in "if" and np.isfinite(array).all() for array in arrays.values()):
+            raise ValueError("it holds numbers that are not finite, or no numbers")
+        _check_widths(arrays, dim)
+        prior = found.from_state({name: array for name, array in arrays.items() if not name.startswith(STATISTICS)})
+        kept = {name.removeprefix(STATISTICS): array for name, array in arrays.items() if name.startswith(STATISTICS)}
+        prior = prior.with_statistics(LatentStatistics.from_arrays(kept)) if kept else prior
+        if dim is not None and prior.sample(1, seed=0).shape != (1, dim):
+            raise ValueError(f"its latents have not the {dim} dimensions of the model")
+        return prior
+    except (ValueError, IndexError) as error:
         raise CorruptFileError(f"{path} is no prior ({error}): restore it from a copy") from error
+
+
+def _check_widths(arrays: Mapping[str, NDArray], dim: int | None) -> None:
+    """Raise ValueError if a mean or a number of dimensions is not of D, before anything is built for it."""
+    for name, array in arrays.items():
+        width = array.item() if name == "dim" and array.size == 1 else array.shape[-1] if array.ndim else 0
+        if dim is not None and name in ("dim", "mean", "means", f"{STATISTICS}mean") and width != dim:
+            raise ValueError(f"its {name} has not the {dim} dimensions of the model")

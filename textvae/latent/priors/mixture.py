@@ -35,17 +35,23 @@ class MixturePrior(Prior):
     factors: Array
 
     @classmethod
-    def fit(cls, posterior: DiagonalGaussian, components: int | None = None, seed: int = 0) -> MixturePrior:
+    def fit(
+        cls, posterior: DiagonalGaussian, components: int | None = None, seed: int = 0, steps: int | None = None
+    ) -> MixturePrior:
         """Fit the aggregate posterior (1/N) sum q(z|x): by its exact moments, or by EM on one draw from each q(z|x).
 
         Args:
             posterior: Of N texts, at least 2.
             components: K; by default one for every 8 * D texts, at least 1 and at most 20.
             seed: Seed of the draws and of EM.
+            steps: Only for a flow.
 
         Raises:
-            ValueError: There are fewer than 2 texts, or fewer than the components, or less than one component.
+            ValueError: There are fewer than 2 texts, or fewer than the components, or less than one component; or
+                steps.
         """
+        if steps is not None:
+            raise ValueError(f"the mixture prior is not trained in steps, got steps={steps}: leave it out")
         if components is None:
             components = default_components(len(posterior), posterior.dim)
         if components < 1:
@@ -113,6 +119,14 @@ class MixturePrior(Prior):
         """Return the mixture of a state."""
         if {name: array.ndim for name, array in arrays.items()} != SHAPES:
             raise ValueError(f"it holds {', '.join(arrays) or 'nothing'}")
+        weights, means, factors = (arrays[name] for name in SHAPES)
+        shapes = weights.shape, means.shape, factors.shape
+        if not means.size or shapes != (means.shape[:1], means.shape, (*means.shape, means.shape[1])):
+            raise ValueError(f"its weights, means and factors have the shapes {shapes}")
+        if (weights < 0).any() or not 0.99 < weights.sum(dtype=np.float64) < 1.01:
+            raise ValueError("its weights are no shares of a whole")
+        if np.triu(factors, 1).any() or (np.diagonal(factors, axis1=1, axis2=2) <= 0).any():
+            raise ValueError("its factors are no Cholesky factors")
         return cls(**arrays)
 
 

@@ -26,10 +26,14 @@ class StandardNormal(Prior):
     dim: int
 
     @classmethod
-    def fit(cls, posterior: DiagonalGaussian, components: int | None = None, seed: int = 0) -> StandardNormal:
+    def fit(
+        cls, posterior: DiagonalGaussian, components: int | None = None, seed: int = 0, steps: int | None = None
+    ) -> StandardNormal:
         """Return N(0, I) of the posterior's dimension; nothing is fitted."""
         if components is not None:
             raise ValueError(f"the standard prior has no components, got components={components}: leave it out")
+        if steps is not None:
+            raise ValueError(f"the standard prior is not trained, got steps={steps}: leave it out")
         return cls(posterior.dim)
 
     def sample(self, n: int, seed: int | None = None) -> Array:
@@ -49,10 +53,12 @@ class StandardNormal(Prior):
         return np.linalg.norm(latents, axis=1)
 
     def state(self) -> dict[str, NDArray]:
-        """Return {}: there is nothing to save."""
+        """Return {}: nothing but D is needed."""
         return {}
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray]) -> StandardNormal:
-        """Raise ValueError: a standard normal is never saved."""
-        raise ValueError("a standard normal has no state")
+        """Return N(0, I) of {"dim": D}."""
+        if set(arrays) != {"dim"} or arrays["dim"].size != 1 or arrays["dim"].dtype.kind != "i" or arrays["dim"] < 1:
+            raise ValueError(f"it holds {', '.join(arrays) or 'nothing'}")
+        return cls(int(arrays["dim"]))
