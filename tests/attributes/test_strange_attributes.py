@@ -31,7 +31,7 @@ def refused(folder, match):
 
 FIELDS = {
     "name": [5, None, [], "x" * 100_000],
-    "slope": ["1", None, True, float("nan"), float("inf"), 10**400],
+    "slope": ["1", None, True, float("nan"), float("inf"), 10**400, 1e300],
     "threshold": [[], float("-inf")],
     "reading": [[1], [1, 2, 3], [1, "x"], None, 5, [1, float("nan")]],
     "typical": [{}, "ab", [None, None]],
@@ -67,6 +67,7 @@ ARRAYS = {
     "integers": {"direction": np.ones(D, np.int32)},
     "nothing": {name: np.ones(0, np.float32) for name in ("weights", "midpoint", "direction")},
     "not finite": {"word_weights": np.full(V, np.nan, np.float32)},
+    "huge": {"weights": np.full(D, 3e38, np.float32)},
     "one more": {"other": np.ones(D, np.float32)},
 }
 

@@ -176,7 +176,7 @@ def test_a_configuration_that_asks_for_too_much_is_refused_at_once(run, half, fi
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("latent_dim", 10**9), ("pooling_queries", 10**6), ("max_length", 10**9), ("slot_stride", 1e-9), 
+    [("latent_dim", 10**9), ("pooling_queries", 10**6), ("max_length", 10**9), ("slot_stride", 0), 
      ("slot_dim", 10**6),
      ("pooling_width", -1), ("bos_token_id", 10**6), ("encoder", {}), ("decoder", None), ("latent_dim", "64"),
      ("residual", float("nan")), ("pooling", 5), ("max_length", None), ("encoder", {"model_type": "no such"}),

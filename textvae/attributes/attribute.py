@@ -22,7 +22,7 @@ from ..latent.vae import TextVAE
 from ..storage.atomic import read_json, write_json
 from ..storage.errors import CorruptFileError
 from ..storage.folders import atomic_folder, open_folder, read_folder, require_file
-from ..storage.schema import NUMBER, Field, check_fields, integer, is_number, text
+from ..storage.schema import Field, check_fields, integer, is_number, text
 from ..text.cleaning import gate_texts
 from .labels import split_labels
 from .probes import Examples, LinearScore, Probe, best_probe, fit_words, hold_out, presence
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 ARRAYS = {"direction", "weights", "midpoint", "word_weights"}
 ABOUT, DIRECTION, MOST_BYTES = "attribute.json", "direction.safetensors", 1 << 20
-PAIR = Field(lambda value: isinstance(value, list) and len(value) == 2 and all(map(is_number, value)), "two numbers")
+LARGEST = 1e12  # of a weight or a slope: scores of larger ones are not finite
+NUMBER = Field(lambda value: is_number(value) and abs(value) <= LARGEST, f"a number of at most {LARGEST:g}")
+PAIR = Field(lambda value: isinstance(value, list) and len(value) == 2 and all(map(NUMBER.holds, value)), "two numbers")
 SHARE = Field(lambda value: is_number(value) and 0 <= value <= 1, "a share in [0, 1]")
 FIELDS = {
     **dict.fromkeys(("name", "fingerprint", "probe", "positive", "negative"), text()),
@@ -386,8 +388,8 @@ def _read_arrays(path: Path) -> dict[str, Array]:
     right = set(arrays) == ARRAYS and all(a.ndim == 1 and len(a) and a.dtype == np.float32 for a in arrays.values())
     if not right or len({len(arrays[name]) for name in ARRAYS - {"word_weights"}}) > 1:
         raise CorruptFileError(f"{path} does not hold the fields of an attribute: fit it again")
-    if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise CorruptFileError(f"{path} holds numbers that are not finite: fit the attribute again")
+    if not all((np.abs(array) <= LARGEST).all() for array in arrays.values()):  # NaN neither
+        raise CorruptFileError(f"{path} holds numbers that are not finite or huge: fit the attribute again")
     return arrays
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from transformers import CONFIG_MAPPING
+
 from ..storage.atomic import read_json
 from ..storage.errors import CorruptFileError
 from ..storage.folders import require_file
@@ -57,6 +59,12 @@ def read_config(folder: Path, tensors: int | None = None) -> TextVAEConfig:
     check_without_code(content, path)
     check_fields(content, FIELDS, path)
     _check_sizes(content, path, tensors)
+    for half in ("encoder", "decoder"):
+        if content[half]["model_type"] not in CONFIG_MAPPING:
+            raise CorruptFileError(
+                f"{path} has the {half} {shown(content[half]['model_type'])}, which this version of transformers does "
+                "not know: upgrade it, or import the module that registers it"
+            )
     try:
         config = TextVAEConfig.from_dict(content)
     except Exception as error:  # each class of transformers checks its fields in its own way
