@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import io
 import json
 import random
 from pathlib import Path
@@ -163,10 +164,10 @@ def read(path):
         from pyarrow import parquet
 
         return parquet.read_table(path).to_pylist()
-    lines = path.read_text(encoding="utf-8").splitlines()
+    content = path.read_bytes().decode()
     if path.suffix == ".jsonl":
-        return [json.loads(line) for line in lines]
-    rows = csv.DictReader(lines, delimiter="," if path.suffix == ".csv" else "\t")
+        return [json.loads(line) for line in content.split("\n")[:-1]]
+    rows = csv.DictReader(io.StringIO(content, newline=""), delimiter="," if path.suffix == ".csv" else "\t")
     return [{k: v if COLUMNS[k] is str else float(v) if v else None for k, v in row.items()} for row in rows]
 
 
