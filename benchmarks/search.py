@@ -70,16 +70,8 @@ def scifact(data: Path, run: Path, encoder: str) -> list[dict[str, Any]]:
     import bm25s
     from sentence_transformers import SentenceTransformer
 
-    documents = [json.loads(line) for line in (data / "corpus.jsonl").read_text().splitlines()]
-    texts = [f"{document['title']} {document['text']}" for document in documents]
-    asked = {q["_id"]: q["text"] for q in map(json.loads, (data / "queries.train.jsonl").read_text().splitlines())}
-    relevant: dict[str, set[str]] = {}
-    for line in (data / "qrels.train.tsv").read_text().splitlines()[1:]:
-        query, document, score = line.split("\t")
-        if int(score) > 0:
-            relevant.setdefault(query, set()).add(document)
-    names, queries = [document["_id"] for document in documents], [asked[query] for query in relevant]
-
+    documents, queries, relevant = read_scifact(data)
+    names, texts = list(documents), list(documents.values())
     hits = LatentIndex.build(TextVAE.from_pretrained(run), texts).search(queries, k=DEPTH)
     ours = [[names[hit.id] for hit in found] for found in hits]
     peer = SentenceTransformer(encoder)
@@ -101,6 +93,18 @@ def scifact(data: Path, run: Path, encoder: str) -> list[dict[str, Any]]:
         row(id, ndcg(ranked, relevant), n=len(queries), bar=bar if ranked is ours else None, note=note)
         for id, (ranked, note) in values.items()
     ]
+
+
+def read_scifact(data: Path) -> tuple[dict[str, str], list[str], dict[str, set[str]]]:
+    """Return the documents by name, the queries of the training part, and the names that answer each of these."""
+    documents = [json.loads(line) for line in (data / "corpus.jsonl").read_text().splitlines()]
+    asked = {q["_id"]: q["text"] for q in map(json.loads, (data / "queries.train.jsonl").read_text().splitlines())}
+    relevant: dict[str, set[str]] = {}
+    for line in (data / "qrels.train.tsv").read_text().splitlines()[1:]:
+        query, document, score = line.split("\t")
+        if int(score) > 0:
+            relevant.setdefault(query, set()).add(document)
+    return {d["_id"]: f"{d['title']} {d['text']}" for d in documents}, [asked[query] for query in relevant], relevant
 
 
 def ndcg(ranked: Sequence[Sequence[str]], relevant: Mapping[str, set[str]]) -> float:

@@ -18,18 +18,19 @@ PACKAGE = ROOT / "textvae"
 DOORS = {
     "filelock": {"storage.locks"},
     "tokenizers": {"text.tokenizers"},
-    "datasets": {"text.corpus"},
-    "pyarrow": {"text.corpus", "text.token_cache"},
+    "datasets": {"text.records"},
+    "pyarrow": {"storage.row_files", "text.lines", "text.records", "text.token_cache"},
     "faiss": {"index.backends.faiss"},
     "sqlite3": {"index.item_store"},
     "transformers": {
-        "modeling", "text.tokenizers", "latent.codec", "latent.loading", "training", "evaluation.fluency",
+        "modeling", "text.tokenizers", "latent.familiarity", "latent.loading", "latent.saving", "latent.stored",
+        "training", "evaluation.fluency",
         "cli.options",
     },
     "huggingface_hub": {"modeling.config", "latent.hub"},
     "safetensors": {
         "latent.loading", "latent.latents", "latent.priors", "attributes.attribute", "index.backends.numpy",
-        "integrations.sentence_transformers", "cli.folders",
+        "integrations.sentence_transformers", "cli.folders", "modeling.sentence_encoder",
     },
     "matplotlib": {"evaluation.plots"},
     "peft": {"modeling.decoders"},

@@ -173,7 +173,7 @@ def test_a_mistake_about_ids_is_one_line_and_changes_nothing(with_ids, words, co
 def test_ids_of_an_index_with_numbers_are_numbers(textvae):
     textvae(*BUILD)
     code, _, err = textvae("index-remove", "found", "2", "d1")
-    assert code == 3 and "the ids of this index are numbers, got 'd1': build it with --id to have others" in err
+    assert code == 3 and "the ids of this index are numbers, got 'd1': build it with --id to use strings" in err
 
 
 def test_a_key_that_no_text_has_is_said(textvae):

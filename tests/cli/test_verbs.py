@@ -162,13 +162,18 @@ def test_a_seed_repeats_samples_and_another_gives_others(textvae):
     ("command", "sentences", "keys", "count"),
     [
         ("sample RUN -n 2 --top-p 0.9 --temperature 1", [], {"text"}, 2),
-        ("vary RUN -n 3 --spread 0.5 --seed 1", [FIRST], {"source", "text"}, 3),
+        ("vary RUN -n 3 --spread 0.5 --seed 1", [FIRST], {"source", "text", "familiarity"}, 3),
         ("interpolate RUN -n 4 --method linear", [FIRST, TEXTS[9]], {"position", "text"}, 4),
         ("analogy RUN --scale 0.5", [FIRST, TEXTS[9], TEXTS[20]], {"text"}, 1),
         ("blend RUN --weights 1 -2 3 --device cpu", [FIRST, TEXTS[9], TEXTS[20]], {"text"}, 1),
         ("traverse RUN --dim 3 --values -1 0 1", [FIRST], {"source", "dim", "value", "text"}, 3),
         ("traverse RUN --dim 3", [FIRST], {"source", "dim", "value", "text"}, 7),
-        ("shift RUN --attribute ATTRIBUTE --strength -1.5", [FIRST], {"source", "attributes", "text"}, 1),
+        (
+            "shift RUN --attribute ATTRIBUTE --strength -1.5",
+            [FIRST],
+            {"source", "attributes", "text", "familiarity"},
+            1,
+        ),
         ("search INDEX -k 2", [FIRST], {"query", "rank", "id", "score", "text", "metadata"}, 2),
         ("search INDEX -k 2 --blend", [FIRST], {"query", "text", "ids"}, 1),
     ],
@@ -262,7 +267,8 @@ def test_a_shift_takes_several_attributes_and_explains(textvae):
     (explained,) = textvae(f"{command} --json --explain", FIRST).records
     assert explained["text"] == record["text"]
     assert set(explained) == {
-        "source", "attributes", "text", "strengths", "before", "after", "probability", "similarity", "nats", "reached",
+        "source", "attributes", "text", "familiarity", "strengths", "before", "after", "probability", "similarity",
+        "nats", "reached",
     }  # fmt: skip
     text, why = textvae(f"{command} --explain", FIRST).lines[0].split("\t")
     assert text == " ".join(record["text"].splitlines()) and why.startswith("roomy ")
@@ -459,7 +465,7 @@ MISTAKES = [
     (
         "attribute RUN --positive positive.txt --negative negative.txt --unlabelled texts.txt --encoder no/such/x -o a",
         BAD_INPUT,
-        "no/such/x' is no sentence encoder",
+        "could not load the encoder 'no/such/x'",
     ),
     ("attribute RUN --positive texts.txt --negative texts.txt --encoder x -o a", USAGE, "give those too"),
     ("attribute RUN -o a", USAGE, "attribute needs one kind of examples: give --positive and --negative"),

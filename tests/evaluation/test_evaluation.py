@@ -336,7 +336,7 @@ def test_factors_that_tell_nothing_are_refused(factors):
     for column in (np.full(SIZE, -1), np.zeros(SIZE, int), np.where(np.arange(SIZE) < 5, 2, -1)):
         with pytest.raises(ValueError, match="factor 1 has fewer than 2 different known values"):
             mutual_information_gap(latents, np.stack([factors[:, 0], column], 1))
-    with pytest.raises(ValueError, match="factors must be integers, got <U4: `codes`"):
+    with pytest.raises(ValueError, match="factors must be integers, got <U4: convert values with `codes`"):
         mutual_information_gap(latents, np.full((SIZE, 1), "past"))
 
 

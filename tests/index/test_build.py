@@ -230,7 +230,7 @@ def test_mistakes_leave_no_interrupted_build_behind(vae, tmp_path):
     path = tmp_path / "index"
     for options, message in [
         ({"factory": "Nope"}, "faiss does not know the index factory 'Nope'"),
-        ({"factory": "IVF100,Flat"}, "cannot learn from 60 texts"),
+        ({"factory": "IVF100,Flat"}, "cannot be trained on 60 texts"),
         ({"metric": "dot"}, "unknown metric"),
     ]:
         with pytest.raises(ValueError, match=message):
@@ -243,7 +243,7 @@ def test_mistakes_leave_no_interrupted_build_behind(vae, tmp_path):
 
 
 def test_a_bad_item_after_many_good_ones_keeps_the_work(vae, tmp_path):
-    with pytest.raises(TypeError, match="the text of item 50 is a int"):
+    with pytest.raises(TypeError, match="the text of item 50 is an int"):
         LatentIndex.build(vae, [*TEXTS[:50], 3], path=tmp_path / "index")
     vae.encoded.clear()
     assert LatentIndex.build(vae, TEXTS, path=tmp_path / "index", resume=True).texts == TEXTS

@@ -62,10 +62,10 @@ def scores(vae, texts):
         ([1, 60, -1], ["a", "b", "c"], None, ValueError, "the index has no id 60, -1: nothing was replaced"),
         ([1, 2, 1], ["a", "b", "c"], None, ValueError, "the id 1 is given twice: nothing was replaced"),
         ([1, 2], ["a"], None, ValueError, "there are 2 ids and 1 texts: give one text for each id"),
-        ([1], ["a"], [{"n": {1}}], ValueError, "the metadata of item 0 is not JSON"),
-        ([1], [3], None, TypeError, "the text of item 0 is a int"),
+        ([1], ["a"], [{"n": b"1"}], ValueError, "the metadata of item 0 is not JSON"),
+        ([1], [3], None, TypeError, "the text of item 0 is an int, not a string"),
         ([1], "a", None, TypeError, "got a single str"),
-        ([1.5], ["a"], None, TypeError, "cannot be interpreted as an integer"),
+        ([1.5], ["a"], None, TypeError, "the ids of this index are whole numbers, got 1.5"),
         ([1, 2], ["a", "NaN"], None, ValueError, "NaN or infinite"),
     ],
 )

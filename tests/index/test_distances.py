@@ -67,7 +67,7 @@ def test_other_widths_and_negative_spreads_are_refused(index):
         ValueError, match=r"vectors have 17 dimensions, the index has 16 \(32 with standard deviations\)"
     ):
         index.search(np.zeros(17))
-    with pytest.raises(ValueError, match="standard deviations, the second half of each vector, are negative"):
+    with pytest.raises(ValueError, match=r"standard deviations \(the second half of each vector\) are negative"):
         index.search(np.full(2 * DIM, -1.0))
     with pytest.raises(ValueError, match="vectors have 32 dimensions, the index has 16$"):
         LatentIndex.build(StubVAE(), TEXTS, metric="l2").search(np.zeros(2 * DIM))

@@ -111,7 +111,7 @@ def test_any_string_is_a_condition_or_one_clear_line(where):
     ("where", "message"),
     [
         ("", "the filter '' goes wrong at its end: expected the name of a metadata key"),
-        ("stars", "goes wrong at its end: expected =, !=, <, <=, >, >=, in or is"),
+        ("stars", "goes wrong at its end: expected =, !=, <, <=, >, >=, in, contains or is"),
         ("stars >=", "goes wrong at its end: expected a value such as 'food', 4 or true"),
         ("stars >= 4 andd x = 1", "goes wrong at character 12, 'andd x = 1': expected 'and', 'or' or the end"),
         ('topic = "food"', "at character 9, .*: expected a value .*: text goes between single quotes"),
@@ -163,11 +163,22 @@ def test_no_word_of_the_user_reaches_sqlite():
     assert condition.sql.count("?") == len(condition.values)
 
 
-def test_metadata_that_sqlite_cannot_read_match_nothing():
+def test_one_nan_hides_no_other_field():
     index = LatentIndex.build(
         StubVAE(), TEXTS, metadata=[{"n": n, "x": float("nan") if n < 50 else 0} for n in range(60)]
     )
-    assert sorted(ranking(index.search("a", k=60, where="n >= 40"))) == list(range(50, 60))
+    assert sorted(ranking(index.search("a", k=60, where="n >= 40"))) == list(range(40, 60))
+    assert sorted(ranking(index.search("a", k=60, where="x is null"))) == list(range(50))
+
+
+def test_nan_that_an_older_version_stored_hides_no_other_field():
+    store = ItemStore()
+    with store.adding([Row("a", '{"n": 1, "x": NaN, "y": [-Infinity]}'), Row("b", '{"n": 1'), Row("c", '{"n": 2}')]):
+        pass
+    assert store.matching(parse_filter("n = 1 and x is null")).tolist() == [0]
+    assert store.get(0) == ("a", {"n": 1, "x": None, "y": [None]})
+    assert store.get_many([0])[0][1]["x"] is None
+    assert store.keys() == ["n", "x", "y"]
 
 
 def test_a_filter_of_many_rows_is_quick():
@@ -278,7 +289,7 @@ def test_a_key_that_no_text_has_is_logged_with_those_there_are(caplog):
     index = LatentIndex.build(StubVAE(), rows)
     assert index.search("a", where="topci = 'food' or stars > 4 or nope is null") != []
     assert [r.getMessage() for r in caplog.records] == [
-        "no text has the metadata key topci or nope: the keys are stars, topic"
+        "no text has the metadata key topci or nope: the keys are stars, topic, x"
     ]
     caplog.clear()
     index.search("a", where="topic = 'food' and stars > 4")

@@ -131,7 +131,7 @@ def test_an_id_that_comes_twice_is_refused_wherever_it_stands(monkeypatch):
 def test_an_index_that_numbers_its_texts_takes_no_ids():
     index = LatentIndex.build(StubVAE(), TEXTS)
     assert not index.named
-    with pytest.raises(ValueError, match="this index has ids of its own making, numbers"):
+    with pytest.raises(ValueError, match="this index numbers its texts itself: leave ids out"):
         index.add(["a"], ids=["x"])
     with pytest.raises(TypeError, match="the ids of this index are numbers, got 'x'"):
         index.remove(["x"])

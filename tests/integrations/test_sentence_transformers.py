@@ -122,9 +122,9 @@ def test_an_export_is_whole_without_pickle_and_leaves_the_model_alone(encoder, s
 
 
 def test_an_encoder_from_scratch_is_refused_and_nothing_is_written(small_vae, encoder, sentences, tmp_path):
-    with pytest.raises(ValueError, match="from scratch and pools by attention, .* train one with --encoder"):
+    with pytest.raises(ValueError, match="from scratch and pools by attention, .* with a pretrained --encoder"):
         save_sentence_transformer(small_vae, tmp_path / "export")
-    with pytest.raises(ValueError, match="adds what learnt queries read .* train one with --residual 0"):
+    with pytest.raises(ValueError, match="adds a learnt residual to its encoder's embedding, .* --residual 0"):
         save_sentence_transformer(build(encoder, sentences, keep_encoder=True, residual=0.1), tmp_path / "export")
     assert not (tmp_path / "export").exists()
 

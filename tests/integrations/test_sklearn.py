@@ -134,7 +134,7 @@ def test_before_fit_nothing_works(use, small_vae):
         ({"model": "nowhere"}, TEXTS, FileNotFoundError, "there is no run at nowhere"),
         ({}, [], ValueError, "a corpus needs at least 2 sentences, got 0"),
         ({}, "a text", TypeError, "expected a list of strings, got a str"),
-        ({}, ["a", None], TypeError, "text 1 is a NoneType, not a string"),
+        ({}, ["a", None], TypeError, "text 1 is None, a missing value, not a string"),
         ({}, np.array([["a"], ["b"]]), ValueError, r"expected one column of texts, got shape \(2, 1\)"),
         ({"epochs": 0}, TEXTS, ValueError, "epochs must be above 0"),
         ({"latent_dim": 0}, TEXTS, ValueError, "latent-dim must be at least 1"),

@@ -194,7 +194,7 @@ def test_a_kept_encoder_stays_as_it_is():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"latent_dim": 8}, "latent_dim must be 16, the width of the encoder that is kept, got 8"),
+        ({"latent_dim": 8}, "latent_dim must be 16, the width of the kept encoder, got 8"),
         ({"residual": -0.1}, "residual is a length of at least 0"),
         ({"keep_encoder": False, "residual": 0.1}, "goes with keep_encoder, got 0.1"),
         ({"batch_norm_gamma": 0.5}, "choose TextVAEConfig.keep_encoder or batch_norm_gamma"),

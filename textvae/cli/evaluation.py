@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from ..latent.hub import is_hub_name
-from ..storage.atomic import write_json
 from ..storage.folders import open_folder
+from ..storage.row_files import TABLES, save_record
 from .errors import UsageError
 from .options import (
     DEVICE,
@@ -25,8 +25,11 @@ from .options import (
     at_least,
     can_write_file,
     folder_of,
+    names_a_folder,
 )
 from .training import METRICS
+
+REPORTS = (".json", *TABLES, ".txt")
 
 
 def evaluate(
@@ -63,7 +66,7 @@ def evaluate(
         factor: Column with a known factor of the texts, such as their tense, for disentanglement scores; once for
             each factor.
         seed: Seed of everything random.
-        output: Also write the report to this JSON file.
+        output: Also write the report to this file: .json, a row of .jsonl, .csv, .tsv or .parquet, or .txt.
         reading: How the texts are read.
         device: Where the model runs.
         printing: What is printed.
@@ -71,7 +74,7 @@ def evaluate(
     at_least(1, "--num-samples", num_samples)
     at_least(1, "--n-prior", n_prior)
     at_least(1, "--n-paths", n_paths)
-    can_write_file(output)
+    can_write_file(output, REPORTS)
     rows = list(reading.rows(texts, printing, factor))
     corpus = [str(row["text"]) for row in rows]
     vae = device.load(run)
@@ -97,7 +100,7 @@ def evaluate(
         for line in str(report).splitlines():
             printing.result({}, line)
     if output:
-        write_json(output, report.to_dict())
+        save_record(output, report.to_dict(), str(report))
 
 
 def score(
@@ -176,6 +179,8 @@ def plot(
         open_folder(run, "run", "config.json")
     if label is not None and corpus is None:
         raise UsageError("--label needs a corpus to draw")
+    if corpus is not None and output is not None:
+        names_a_folder(output, "the place of several pictures")
     from ..evaluation import plots as pictures
 
     if corpus is None:

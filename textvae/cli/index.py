@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from ..index.filters import parse_filter
 from ..storage.folders import open_folder
 from .options import (
+    BLOCK,
     DEVICE,
     PRINTING,
     READING,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ..index import Hit, LatentIndex
 
 ABOUT = "index.json"
+HITS = 100_000  # in memory at a time, with their texts
 Column = str
 Keep = Annotated[list[str] | None, Parameter(consume_multiple=False)]
 Rows = Iterator[dict[str, Any]]
@@ -132,7 +134,8 @@ def search(
     queries = sentences(query)
     opened = _open(index, model, device)
     hush_libraries()  # it loads its model when it first encodes a query
-    for block in blocks(queries):
+    at_once = max(1, min(BLOCK, HITS // max(1, min(k, len(opened)))))
+    for block in blocks(queries, at_once):
         for source, hits in zip(block, opened.search(block, k, where=where), strict=True):
             if blend:
                 text = opened.blend(hits)

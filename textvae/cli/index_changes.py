@@ -137,5 +137,5 @@ def _as_they_are(index: LatentIndex, ids: list[str]) -> list[Any]:
         return [int(id) for id in ids]
     except ValueError:
         wrong = next(id for id in ids if not id.strip().lstrip("-").isdigit())
-        remedy = "build it with --id to have others"
+        remedy = "build it with --id to use strings"
         raise ValueError(f"the ids of this index are numbers, got {wrong!r}: {remedy}") from None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from ..storage.atomic import save_rows
-from ..storage.errors import CorruptFileError
+from ..storage.row_files import TABLES, save_latents
 from .errors import UsageError
+from .familiarity import Familiarity
+from .index import Column, Keep, rows_and_ids
+from .latent_files import columns_of, load_npy
 from .options import (
     DEVICE,
     PRINTING,
@@ -31,11 +33,6 @@ from .options import (
     sentences,
 )
 
-if TYPE_CHECKING:
-    from ..latent.geometry import Array
-
-NPY_MAGIC = b"\x93NUMPY"
-
 
 def encode(
     run: Path,
@@ -43,6 +40,8 @@ def encode(
     /,
     *,
     output: Output | None = None,
+    id: Column | None = None,
+    keep: Keep = None,
     batch_size: int = 64,
     reading: Reading = READING,
     device: Device = DEVICE,
@@ -53,25 +52,38 @@ def encode(
     Args:
         run: Run folder, or org/name on the hub.
         texts: File of texts, a data set on the hub, or - for standard input.
-        output: Write an npy file of shape (texts, dimensions) instead of printing a line of numbers for each text.
+        output: Write a file instead of printing a line of numbers for each text: .npy has the shape (texts,
+            dimensions); .parquet, .jsonl, .csv and .tsv have id, text, metadata and vector; .txt has those lines.
+        id: Column of the corpus with an id of each text, for such a table or --json; by default they are numbered.
+        keep: Further column of the corpus to keep as metadata, for the same; may be repeated.
         batch_size: Texts encoded together.
         reading: How the texts are read.
         device: Where the model runs.
         printing: What is printed.
     """
     at_least(1, "--batch-size", batch_size)
-    can_write_file(output)
-    corpus = reading.texts(texts, printing)
+    can_write_file(output, (".npy", *TABLES, ".txt"))
+    if (id or keep) and not (output.suffix.lower() in TABLES if output else printing.json):
+        raise UsageError("--id and --keep go into .parquet, .jsonl, .csv, .tsv or --json. See textvae encode --help")
+    corpus, ids = rows_and_ids(reading, texts, printing, id, keep)
     vae = device.load(run)
-    encoded = ((block, vae.encode(block, batch_size=batch_size)) for block in blocks(corpus))
+    from ..index.metadata import metadata_json
+
+    encoded = (
+        (columns, vae.encode(columns["text"], batch_size=batch_size))
+        for columns in columns_of(corpus, ids, metadata_json)
+    )
     if output:
-        count = save_rows(output, (latents for _, latents in encoded))
+        count = save_latents(output, encoded)
         record = {"output": str(output), "texts": count, "dim": vae.dim}
         printing.result(record, f"wrote {count:,} latents of {vae.dim} dimensions to {output}")
         return
-    for block, latents in encoded:
-        for text, latent in zip(block, latents.tolist(), strict=True):
-            printing.result({"text": text, "latent": latent}, " ".join(f"{number:.6g}" for number in latent))
+    named = {"id": bool(id), "text": True, "metadata": bool(keep)}
+    for columns, latents in encoded:
+        shown = {name: values for name, values in columns.items() if named[name]}
+        for *values, latent in zip(*shown.values(), latents.tolist(), strict=True):
+            record = dict(zip(shown, values, strict=True)) | {"latent": latent}
+            printing.result(record, " ".join(f"{number:.6g}" for number in latent))
 
 
 def decode(
@@ -109,7 +121,7 @@ def decode(
         printing: What is printed.
     """
     at_least(1, "--batch-size", batch_size)
-    points = _load_npy(latents)
+    points = load_npy(latents)
     written = device.load(run).decode(
         points,
         temperature=temperature,
@@ -132,6 +144,7 @@ def reconstruct(
     /,
     *,
     refinements: int = 0,
+    exact: int = 0,
     batch_size: int = 256,
     reading: Reading = READING,
     device: Device = DEVICE,
@@ -143,18 +156,26 @@ def reconstruct(
         run: Run folder, or org/name on the hub.
         texts: File of texts, a data set on the hub, or - for standard input.
         refinements: Refinement rounds: re-encode the output and shift the target latent by the error.
+        exact: Write from exact latents: at most so many gradient steps on each text's latent, until greedy decoding
+            gives the text back word for word; 25 are mostly enough. Not together with --refinements.
         batch_size: Texts encoded together.
         reading: How the texts are read.
         device: Where the model runs.
         printing: What is printed.
     """
     at_least(1, "--batch-size", batch_size)
+    at_least(0, "--exact", exact)
+    if exact and refinements:
+        raise UsageError("choose --exact or --refinements, not both. See textvae reconstruct --help")
     corpus = reading.texts(texts, printing)
     vae = device.load(run)
+    familiarity = Familiarity(vae, printing)
     for block in blocks(corpus):
-        written = vae.reconstruct(block, refinements=refinements, batch_size=batch_size)
-        for source, text in zip(block, written, strict=True):
-            printing.result({"source": source, "text": text}, text)
+        written = vae.reconstruct(block, refinements=refinements, exact=exact, batch_size=batch_size)
+        known = familiarity.of(block, None if refinements or exact else written)
+        for source, text, number in zip(block, written, known, strict=True):
+            printing.result({"source": source, "text": text, "familiarity": number}, text)
+    familiarity.say()
 
 
 def sample(
@@ -231,9 +252,12 @@ def vary(
     at_least(1, "n", n)
     sources = sentences(text)
     vae = device.load(run)
+    familiarity = Familiarity(vae, printing)
     for source in sources:
+        (known,) = familiarity.of([source])
         for varied in vae.vary(source, n, spread=spread, wording=wording, temperature=temperature, seed=seed):
-            printing.result({"source": source, "text": varied}, varied)
+            printing.result({"source": source, "text": varied, "familiarity": known}, varied)
+    familiarity.say()
 
 
 def interpolate(
@@ -356,20 +380,3 @@ def traverse(
                 )
                 line = f"{value:g}\t{moved}\t{told or 'no change'}"
             printing.result(record, line)
-
-
-def _load_npy(path: Path) -> Array:
-    import numpy as np
-
-    with open(path, "rb") as file:
-        is_npy = file.read(len(NPY_MAGIC)) == NPY_MAGIC
-        file.seek(0)
-        if not is_npy:
-            raise ValueError(f"{path} is not an npy file: write one with textvae encode -o or numpy.save")
-        try:
-            points = np.load(file, allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise CorruptFileError(f"{path} is not a whole npy file of numbers ({error}): write it again") from error
-    if points.dtype.kind not in "fiu":
-        raise ValueError(f"{path} holds {points.dtype}, not numbers")
-    return points[None] if points.ndim == 1 else points

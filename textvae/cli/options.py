@@ -17,6 +17,7 @@ from cyclopts.validators import Number
 
 from ..latent.hub import local_folder
 from ..storage.folders import open_folder
+from ..storage.row_files import TABLES, finite
 
 if TYPE_CHECKING:
     from ..latent.vae import TextVAE
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 BLOCK = 8192  # texts in memory at a time where results are streamed
+FILES = (*TABLES, ".npy", ".txt", ".json", ".png", ".pdf", ".svg", ".html")  # endings that no folder has
 KERNELS = 64  # compiled matrix products cached: one for each batch size, so that memory does not grow with the stream
 
 
@@ -54,8 +56,8 @@ class Printing:
     quiet: bool = False
 
     def result(self, record: Mapping[str, Any], line: str) -> None:
-        """Print one result: the record under --json, else the line, in which line breaks become spaces."""
-        shown = json_format.dumps(record, ensure_ascii=False) if self.json else " ".join(line.splitlines())
+        """Print one result: the record under --json, NaN as null, else the line, in which line breaks become spaces."""
+        shown = json_format.dumps(finite(record), ensure_ascii=False) if self.json else " ".join(line.splitlines())
         sys.stdout.write(shown + "\n")
 
     def facts(self, record: Mapping[str, Any]) -> None:
@@ -180,10 +182,10 @@ def in_place(texts: Sequence[str]) -> list[str]:
     return [text for text in filled if text is not None]
 
 
-def blocks(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Yield the texts in lists of at most `BLOCK`."""
+def blocks(texts: Iterable[str], size: int = BLOCK) -> Iterator[list[str]]:
+    """Yield the texts in lists of at most `size`."""
     remaining = iter(texts)
-    return iter(lambda: list(islice(remaining, BLOCK)), [])
+    return iter(lambda: list(islice(remaining, size)), [])
 
 
 def at_least(smallest: int, name: str, value: int) -> None:
@@ -192,15 +194,26 @@ def at_least(smallest: int, name: str, value: int) -> None:
         raise ValueError(f"{name} must be at least {smallest}, got {value}")
 
 
-def can_write_file(path: Path | None) -> None:
-    """Raise if a file is to be written where a folder is, before the work starts."""
+def can_write_file(path: Path | None, endings: Sequence[str]) -> None:
+    """Raise if a file cannot be written, before the work starts: a folder is there, or its ending names no format."""
     if path and path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name a file in it")
+    if path and (path.is_block_device() or path.is_socket()):
+        raise FileExistsError(f"{path} is a device or a socket: name a file")
+    if path and path.suffix and path.suffix.lower() not in endings:
+        raise ValueError(f"{path} has the ending {path.suffix}: choose {', '.join(endings[:-1])} or {endings[-1]}")
+
+
+def names_a_folder(path: Path, kind: str) -> None:
+    """Raise if a folder is to have the name of a file, such as index.parquet, before the work starts."""
+    if path.suffix.lower() in FILES and not path.is_dir():
+        raise ValueError(f"{path} has the name of a file, but {kind} is a folder: leave {path.suffix} out")
 
 
 def can_write_folder(path: Path, kind: str, mark: str) -> None:
     """Raise if a folder would replace anything but an older one of its kind, before the work starts."""
-    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / mark).exists()):
+    names_a_folder(path, f"an {kind}")
+    if (path.exists() and not path.is_dir()) or (path.is_dir() and any(path.iterdir()) and not (path / mark).exists()):
         raise FileExistsError(f"{path} exists and is not an {kind}: choose another folder")
 
 

@@ -22,6 +22,7 @@ from .options import (
     Reading,
     Source,
     hush_libraries,
+    names_a_folder,
 )
 
 OPTIONS = TrainConfig()
@@ -57,6 +58,7 @@ def train(
     """
     if group is not None and not options.contrastive:
         raise UsageError("--group is for the contrastive term: set --contrastive above 0. See textvae train --help")
+    names_a_folder(output, "a run")
     texts, groups = _texts_and_groups(reading, corpus, printing, group)
     held_out = list(reading.texts(valid, printing)) if valid is not None else None
     hush_libraries()

@@ -1,4 +1,4 @@
-"""Evaluation: what a model and its latent space are worth on held-out text, in units that compare."""
+"""Evaluation: likelihood, reconstruction, sample quality and latent space of a model on held-out text."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Disentanglement: how well single latent dimensions stand for known factors of the texts.
+"""Disentanglement metrics: how well single latent dimensions represent known factors of the texts.
 
-Factors are small integers; a negative one is unknown, and its text is left out for that factor.
+Factors are small integers; a negative value means unknown, and leaves its text out for that factor.
 """
 
 # N texts, D latent dimensions, F factors
@@ -29,7 +29,7 @@ class Score:
 
 
 def codes(table: Sequence[Sequence[object]]) -> NDArray[np.intp]:
-    """Return the values of each column as small integers, shape (N, F); None and "" are unknown, -1.
+    """Encode the values of each column as small integers, shape (N, F); None and "" become -1, unknown.
 
     Examples:
         >>> codes([["past", 2], ["present", 1], ["", 2]]).tolist()
@@ -39,15 +39,15 @@ def codes(table: Sequence[Sequence[object]]) -> NDArray[np.intp]:
     for column in zip(*table, strict=True):
         values = np.array(["" if value is None else str(value) for value in column])
         known, numbers = np.unique(values, return_inverse=True)
-        columns.append(numbers - (known[0] == ""))  # the empty one sorts first
+        columns.append(numbers - (known[0] == ""))  # "" sorts first
     return np.stack(columns, 1)
 
 
 def mutual_information_gap(latents_ND: NDArray, factors_NF: Factors, *, seed: int = 0) -> Score:
-    """Return the MIG (Chen et al. 2018, sec. 4.1): per factor, the lead of its best dimension over the next.
+    """Return the MIG (Chen et al. 2018, sec. 4.1): per factor, the gap between its two most informative dimensions.
 
-    Each dimension is cut into 20 bins of equal width; the information is normalised by the factor's entropy. The mean
-    and deviation are over 30 resamples of half the texts.
+    Dimensions are discretised into 20 bins of equal width, and the gap is normalised by the factor's entropy. Mean and
+    deviation are over 30 resamples of half the texts.
     """
     _check(latents_ND, factors_NF)
     generator = np.random.default_rng(seed)
@@ -67,9 +67,9 @@ class DCI:
     """Disentanglement, completeness, informativeness (Eastwood & Williams 2018, sec. 2).
 
     Attributes:
-        disentanglement: 1 if every dimension matters to one factor only.
-        completeness: 1 if every factor is read from one dimension only.
-        informativeness: Accuracy of reading the factors from the latents, on the held-out half.
+        disentanglement: 1 if every dimension is important for one factor only.
+        completeness: 1 if every factor is predicted from one dimension only.
+        informativeness: Accuracy of predicting the factors from the latents, on the held-out half.
     """
 
     disentanglement: float
@@ -78,7 +78,7 @@ class DCI:
 
 
 def dci(latents_ND: NDArray, factors_NF: Factors, *, seed: int = 0) -> DCI:
-    """Return the DCI scores with the importances of a random forest for each factor."""
+    """Return the DCI scores, with feature importances from a random forest per factor."""
     from sklearn.ensemble import RandomForestClassifier
 
     _check(latents_ND, factors_NF)
@@ -100,9 +100,9 @@ def dci(latents_ND: NDArray, factors_NF: Factors, *, seed: int = 0) -> DCI:
 
 
 def z_diff(latents_ND: NDArray, factors_NF: Factors, *, seed: int = 0) -> Score:
-    """Return the accuracy of telling which factor two batches share from their mean latent difference.
+    """Return the accuracy of predicting which factor pairs of texts share from their mean absolute latent difference.
 
-    The beta-VAE metric (Higgins et al. 2017, sec. 3) with a linear classifier, over five repetitions.
+    The beta-VAE metric (Higgins et al. 2017, sec. 3) with a linear classifier, averaged over five repetitions.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -117,9 +117,9 @@ def z_diff(latents_ND: NDArray, factors_NF: Factors, *, seed: int = 0) -> Score:
 
 
 def z_min_var(latents_ND: NDArray, factors_NF: Factors, *, seed: int = 0) -> Score:
-    """Return the accuracy of telling which factor a batch shares from the dimension that varies least in it.
+    """Return the accuracy of predicting which factor a batch shares from its dimension of least variance.
 
-    The FactorVAE metric (Kim & Mnih 2018, sec. 4) with a majority vote, over five repetitions.
+    The FactorVAE metric (Kim & Mnih 2018, sec. 4) with a majority vote, averaged over five repetitions.
     """
     spread_D = latents_ND.var(0)
     live = spread_D > 1e-3 * spread_D.max()
@@ -137,7 +137,7 @@ def z_min_var(latents_ND: NDArray, factors_NF: Factors, *, seed: int = 0) -> Sco
 
 
 class _Sharing:
-    """Draws texts that share the value of one factor."""
+    """Sampler of texts that share the value of one factor."""
 
     def __init__(self, factors_NF: Factors, generator: np.random.Generator):
         self.factors, self.generator = factors_NF, generator
@@ -178,18 +178,18 @@ def _votes(
 
 def _check(latents_ND: NDArray, factors_NF: Factors) -> None:
     if latents_ND.ndim != 2 or factors_NF.ndim != 2 or len(latents_ND) != len(factors_NF) or len(latents_ND) < 2:
-        raise ValueError(f"latents (N, D) and factors (N, F) are needed, got {latents_ND.shape} and {factors_NF.shape}")
+        raise ValueError(f"give latents (N, D), factors (N, F), N >= 2; got {latents_ND.shape} and {factors_NF.shape}")
     if not np.isfinite(latents_ND).all():
-        raise ValueError("latents hold a NaN or an infinity")
+        raise ValueError("latents hold NaN or infinite values: encode the texts again or drop these rows")
     if not np.issubdtype(factors_NF.dtype, np.integer):
-        raise ValueError(f"factors must be integers, got {factors_NF.dtype}: `codes` makes integers of values")
+        raise ValueError(f"factors must be integers, got {factors_NF.dtype}: convert values with `codes`")
     for f, values in enumerate(factors_NF.T):
         if len(np.unique(values[values >= 0])) < 2:
             raise ValueError(f"factor {f} has fewer than 2 different known values: leave it out")
 
 
 def _normalised_entropies(weights_RC: NDArray) -> NDArray[np.float64]:
-    """Return each row's entropy over ln C; a row of zeros counts as 1, and so does nothing for a score."""
+    """Return each row's entropy over ln C; 1 for a row of zeros, which then adds 0 to a score."""
     from scipy.stats import entropy
 
     result_R, used_R = np.ones(len(weights_RC)), weights_RC.sum(1) > 0

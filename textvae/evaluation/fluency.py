@@ -1,4 +1,4 @@
-"""Judges of fluency: any causal LM from outside, and a small one trained on the texts at hand."""
+"""Language models that score fluency: a pretrained causal LM, and a small one trained on given texts."""
 
 # B texts, T tokens
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ..modeling.decoders import build_decoder
 from ..modeling.likelihood import IGNORED, reconstruction_nats
 from ..modeling.precision import autocast, default_device, prefer_attention
 from ..modeling.pretrained import load_lm
+from ..modeling.randomness import seeded
 from ..text.batching import TokenBudgetSampler
 from ..text.tokenizers import pad, wrap
 
@@ -26,17 +27,17 @@ PEAK_LEARNING_RATES = {"gru": 2e-3, "transformer": 1e-3}
 
 
 def word_perplexity(nats: np.ndarray, texts: Sequence[str]) -> float:
-    """Return exp(total nats / total words): whitespace words, and an end for each text."""
+    """Return exp(total nats / total words), counting whitespace words and one end per text."""
     words = sum(len(text.split()) + 1 for text in texts)
     return math.exp(float(np.sum(nats, dtype=np.float64)) / words)
 
 
 class OutsideLM:
-    """A pretrained causal LM that scores texts; what exceeds its context is not scored.
+    """A pretrained causal LM that scores texts; tokens beyond its context are ignored.
 
     Args:
-        source: Its folder, also one with a GGUF file, or hub id.
-        exact: Whether it computes in float32 where the processor is faster in bf16.
+        source: Folder (GGUF supported) or hub id.
+        exact: Whether to compute in float32 even on devices with bf16 hardware.
     """
 
     def __init__(self, source: str, exact: bool = False):
@@ -49,7 +50,7 @@ class OutsideLM:
 
     @torch.inference_mode()
     def nats(self, texts: Sequence[str]) -> np.ndarray:
-        """Return -log p of each text and its end, shape (N,), float32, given the token that texts start with."""
+        """Return -log p of each text and its end token, given the start token, shape (N,), float32."""
         ids = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
         room = getattr(self.model.config, "max_position_embeddings", None)
         rows = [[self.start, *row, self.end][:room] for row in ids]
@@ -64,15 +65,15 @@ class OutsideLM:
 
 
 class SentenceLM:
-    """A decoder with no latent: the language model that a text VAE is compared with.
+    """A decoder without latents: the language model baseline of a text VAE.
 
     Args:
-        tokenizer: Gives BOS, EOS and the vocabulary.
+        tokenizer: Tokenizer with BOS and EOS.
         size: Width and depth, as in `TextVAEConfig.preset`.
         decoder: "gru" or "transformer".
-        dropout: Dropout in training.
-        seed: Seed of the weights and of the batches.
-        max_length: Longest text in tokens; longer ones are cut.
+        dropout: Dropout probability in training.
+        seed: Seed of the weights and the batches.
+        max_length: Maximum tokens of a text; longer texts are cut.
     """
 
     def __init__(
@@ -88,8 +89,7 @@ class SentenceLM:
         config = decoder_config(PRESETS[size], len(tokenizer), decoder, dropout)
         self.peak_learning_rate = PEAK_LEARNING_RATES[decoder]
         self.device = default_device()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.decoder = build_decoder(TextVAEConfig(decoder=config, latent_dim=1, prefix_length=0))
         self.decoder.to(self.device)  # type: ignore[arg-type]
         prefer_attention(self.decoder, self.device)
@@ -98,7 +98,7 @@ class SentenceLM:
         self.pad_token_id = tokenizer.pad_token_id
 
     def fit(self, texts: Sequence[str], epochs: float = 3, *, batch_tokens: int = BATCH_TOKENS) -> SentenceLM:
-        """Train on texts with AdamW, a short warm-up and a cosine to 5%; a seed gives the same weights on a CPU."""
+        """Train on texts with AdamW, warm-up and a cosine decay to 5%; deterministic on a CPU for a given seed."""
         rows = wrap(self.tokenizer, texts, self)
         sampler = TokenBudgetSampler([len(row) for row in rows], batch_tokens, self.seed)
         steps = math.ceil(epochs * len(sampler))
@@ -106,8 +106,8 @@ class SentenceLM:
         schedule = get_cosine_with_min_lr_schedule_with_warmup(optimizer, min(50, steps // 10), steps, min_lr_rate=0.05)
         self.decoder.train()
         # the global generator draws the dropout
-        with torch.random.fork_rng(), Progress("trained a judge on", round(epochs * len(rows))) as progress:
-            torch.manual_seed(self.seed)
+        told = Progress("trained a judge on", round(epochs * len(rows)))
+        with seeded(self.seed, self.device), told as progress:
             for step in range(steps):
                 if step % len(sampler) == 0:
                     sampler.set_epoch(step // len(sampler))
@@ -125,7 +125,7 @@ class SentenceLM:
 
     @torch.inference_mode()
     def nats(self, texts: Sequence[str]) -> np.ndarray:
-        """Return -log p of each text and its end, shape (N,), float32."""
+        """Return -log p of each text and its end token, shape (N,), float32."""
         rows = wrap(self.tokenizer, texts, self)
         result = np.empty(len(rows), np.float32)
         for chosen in _batches(rows, seed=0):
@@ -140,7 +140,7 @@ class SentenceLM:
 
 
 def _batches(rows: Sequence[Sequence[int]], seed: int) -> Iterator[list[int]]:
-    """Yield the places of the texts of each batch, and log how many are judged."""
+    """Yield the row numbers of each batch, and log progress."""
     with Progress("judged", len(rows)) as progress:
         for chosen in TokenBudgetSampler([len(row) for row in rows], BATCH_TOKENS, seed):
             yield chosen

@@ -1,4 +1,4 @@
-"""The shape of the latent space: how the aggregate posterior fits the prior, and what lies between sentences."""
+"""Shape of the latent space: fit of the aggregate posterior to the prior, and smoothness of interpolations."""
 
 # N texts, D latent dimensions
 from __future__ import annotations
@@ -18,16 +18,16 @@ MMD_SAMPLES = 1000
 
 @dataclass(frozen=True)
 class Geometry:
-    """The aggregate posterior q(z) beside N(0, I).
+    """Comparison of the aggregate posterior q(z) with N(0, I).
 
     Attributes:
         dim_means: Mean of each dimension.
         dim_variances: Variance of each dimension.
-        largest_mean: Largest absolute mean of a dimension; the prior's is 0.
-        smallest_variance: Of a dimension; the prior's is 1.
-        largest_variance: Of a dimension.
-        mmd: Squared maximum mean discrepancy between q(z) and N(0, I), inverse multiquadric kernels; 0 if they agree.
-        effective_dims: Participation ratio of the covariance of the means: D if all directions carry as much.
+        largest_mean: Largest absolute mean of any dimension; 0 for the prior.
+        smallest_variance: Smallest variance of any dimension; 1 for the prior.
+        largest_variance: Largest variance of any dimension; 1 for the prior.
+        mmd: Squared maximum mean discrepancy between q(z) and N(0, I), inverse multiquadric kernels; 0 if equal.
+        effective_dims: Participation ratio of the covariance of the means; D if it is isotropic.
     """
 
     dim_means: list[float]
@@ -40,7 +40,7 @@ class Geometry:
 
 
 def measure_geometry(posterior: DiagonalGaussian, *, seed: int = 0) -> Geometry:
-    """Compare q(z), the mixture of the posteriors of N texts (N >= 2), with the prior."""
+    """Compare q(z), the mixture of N posteriors (N >= 2), with the prior."""
     generator = torch.Generator().manual_seed(seed)
     latents_ND = posterior.sample(generator=generator)
     chosen_ND = latents_ND[torch.randperm(len(latents_ND), generator=generator)[:MMD_SAMPLES]]
@@ -59,9 +59,9 @@ def measure_geometry(posterior: DiagonalGaussian, *, seed: int = 0) -> Geometry:
 
 
 def smoothness(path: Sequence[str]) -> float:
-    """Return d(first, last) / sum of d(neighbours) with word edit distances, 0 to 1: 1 is a path without detours.
+    """Return d(first, last) / sum of d(neighbours) with word edit distances, 0 to 1; 1 for a direct path.
 
-    A path whose texts are all the same counts as 1.
+    1 if all texts are the same.
 
     Examples:
         >>> smoothness(["a red fox", "a red dog", "a big dog"])

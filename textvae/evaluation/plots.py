@@ -1,4 +1,4 @@
-"""Pictures of a run: its training, a map of a corpus in its latent space, its latents beside the prior."""
+"""Plots of a run: training curves, a map of a corpus in latent space, and latent dimensions against the prior."""
 
 # N texts, D latent dimensions
 from __future__ import annotations
@@ -76,7 +76,7 @@ draw();
 
 
 def plot_training(run: str | Path, output: str | Path | None = None) -> Path:
-    """Draw the curves of `metrics.jsonl`: reconstruction, KL, beta and active units against the step.
+    """Plot `metrics.jsonl`: reconstruction, KL, beta and active units by step.
 
     Args:
         run: A run folder.
@@ -87,7 +87,7 @@ def plot_training(run: str | Path, output: str | Path | None = None) -> Path:
 
     Raises:
         FileNotFoundError: The run has no metrics.
-        ImportError: matplotlib is missing.
+        ImportError: matplotlib is not installed.
     """
     metrics = Path(run) / "metrics.jsonl"
     if not metrics.exists():
@@ -107,20 +107,20 @@ def plot_training(run: str | Path, output: str | Path | None = None) -> Path:
 def plot_map(
     latents_ND: NDArray, texts: Sequence[str], labels: Sequence[str] | None, output: str | Path, axes: str = "pca"
 ) -> list[Path]:
-    """Draw a corpus as points in the plane, coloured by label: a PNG, and an HTML file that shows the texts.
+    """Plot a corpus in two dimensions, coloured by label: a PNG, and an interactive HTML page with the texts.
 
     Args:
         latents_ND: Shape (N, D), N >= 3.
         texts: N texts.
-        labels: N labels, or None for one colour; numbers in more than twelve values make a scale.
-        output: The PNG; the HTML file, which needs nothing from outside, lies beside it.
-        axes: "pca" for the two principal components; "umap" or "pacmap" if that package is there.
+        labels: N labels, or None for one colour; more than twelve different numbers get a continuous scale.
+        output: The PNG to write; the HTML file is written beside it and is self-contained.
+        axes: "pca" for the two principal components; "umap" or "pacmap" if that package is installed.
 
     Returns:
         The two paths written.
 
     Raises:
-        ImportError: matplotlib, or the package of the axes, is missing.
+        ImportError: matplotlib, or the package of the axes, is not installed.
         ValueError: There are too few texts.
     """
     if len(latents_ND) < 3:
@@ -129,13 +129,15 @@ def plot_map(
     points_N2, names = _plane(np.asarray(latents_ND, np.float64), axes)
     colours, legend = _colours(labels, len(texts))
     plot = figure.subplots()
-    order = np.random.default_rng(0).permutation(len(points_N2))  # so that no label hides another
+    order = np.random.default_rng(0).permutation(len(points_N2))  # so that no label is drawn over all others
     plot.scatter(*points_N2[order].T, s=5, c=[colours[i] for i in order], alpha=0.7, linewidths=0)
     plot.set(xlabel=names[0], ylabel=names[1], title=f"{len(texts):,} texts")
-    for name, colour in legend.items():
-        plot.scatter([], [], c=colour, label=name)
     if legend:
-        plot.legend(loc="best", fontsize=8)
+        marks = [plot.scatter([], [], c=colour) for colour in legend.values()]
+        shown_names = plot.legend(marks, ["?"] * len(marks), loc="best", fontsize=8).get_texts()
+        for shown_name, name in zip(shown_names, legend, strict=True):  # "$" and a leading "_" are letters like others
+            shown_name.set_parse_math(False)
+            shown_name.set_text(name)
     picture = _save(figure, Path(output))
     shown = [
         [round(float(x), 3), round(float(y), 3), colour, "" if labels is None else str(labels[i]), text]
@@ -143,7 +145,7 @@ def plot_map(
     ]
     corners = [points_N2.min(0).tolist(), points_N2.max(0).tolist()]
     content = {"points": shown, "corners": corners, "axes": names, "legend": legend}
-    data = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")  # no text can end the script
+    data = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")  # so that no text contains "</script>"
     page = picture.with_suffix(".html")
     with atomic_path(page) as staged:
         staged.write_text(PAGE.replace("DATA", data), encoding="utf-8", errors="replace")
@@ -151,7 +153,7 @@ def plot_map(
 
 
 def plot_dimensions(means_ND: NDArray, stds_ND: NDArray, output: str | Path) -> Path:
-    """Draw, for each latent dimension, how its means and the aggregate posterior lie beside N(0, 1).
+    """Plot histograms of the means and the aggregate posterior of each latent dimension, with N(0, 1).
 
     Args:
         means_ND: Posterior means, shape (N, D).
@@ -200,7 +202,7 @@ def _plane(latents_ND: NDArray, axes: str) -> tuple[NDArray, tuple[str, str]]:
 
 
 def _colours(labels: Sequence[str] | None, count: int) -> tuple[list[str], dict[str, str]]:
-    """Return a colour for each text and for each name of the legend."""
+    """Return a colour for each text, and the legend as a mapping from label to colour."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
@@ -229,7 +231,7 @@ def _figure(width: float, height: float) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install 'textvae[plot]'") from error
+        raise ImportError("plots need matplotlib: pip install 'textvae[plot]'") from error
     return Figure(figsize=(width, height), layout="constrained")
 
 

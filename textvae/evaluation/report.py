@@ -1,4 +1,4 @@
-"""Evaluation: what a model's latent space is worth on held-out text, in units that compare."""
+"""Evaluation of a model on held-out text: likelihood, reconstruction, samples and latent space."""
 
 # N texts, D latent dimensions, K importance samples
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ..latent import geometry
 from ..latent.collapse import active_units
 from ..latent.vae import TextVAE
 from ..modeling.gaussian import DiagonalGaussian
-from ..text.cleaning import gate_texts
+from ..text.cleaning import gate_texts, normalised
 from ..text.tokenizers import readable
 from . import disentanglement
 from .fluency import OutsideLM, SentenceLM, word_perplexity
 from .latent_shape import measure_geometry, neighbours, smoothness
 from .text_scores import bleu, distinct, duplicates, edit_distance, self_bleu, within_length
 
-PATH_LENGTH = 7  # texts along an interpolation, its ends included
+PATH_LENGTH = 7  # texts of an interpolation, including its ends
 
 
 @dataclass(frozen=True)
@@ -32,45 +32,45 @@ class EvalReport:
     """Measurements of one model on one set of texts; likelihoods in nats per sentence.
 
     Attributes:
-        texts: N.
+        texts: Number of texts N.
         nll: Importance-weighted negative log-likelihood.
-        num_samples: K of the nll.
-        negative_elbo: reconstruction + kl, which the nll is below.
+        num_samples: Importance samples K of the nll.
+        negative_elbo: reconstruction + kl, an upper bound of the nll.
         word_perplexity: exp(total nats / total whitespace words, one end per sentence counted).
         reconstruction: -log p(x|z) with one z drawn from the posterior.
         kl: KL(q(z|x) || N(0, I)).
-        mutual_information: Between text and latent under the encoder, estimated over the N texts.
-        mutual_information_cap: ln N, which the estimate cannot exceed.
+        mutual_information: Mutual information of text and latent under the encoder, estimated over the N texts.
+        mutual_information_cap: ln N, the maximum of that estimate.
         active_fraction: Share of dimensions whose posterior mean has a variance above 0.01.
-        recon_bleu: BLEU of the reconstruction from the posterior mean, on whitespace words; None without sacrebleu.
+        recon_bleu: BLEU of reconstructions from the posterior mean, on whitespace words; None without sacrebleu.
         exact_match: Share of texts reconstructed exactly.
-        edit_distance: Mean word-level Levenshtein distance of the reconstruction, over the longer text's words.
+        edit_distance: Mean word-level Levenshtein distance of reconstructions, relative to the longer text.
         prior: "fitted" if the samples come from a prior fitted to latents, "standard" if from N(0, I).
         prior_samples: Number of samples drawn from the prior.
-        duplicates: Share of them that repeat an earlier one.
-        distinct_1: Different words of the samples over all their words.
-        distinct_2: The same for pairs of words.
-        self_bleu: Mean BLEU of each of the first 200 samples against the others; None without sacrebleu.
-        dim_means: Mean of each dimension of the aggregate posterior; the prior's is 0. Not printed in the table.
-        dim_variances: Variance of each dimension; the prior's is 1. Not printed in the table.
-        largest_mean: Largest absolute mean of a dimension.
-        smallest_variance: Of a dimension.
-        largest_variance: The same, the largest.
+        duplicates: Share of the samples that repeat an earlier one.
+        distinct_1: Number of distinct words in the samples over the number of words.
+        distinct_2: The same for word bigrams.
+        self_bleu: Mean BLEU of each of the first 200 samples against the others of them; None without sacrebleu.
+        dim_means: Mean of each dimension of the aggregate posterior; 0 for the prior. Not printed in the table.
+        dim_variances: Variance of each dimension; 1 for the prior. Not printed in the table.
+        largest_mean: Largest absolute mean of any dimension.
+        smallest_variance: Smallest variance of any dimension.
+        largest_variance: Largest variance of any dimension.
         mmd: Squared maximum mean discrepancy between aggregate posterior and N(0, I).
         effective_dims: Participation ratio of the covariance of the means.
-        smoothness: Of interpolations: d(ends) / sum of d(neighbours), with word edit distances.
-        text_perplexity: Of the texts under the outside LM, per word; this and all below are None without an LM.
-        sample_perplexity: Of the prior samples under it.
-        sample_ppl_ratio: The latter over the former.
-        interpolation_ratio: Nats per word of the texts along the paths over those of the paths' ends.
-        reverse_perplexity: Of the texts under a small LM trained on the samples; None unless asked for.
+        smoothness: Mean d(ends) / sum of d(neighbours) of interpolations, with word edit distances.
+        text_perplexity: Word perplexity of the texts under the outside LM; this and the next 3 are None without one.
+        sample_perplexity: Word perplexity of the prior samples under the outside LM.
+        sample_ppl_ratio: sample_perplexity / text_perplexity.
+        interpolation_ratio: Nats per word of the interpolated texts over those of the ends of the paths.
+        reverse_perplexity: Word perplexity of the texts under a small LM trained on the samples; None unless requested.
         mig: Mutual information gap of the factors, 0 to 1; it and the following are None without factors.
         mig_std: Its standard deviation over resamples.
-        dci_disentanglement: 1 if every dimension matters to one factor only.
-        dci_completeness: 1 if every factor is read from one dimension only.
-        dci_informativeness: Accuracy of reading the factors from the latents.
-        z_diff: Accuracy of the beta-VAE metric.
-        z_min_var: Accuracy of the FactorVAE metric.
+        dci_disentanglement: 1 if every dimension is important for one factor only.
+        dci_completeness: 1 if every factor is predicted from one dimension only.
+        dci_informativeness: Accuracy of predicting the factors from the latents.
+        z_diff: Accuracy of the beta-VAE metric; None with a single factor.
+        z_min_var: Accuracy of the FactorVAE metric; None with a single factor.
     """
 
     texts: int
@@ -141,27 +141,28 @@ def evaluate(
 
     Args:
         vae: The model.
-        texts: N held-out texts, at least 2; what exceeds the model's longest text is left out.
-        num_samples: K, importance samples per text.
-        n_prior: Samples drawn from the prior.
-        n_paths: Interpolations between random pairs of the texts.
-        lm: Folder or hub id of a causal LM that judges fluency.
-        reverse: Train a small LM on the prior samples and score the texts with it; give 10,000 samples then.
+        texts: N held-out texts, at least 2; each is cut to the model's maximum length.
+        num_samples: Importance samples K per text.
+        n_prior: Number of samples from the prior.
+        n_paths: Number of interpolations, between random pairs of the texts.
+        lm: Folder or hub id of a causal LM to score fluency with.
+        reverse: Train a small LM on the prior samples and score the texts with it; use n_prior=10000 for this.
         prior: Where the samples come from; "fitted" is N(0, I) for a model without a fitted prior.
-        guidance: Weight of their latents, as in `sample`.
-        factors: Known factors of the texts as small integers, shape (N, F), negative where unknown: adds the scores
-            of disentanglement.
-        seed: Seed of everything random.
+        guidance: Guidance of the samples, as in `TextVAE.sample`.
+        factors: Known factors of the texts as small integers, shape (N, F), negative where unknown; adds the
+            disentanglement scores.
+        seed: Seed of all random numbers.
 
     Raises:
-        ValueError: There are fewer than 2 texts, no samples or paths are asked for, or factors do not fit the texts.
+        ValueError: There are fewer than 2 texts, no samples or paths are requested, or factors do not match the texts.
     """
-    texts = within_length(vae, readable(vae.tokenizer, gate_texts(texts)))  # what a perfect reconstruction is
+    read = [normalised(text, vae.model.config.text_normalization) for text in gate_texts(texts)]
+    texts = within_length(vae, readable(vae.tokenizer, read))  # what a perfect reconstruction is
     if len(texts) < 2:
         raise ValueError(f"evaluation needs at least 2 texts, got {len(texts) or 'none'}")
     if min(num_samples, n_prior, n_paths) < 1:
         raise ValueError(f"num_samples, n_prior and n_paths must be at least 1, got {num_samples, n_prior, n_paths}")
-    outside = OutsideLM(lm) if lm else None  # first: a wrong name is found before the work is done
+    outside = OutsideLM(lm) if lm else None  # first, so that a wrong name fails early
     reading = vae.read(texts)
     posterior = reading.meaning
     scores = {} if factors is None else disentanglement_scores(posterior.mean.numpy(), factors, seed=seed)
@@ -206,21 +207,19 @@ def evaluate(
 
 
 def disentanglement_scores(latents: ArrayLike, factors: ArrayLike, *, seed: int = 0) -> dict[str, float]:
-    """Return the scores of disentanglement by their names in `EvalReport`.
-
-    The two that tell factors from each other need two of them.
+    """Return the disentanglement scores by their names in `EvalReport`; `z_diff` and `z_min_var` need two factors.
 
     Args:
         latents: Posterior means, shape (N, D).
         factors: Small integers, shape (N, F), negative where unknown.
-        seed: Seed of everything random.
+        seed: Seed of all random numbers.
     """
     latents_ND, factors_NF = np.asarray(latents), np.asarray(factors)
     gap = disentanglement.mutual_information_gap(latents_ND, factors_NF, seed=seed)
     scores = {"mig": gap.mean, "mig_std": gap.std}
     for name, value in dataclasses.asdict(disentanglement.dci(latents_ND, factors_NF, seed=seed)).items():
         scores[f"dci_{name}"] = value
-    if factors_NF.shape[1] > 1:  # the votes tell factors from each other
+    if factors_NF.shape[1] > 1:  # these classify which factor is shared, so they need several
         scores["z_diff"] = disentanglement.z_diff(latents_ND, factors_NF, seed=seed).mean
         scores["z_min_var"] = disentanglement.z_min_var(latents_ND, factors_NF, seed=seed).mean
     return scores
@@ -243,7 +242,7 @@ def _fluency(
 
 
 def mutual_information(posterior: DiagonalGaussian, *, seed: int = 0) -> float:
-    """Return I(x; z) under q in nats, with q(z) the mixture of the N posteriors given (Hoffman & Johnson 2016).
+    """Return I(x; z) under q in nats, with q(z) the mixture of the N posteriors (Hoffman & Johnson 2016).
 
     The estimate is at most ln N.
     """

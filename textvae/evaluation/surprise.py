@@ -1,4 +1,4 @@
-"""How unusual single texts are to a model: unlikely, narrow in latent space, or far from other latents."""
+"""Novelty scores of single texts: likelihood, posterior width, and distance from the latent prior."""
 
 # N texts, K importance samples, D latent dimensions
 from __future__ import annotations
@@ -17,23 +17,22 @@ from ..modeling.likelihood import importance_weighted_bound
 from ..text.cleaning import gate_texts
 from .text_scores import within_length
 
-AT_ONCE = 1024  # texts whose samples are in memory together
+AT_ONCE = 1024  # texts per batch of importance sampling
 
 
 @dataclass(frozen=True)
 class Novelty:
-    """Three scores of each of N texts, float32, shape (N,).
+    """Three scores per text, each float32 of shape (N,).
 
-    The nats tell texts of another kind or in another word order best. Texts of another kind also tend to have a narrow
-    posterior: the decoder expects nothing of them, so the latent must say it exactly. The distance says least.
+    The nats detect texts from another domain or in a wrong word order best. Texts from another domain also tend to have
+    a narrow posterior, since the decoder depends more on the exact latent. The distance is the weakest score.
 
     Attributes:
-        nats_per_word: -log p(x), estimated by importance weighting, over the whitespace words and one end; more is
+        nats_per_word: -log p(x), estimated by importance weighting, over the whitespace words and one end; higher is
             more unusual.
-        width: Mean log standard deviation of the posterior; less is more unusual.
-        distance: Mahalanobis distance of the posterior mean from the fitted prior, else from N(0, I): in standard
-            deviations, about sqrt(D) for a draw from it. With several components, from the nearest. More is more
-            unusual.
+        width: Mean log standard deviation of the posterior; lower is more unusual.
+        distance: Mahalanobis distance of the posterior mean from the nearest component of the fitted prior, else from
+            N(0, I), in standard deviations; about sqrt(D) for a sample of the prior. Higher is more unusual.
     """
 
     nats_per_word: Array
@@ -42,14 +41,14 @@ class Novelty:
 
 
 def novelty(vae: TextVAE, texts: Sequence[str], *, num_samples: int = 16, seed: int = 0) -> Novelty:
-    """Score how unusual each text is; its scores do not depend on the texts beside it.
+    """Score how unusual each text is, independently of the other texts.
 
     Args:
         vae: The model.
-        texts: N texts; none give empty arrays. Of a model with wording slots the likelihood is that of its decoder
-            given the meaning alone.
-        num_samples: K, the importance samples of each likelihood; more of them lower the nats towards the true ones.
-        seed: Seed of the noise, which is the same for every text, so that it does not blur the comparison.
+        texts: N texts; [] gives empty arrays. In a model with wording slots, the likelihood is given the meaning
+            alone.
+        num_samples: Importance samples K per text; with more, the nats decrease towards the true value.
+        seed: Seed of the noise, which is shared by all texts to make their scores comparable.
     """
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1, got {num_samples}")
@@ -69,7 +68,7 @@ def novelty(vae: TextVAE, texts: Sequence[str], *, num_samples: int = 16, seed: 
 def _log_likelihood(
     vae: TextVAE, texts: Sequence[str], posterior: DiagonalGaussian, noise_KD: torch.Tensor
 ) -> np.ndarray:
-    """Return the estimate of Burda et al. 2016, eq. 8, with the same noise for each text."""
+    """Return the bound of Burda et al. 2016, eq. 8, with the same noise for each text."""
     latents_KND = posterior.mean + posterior.std * noise_KD[:, None]
     nats = vae.nats([*texts] * len(noise_KD), latents_KND.flatten(0, 1), batch_size=256)
     likelihood_KN = -torch.from_numpy(nats).view(len(noise_KD), -1)

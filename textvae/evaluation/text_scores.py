@@ -1,4 +1,4 @@
-"""What written texts are worth: closeness to references, variety, repeats. Words are whitespace words."""
+"""Scores of generated texts: similarity to references, diversity and repeats. Words are whitespace words."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from ..latent.vae import TextVAE
 
 
-SELF_BLEU_TEXTS = 200  # the value rises with their number
+SELF_BLEU_TEXTS = 200  # self-BLEU depends on the number of texts, so it is fixed
 
 
 def within_length(vae: TextVAE, texts: Sequence[str]) -> list[str]:
-    """Return what of each text a likelihood is about: a cut one would seem likely for all its words."""
+    """Truncate texts to the decoder's length, so that perplexity counts only scored words."""
     rows = vae.decoder_rows(texts)
     full = vae.model.config.max_length
     return [
@@ -37,7 +37,7 @@ def bleu(written: Sequence[str], references: Sequence[str]) -> float | None:
 def self_bleu(texts: Sequence[str]) -> float | None:
     """Return the mean BLEU of each of the first 200 texts against the others of them (Zhu et al. 2018).
 
-    It is 0 for varied texts and 100 for equal ones, and rises with their number.
+    Near 0 for varied texts and 100 for equal ones; it increases with the number of texts.
 
     Returns:
         The mean, or None without sacrebleu or for fewer than 2 texts.
@@ -55,7 +55,7 @@ def self_bleu(texts: Sequence[str]) -> float | None:
 
 
 def distinct(texts: Sequence[str], n: int) -> float:
-    """Return the number of different word n-grams over that of all (Li et al. 2016); 0 if there is none.
+    """Return the share of distinct n-grams among all word n-grams (Li et al. 2016); 0 if there are none.
 
     Examples:
         >>> distinct(["the fox", "the dog"], 1)
@@ -71,7 +71,7 @@ def duplicates(texts: Sequence[str]) -> float:
 
 
 def edit_distance(a: str, b: str) -> float:
-    """Return the word-level Levenshtein distance over the longer text's words, 0 (same) to 1.
+    """Return the word-level Levenshtein distance divided by the words of the longer text, 0 (same) to 1.
 
     Examples:
         >>> edit_distance("the quick fox", "the slow fox")

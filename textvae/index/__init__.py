@@ -1,4 +1,4 @@
-"""Vector search: an index over the latents of a corpus, with the texts and their metadata."""
+"""Vector search: an index of the latents of a corpus, with its texts and metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an index comes to be: a corpus encoded block by block, in memory, or on disk where it survives a crash."""
+"""Index construction: encode a corpus block by block, in memory, or on disk with resume after a crash."""
 
 # N texts, W dimensions of a vector
 from __future__ import annotations
@@ -30,10 +30,10 @@ Parts = tuple[Backend, ItemStore]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides the vectors of an index: a build can only be continued with the same.
+    """The settings that determine the vectors of an index. A build is only resumed with the same settings.
 
     Attributes:
-        fingerprint: Of the model.
+        fingerprint: Fingerprint of the model.
         dim: Latent dimensions D of the model.
         metric: "cosine", "l2" or "wasserstein".
         factory: A factory string of the backend, or "auto".
@@ -59,12 +59,12 @@ class Recipe:
         return width(self.metric, self.dim)
 
     def empty_store(self, count: int | None) -> Backend:
-        """Return the store for a number of texts, None for a stream longer than `FLAT_LIMIT`."""
+        """Return an empty vector store for `count` texts; None means unknown, but above `FLAT_LIMIT`."""
         return backend_class(self.backend).empty(self.width, self.factory, self.metric == "cosine", count)
 
 
 def build_in_memory(vae: TextVAE, recipe: Recipe, rows: Iterator[Row], count: int | None, batch_size: int) -> Parts:
-    """Return the vectors and items of a corpus of `count` rows, None if nobody knows; see `LatentIndex.build`."""
+    """Return the vectors and items of a corpus of `count` rows, None if unknown; see `LatentIndex.build`."""
     blocks = encoded_blocks(vae, recipe.metric, rows, batch_size)
     if recipe.factory == AUTO and count is None:
         head = _take(blocks, FLAT_LIMIT + 1)
@@ -85,18 +85,18 @@ def build_in_memory(vae: TextVAE, recipe: Recipe, rows: Iterator[Row], count: in
 def build_on_disk(
     vae: TextVAE, recipe: Recipe, rows: Iterator[Row], path: Path, batch_size: int, *, resume: bool
 ) -> Iterator[Parts]:
-    """Yield the vectors and items of a corpus, kept in PATH.partial until the block has saved them.
+    """Yield the vectors and items of a corpus; PATH.partial keeps them until the block ends without an error.
 
     Args:
         vae: The model.
-        recipe: What the index is built with.
-        rows: The corpus from its first row, also when a build goes on.
+        recipe: Settings of the index.
+        rows: The whole corpus, from its first row even if the build is resumed.
         path: Folder of the finished index.
         batch_size: Texts that the model encodes at once.
         resume: Continue an interrupted build.
 
     Raises:
-        ValueError: The interrupted build had another recipe or corpus, or there are too few texts for the factory.
+        ValueError: The interrupted build has another recipe or corpus, or there are too few texts for the factory.
         FileExistsError: There is an interrupted build and `resume` is False.
     """
     staging = Staging(path, asdict(recipe), recipe.width, resume=resume)
@@ -108,7 +108,7 @@ def build_on_disk(
         if vectors.training:
             try:
                 vectors.train(staging.sample(vectors.training))
-            except ValueError:  # too few texts, which are soon encoded again for another factory
+            except ValueError:  # too few texts: the user will choose another factory, so this build is of no use
                 staging.discard()
                 raise
         for ids, part in staging.blocks(BLOCK):
@@ -120,7 +120,7 @@ def build_on_disk(
 
 
 def encoded_blocks(vae: TextVAE, metric: Metric, rows: Iterator[Row], batch_size: int) -> Iterator[Block]:
-    """Yield rows and their vectors, a block at a time, and log how many there were."""
+    """Yield rows with their vectors, one block at a time, and log progress."""
     with Progress("indexed") as progress:
         for block in iter(lambda: list(islice(rows, BLOCK)), []):
             yield block, embedded(vae, [row.text for row in block], metric, batch_size=batch_size)

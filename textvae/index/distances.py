@@ -1,4 +1,4 @@
-"""What an index compares: texts as vectors under each metric, and scores of which the larger is closer."""
+"""Metrics of an index: the vectors that each one compares, and scores where larger is closer."""
 
 # N texts, D latent dimensions, W dimensions of a vector: 2D under "wasserstein", else D
 from __future__ import annotations
@@ -17,25 +17,25 @@ METRICS: tuple[str, ...] = get_args(Metric)
 
 
 def check_metric(metric: str) -> None:
-    """Raise ValueError if there is no such metric."""
+    """Raise ValueError for an unknown metric."""
     if metric not in METRICS:
         raise ValueError(f"unknown metric {metric!r}: use {', '.join(map(repr, METRICS[:-1]))} or {METRICS[-1]!r}")
 
 
 def width(metric: Metric, dim: int) -> int:
-    """Return the dimensions W of the vectors of a metric, for D latent ones."""
+    """Return the vector dimensions W under a metric for D latent dimensions."""
     return 2 * dim if metric == "wasserstein" else dim
 
 
 def embedded(vae: TextVAE, texts: Sequence[str], metric: Metric, *, batch_size: int = 64) -> NDArray[np.float32]:
-    """Return texts as vectors (N, W): posterior means, under "wasserstein" beside the standard deviations.
+    """Encode texts to vectors (N, W): posterior means, followed by standard deviations under "wasserstein".
 
     Raises:
         ValueError: The model gives NaN or infinite values.
     """
     if metric != "wasserstein":
         return comparable(vae.encode(list(texts), batch_size=batch_size), metric, vae.dim)
-    # The 2-Wasserstein distance of diagonal Gaussians is the Euclidean one of (mu, sigma): Dowson and Landau 1982
+    # 2-Wasserstein between diagonal Gaussians = Euclidean distance of (mu, sigma): Dowson and Landau 1982
     posterior = vae.posterior(list(texts), batch_size=batch_size)
     return comparable(np.concatenate([posterior.mean.numpy(), posterior.std.numpy()], 1), metric, vae.dim)
 
@@ -44,14 +44,14 @@ def comparable(vectors: ArrayLike, metric: Metric, dim: int) -> NDArray[np.float
     """Return vectors as the index stores them, float32 (N, W); the argument is not changed.
 
     Args:
-        vectors: Latents (N, D), under "wasserstein" also means beside standard deviations (N, 2D): points (N, D) have
-            standard deviations of 0. Under "cosine" they are scaled to length 1.
+        vectors: Latents (N, D). "wasserstein" also takes means followed by standard deviations (N, 2D), and gives
+            latents (N, D) standard deviations of 0. "cosine" scales vectors to length 1.
         metric: The metric.
         dim: Latent dimensions D.
 
     Raises:
-        TypeError: These are not numbers.
-        ValueError: Another shape, values that are not finite, or negative standard deviations.
+        TypeError: The array is not numeric.
+        ValueError: The shape is wrong, values are not finite, or standard deviations are negative.
     """
     given = np.asarray(vectors)
     if given.dtype.kind not in "fiu":
@@ -71,16 +71,16 @@ def comparable(vectors: ArrayLike, metric: Metric, dim: int) -> NDArray[np.float
     if metric == "wasserstein" and given.shape[1] == dim:
         return np.concatenate([checked, np.zeros_like(checked)], 1)
     if metric == "wasserstein" and (checked[:, dim:] < 0).any():
-        raise ValueError("standard deviations, the second half of each vector, are negative: give means, then sigmas")
+        raise ValueError("standard deviations (the second half of each vector) are negative: give means, then sigmas")
     return checked
 
 
 def closeness(scores: ArrayLike, metric: Metric) -> NDArray[np.float64]:
-    """Return the scores of hits for those of faiss: cosines, or distances negated."""
+    """Convert faiss scores to the scores of hits: cosines, or negated distances."""
     scores = np.asarray(scores, np.float64)
-    return scores if metric == "cosine" else 0.0 - np.sqrt(np.maximum(scores, 0.0))  # faiss squares, rounds below 0
+    return scores if metric == "cosine" else 0.0 - np.sqrt(np.maximum(scores, 0.0))  # squared, may round below 0
 
 
 def weight(closeness: float, metric: Metric) -> float:
-    """Return what a hit of this score counts in a blend: its cosine, not below 0, or 1 / (1 + distance)."""
+    """Return the weight of a hit in a blend: its cosine clipped at 0, or 1 / (1 + distance)."""
     return max(closeness, 0.0) if metric == "cosine" else 1 / (1 - closeness)

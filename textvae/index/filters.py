@@ -1,12 +1,13 @@
-"""Conditions on metadata, such as "topic = 'food' and stars >= 4": parsed here, run by SQLite as parameters only.
+"""Metadata filters such as "topic = 'food' and stars >= 4", compiled to parametrised SQLite expressions.
 
 condition   = conjunction ("or" conjunction)*
 conjunction = negation ("and" negation)*
 negation    = "not" negation | "(" condition ")" | comparison
 comparison  = name ("=" | "!=" | "<" | "<=" | ">" | ">=") value
             | name ["not"] "in" "(" value ("," value)* ")"
+            | name ["not"] "contains" value
             | name "is" ["not"] "null"
-name        = word | "any ""quoted"" key"            value = 'it''s text' | -1.5e3 | true | false
+name        = word ("." word)* | "any ""quoted"" key"            value = 'it''s text' | -1.5e3 | true | false
 """
 
 from __future__ import annotations
@@ -16,41 +17,55 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple, NoReturn
 
 from ..text.cleaning import SURROGATES
 
 PARTS, DEPTH = 100, 10  # comparisons of a filter, and parentheses inside each other: SQLite's parser has a small stack
-KEYWORDS = {"and", "or", "not", "in", "is", "null", "true", "false"}
+KEYWORDS = {"and", "or", "not", "in", "contains", "is", "null", "true", "false"}
 TOKEN = re.compile(
-    r"""\s*(?:(?P<text>'(?:[^']|'')*')|(?P<name>"(?:[^"]|"")*")|(?P<word>[^\W\d]\w*)"""
+    r"""\s*(?:(?P<text>'(?:[^']|'')*')|(?P<name>"(?:[^"]|"")*")|(?P<word>[^\W\d]\w*(?:\.[^\W\d]\w*)*)"""
     r"""|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?!\w))|(?P<sign>!=|<=|>=|[=<>(),]))"""
 )
 Value = str | int | float | bool
+DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
 # The value of a key as SQLite's own: atom is NULL for lists and objects, type says what JSON had.
-SOME = "EXISTS (SELECT 1 FROM json_each(metadata) WHERE key = ? AND {})"
-MATCHES = {
-    str: "type = 'text' AND atom {} ?",
-    bool: "type IN ('true', 'false') AND atom {} ?",
+SOME = "EXISTS (SELECT 1 FROM json_each(metadata) AS held WHERE held.key = ? AND {})"
+# The same of a nested key, by its path.
+INSIDE = (
+    "EXISTS (SELECT 1 FROM (SELECT json_type(metadata, path) AS type, json_extract(metadata, path) AS atom, "
+    "json_extract(metadata, path) AS value FROM (SELECT ? AS path)) AS held WHERE {})"
+)
+MOMENT = "strftime('%Y-%m-%dT%H:%M:%f', {})"  # in UTC, to the millisecond; NULL for what is no date
+DAY = "'[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'"  # what strftime must not see is "now", or a number of days
+# For each kind of value: the types of JSON that it is compared with, that side of the comparison, and the value's own.
+KINDS = {
+    "text": ("type = 'text'", "atom", "{}"),
+    "bool": ("type IN ('true', 'false')", "atom", "{}"),
     # A column of a csv file is text: the affinity of a CAST turns what reads as a number into one, and leaves other
     # text above every number.
-    float: "type IN ('integer', 'real', 'text') AND atom <= CAST(9e999 AS NUMERIC) AND atom {} CAST(? AS NUMERIC)",
-}
-MEMBER = {
-    str: "IN (SELECT value FROM json_each(?))",
-    bool: "IN (SELECT value FROM json_each(?))",
-    float: "IN (SELECT CAST(value AS NUMERIC) FROM json_each(?))",
-}
+    "number": (
+        "type IN ('integer', 'real', 'text') AND atom <= CAST(9e999 AS NUMERIC)", "atom", "CAST({} AS NUMERIC)"
+    ),
+    # A year, or a year and a month, is compared as a text.
+    "date": (
+        "type = 'text' AND atom GLOB '[0-9]*'",
+        f"coalesce({MOMENT.format(f'CASE WHEN atom GLOB {DAY} THEN atom END')}, atom)",
+        MOMENT,
+    ),
+}  # fmt: skip
+MEMBERS = "EXISTS (SELECT 1 FROM json_each(CASE held.type WHEN 'array' THEN held.value ELSE '[]' END) AS one WHERE {})"
 
 
 @dataclass(frozen=True)
 class Filter:
-    """A condition as an SQL expression over the column `metadata`, and the values of its question marks.
+    """A condition as an SQL expression over the column `metadata`, with the values of its placeholders.
 
     Attributes:
-        sql: The expression.
-        values: The values.
-        keys: The metadata keys that it names, each once.
+        sql: The expression, with "?" placeholders.
+        values: The values of the placeholders, in order.
+        keys: The metadata keys in the condition, without duplicates.
     """
 
     sql: str
@@ -59,7 +74,7 @@ class Filter:
 
 
 class Token(NamedTuple):
-    """A piece of a filter: its kind (a group of `TOKEN`, a keyword or sign as itself, "end"), meaning and place."""
+    """A token: its kind (a group name of `TOKEN`, a keyword, a sign or "end"), its value and its position."""
 
     kind: str
     value: Value
@@ -70,15 +85,19 @@ def parse_filter(where: str) -> Filter:
     """Parse a condition on metadata.
 
     A comparison is false for texts without the key, and for values of another kind: a number matches numbers and texts
-    that read as one, a text matches texts, true and false match themselves. `!=`, `not in` and `is not null` are the
-    contrary of `=`, `in` and `is null`. `is null` holds for keys that are absent or null. Keywords ignore case.
+    that read as one, a text matches texts, true and false match themselves. A text that is a date, such as '2024-01-31'
+    or '2024-01-31T12:00:00Z', is compared in time with dates, those without a zone taken as UTC, and a day without a
+    time is its first moment. `contains` holds for lists that have the value, and texts that have it as a part. `!=`,
+    `not in`, `not contains` and `is not null` are the contrary of `=`, `in`, `contains` and `is null`. `is null` holds
+    for keys that are absent or null. `customer.tier` is the key of that name or the key `tier` inside `customer`;
+    between double quotes it is the former alone. Keywords ignore case.
 
     Args:
         where: The condition; the grammar is at the top of this file.
 
     Raises:
-        ValueError: It is not a condition; the message shows the place.
-        TypeError: It is not a string.
+        ValueError: The syntax is wrong; the message shows the position.
+        TypeError: `where` is not a string.
 
     Examples:
         >>> parse_filter("stars is null").values
@@ -139,35 +158,46 @@ class _Parser:
         self._parts += 1
         if self._parts > PARTS:
             self._fail(f"a filter has at most {PARTS} comparisons: use in (...)")
-        self._keys.append(str(self._advance().value))
-        self._values.append(self._keys[-1])
+        name = self._advance()
+        self._keys.append(str(name.value))
         if self._take("is"):
             contrary = "" if self._take("not") else "NOT "
             self._expect("null")
-            return contrary + SOME.format("type != 'null'")
+            return contrary + self._some(name, "type != 'null'")
         contrary = "NOT " if self._take("not") else ""
+        if self._take("contains"):
+            return contrary + self._some(name, *_contains(self._value()))
         if contrary or self._token.kind == "in":
             self._expect("in")
-            return contrary + self._membership()
+            return contrary + self._membership(name)
         if self._token.kind not in ("=", "!=", "<", "<=", ">", ">="):
-            self._fail("expected =, !=, <, <=, >, >=, in or is")
+            self._fail("expected =, !=, <, <=, >, >=, in, contains or is")
         sign = self._advance().kind
         value = self._value()
-        self._values.append(value)
-        equal = SOME.format(MATCHES[_kind(value)].format("=" if sign == "!=" else sign))
+        equal = self._some(name, _compared(value, "=" if sign == "!=" else sign), value)
         return f"NOT {equal}" if sign == "!=" else equal
 
-    def _membership(self) -> str:
+    def _some(self, name: Token, condition: str, *values: Value) -> str:
+        """Return that some value of a key meets a condition, whose values it takes."""
+        self._values += [name.value, *values]
+        path = json_path(str(name.value)) if name.kind == "word" else None
+        if path is None:
+            return SOME.format(condition)
+        self._values += [path, *values]
+        return f"({SOME.format(condition)} OR {INSIDE.format(condition)})"
+
+    def _membership(self, name: Token) -> str:
         self._expect("(")
-        name, members = self._values.pop(), [self._value()]
+        members = [self._value()]
         while self._take(","):
             members.append(self._value())
         self._expect(")")
         choices = []
         for kind in dict.fromkeys(map(_kind, members)):
-            same = [int(value) if kind is bool else value for value in members if _kind(value) is kind]
-            self._values += [name, json.dumps(same)]
-            choices.append(SOME.format(MATCHES[kind].rsplit("atom", 1)[0] + "atom " + MEMBER[kind]))
+            same = [int(value) if kind == "bool" else value for value in members if _kind(value) == kind]
+            guard, left, right = KINDS[kind]
+            among = f"{guard} AND {left} IN (SELECT {right.format('value')} FROM json_each(?))"
+            choices.append(self._some(name, among, json.dumps(same)))
         return f"({' OR '.join(choices)})"
 
     def _value(self) -> Value:
@@ -187,7 +217,7 @@ class _Parser:
             self._fail(f"expected {kind}")
 
     def _advance(self) -> Token:
-        """Step to the next token and return the one that was left."""
+        """Read the next token and return the previous one."""
         left, found = self._token, TOKEN.match(self._where, self._end)
         if found:
             kind = str(found.lastgroup)
@@ -221,5 +251,38 @@ def _meaning(kind: str, written: str) -> tuple[str, Value]:
     return (written, written) if kind == "sign" else (kind, written)
 
 
-def _kind(value: Value) -> type:
-    return type(value) if isinstance(value, str | bool) else float
+def json_path(name: str) -> str | None:
+    """Return the path by which SQLite finds a key inside others, None for a name without dots.
+
+    Examples:
+        >>> json_path("customer.tier")
+        '$."customer"."tier"'
+    """
+    return "$" + "".join(f'."{part}"' for part in name.split(".")) if "." in name and '"' not in name else None
+
+
+def _compared(value: Value, sign: str) -> str:
+    guard, left, right = KINDS[_kind(value)]
+    return f"{guard} AND {left} {sign} {right.format('?')}"
+
+
+def _contains(value: Value) -> tuple[str, *tuple[Value, ...]]:
+    """Return that a list has a value, or a text has it as a part, and the values of the question marks."""
+    listed = MEMBERS.format(_compared(value, "="))
+    if not isinstance(value, str):
+        return listed, value
+    return f"({listed} OR type = 'text' AND instr(atom, ?))", value, value
+
+
+def _kind(value: Value) -> str:
+    """Return the key of `KINDS` for a value."""
+    if isinstance(value, str):
+        return "date" if _is_date(value) else "text"
+    return "bool" if isinstance(value, bool) else "number"
+
+
+def _is_date(written: str) -> bool:
+    try:
+        return bool(DATE.fullmatch(written) and datetime.fromisoformat(written))
+    except ValueError:  # the 31st of February
+        return False

@@ -1,4 +1,4 @@
-"""The folder of a saved index: its files, and what index.json must say before they are read."""
+"""The folder of a saved index: its file names, and the checks of index.json before loading."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..storage.folders import MANIFEST, open_folder
 from .backends import backend_class
 from .distances import METRICS
 
-OLDER_BACKEND = "faiss"  # of indexes that do not name theirs
-FORMAT_VERSION, WITH_IDS = 1, 2  # of indexes whose ids are numbers, and of those with ids that their users gave
+OLDER_BACKEND = "faiss"  # for indexes saved before index.json named the backend
+FORMAT_VERSION, WITH_IDS = 1, 2  # format with numbered texts, and format with ids from the user
 ITEMS, ABOUT = "items.sqlite", "index.json"
 
 
 def open_index(path: Path) -> dict[str, Any]:
-    """Check the folder of an index and return its index.json, with its backend and the folders of its model.
+    """Check the folder of an index; return its index.json with the backend and the model folders filled in.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -47,7 +47,7 @@ def open_index(path: Path) -> dict[str, Any]:
 
 
 def relative_path(model: Path, path: Path) -> str | None:
-    """Return the path from an index to its model, with "/" on every system; None between two drives of Windows."""
+    """Return the relative path from an index to its model, with "/"; None across Windows drives."""
     try:
         return Path(os.path.relpath(model, path)).as_posix()
     except ValueError:
@@ -55,5 +55,5 @@ def relative_path(model: Path, path: Path) -> str | None:
 
 
 def _check_listed(path: Path, listed: dict[str, Any], name: str) -> None:
-    if name not in listed:  # an unlisted file would be read unchecked, and faiss crashes on a damaged one
+    if name not in listed:  # an unlisted file has no checksum, and faiss crashes on damaged files
         raise CorruptFileError(f"{path / MANIFEST} does not list {name}: restore it from a copy or build it again")

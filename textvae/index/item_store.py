@@ -1,4 +1,4 @@
-"""The texts of an index with their metadata: corpora turned into rows, and rows kept in SQLite."""
+"""The texts and metadata of an index: conversion of a corpus to rows, and an SQLite store for them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..text.cleaning import SURROGATES
-from .filters import Filter
+from ..storage.errors import listed
+from ..text.cleaning import SURROGATES, as_string, refuse_table
+from .filters import Filter, json_path
+from .metadata import check_depth, metadata_json
 
 Item = str | Mapping[str, Any]
-# NaN is no JSON to SQLite, which would give up the whole query
-OBJECTS = "CASE WHEN json_valid(metadata) THEN metadata ELSE '{}' END"
+# NaN, which older versions stored, is no JSON to SQLite, which would give up the whole query
+OBJECTS = "CASE WHEN json_valid(metadata) THEN metadata ELSE without_nan(metadata) END"
+READ = json.JSONDecoder(parse_constant=lambda nan: None).decode  # NaN and infinity are null
 COPIES = os.name == "nt"  # at once when a saved store is opened: Windows replaces no folder with an open file
 StoreError = sqlite3.Error  # what a store raises when its file is damaged or the disk is full
 
 NAMES = "CREATE TABLE IF NOT EXISTS names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)"
-FEW = 5  # ids that a message lists
+MOST_IDS = 5  # ids that an error message lists
 
 
 class Row(NamedTuple):
-    """A text, its metadata as JSON, and the name that its user gave it."""
+    """A text, its metadata as JSON, and its name, which is the id given by the user or None."""
 
     text: str
     metadata: str
@@ -38,11 +41,11 @@ class Row(NamedTuple):
 
 
 class ItemStore:
-    """Rows by id, where an id is never used twice. All rows have names, which users call ids, or none has.
+    """Rows with integer ids that are never reused. Either all rows have names (user ids) or none has.
 
-    A new store is a nameless temporary file; a saved one is read where it lies and copied before its first change (on
-    Windows at once); a durable one is a file in which every added block is on disk before `adding` ends.
-    Callers that share a store between threads take turns.
+    A new store is an anonymous temporary file. A saved store is read in place and copied before its first change (on
+    Windows on opening). A durable store writes every added block to disk before `adding` ends.
+    The store is not thread-safe: callers must lock it.
 
     Examples:
         >>> store = ItemStore()
@@ -54,12 +57,12 @@ class ItemStore:
     """
 
     def __init__(self, path: Path | None = None, next_id: int = 0, *, durable: bool = False):
-        """Make an empty store, or open the one at `path`.
+        """Create an empty store, or open the one at `path`.
 
         Args:
             path: The file of a saved or durable store; a durable one need not exist.
-            next_id: The id of the next row of a saved store.
-            durable: Write to the file itself.
+            next_id: Id of the next row to add to a saved store.
+            durable: Write changes to the file itself instead of a copy.
 
         Raises:
             StoreError: The file cannot be opened.
@@ -82,24 +85,25 @@ class ItemStore:
             )
         if durable:
             self.next_id = self.extent()[1] + 1
+        self._add_function()
         table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'names'"
         self._has_names = self._database.execute(table).fetchone() is not None
 
     @property
     def named(self) -> bool | None:
-        """Whether the rows have names; None before the first row, which decides it."""
+        """Whether the rows have names; None while the store is empty, since the first row decides."""
         return self._has_names or (None if not self.next_id else False)
 
     def numbers(self, names: Iterable[Any], done: str) -> list[int]:
-        """Return the ids of what users call ids: names if there are any, else the ids themselves.
+        """Convert user ids to row ids: look up names if the store has them, else return the numbers.
 
         Args:
-            names: What the user gave.
-            done: What was to happen to them, as a participle, for the message.
+            names: Ids given by the user.
+            done: Participle for the error message, such as "removed".
 
         Raises:
-            ValueError: There is no such name.
-            TypeError: These are not names, or not numbers.
+            ValueError: A name is unknown.
+            TypeError: An id is not a string in a store with names, or not an integer in one without.
         """
         if isinstance(names, str):
             raise TypeError(f"ids come as a list, got the single {names!r}")
@@ -109,21 +113,21 @@ class ItemStore:
         found = self._known(wanted)
         unknown = [repr(name) for name in wanted if name not in found]
         if unknown:
-            raise ValueError(f"the index has no id {_listed(unknown)}: nothing was {done}")
+            raise ValueError(f"the index has no id {listed(unknown, MOST_IDS)}: nothing was {done}")
         return [found[name] for name in wanted]
 
     def names(self, ids: Iterable[int]) -> dict[int, Any]:
-        """Return what users call the ids: the name of each, or the id itself if there are no names."""
+        """Return the user id of each row id: its name, or the number itself if the store has no names."""
         if not self.named:
             return {id: id for id in ids}
         wanted = "SELECT id, name FROM names WHERE id IN (SELECT value FROM json_each(?))"
         return dict(self._database.execute(wanted, (json.dumps(list(ids)),)))
 
     def split(self, rows: Sequence[Row], names: Sequence[Any]) -> tuple[list[Row], list[Row]]:
-        """Give rows names and return those whose names are in the store, and the others.
+        """Name the rows and split them into those whose names are in the store and new ones.
 
         Raises:
-            ValueError: A name is given twice, or is empty.
+            ValueError: A name is empty or given twice.
             TypeError: A name is not a string.
         """
         named = [row._replace(name=_checked_name(name)) for row, name in zip(rows, names, strict=True)]
@@ -140,13 +144,13 @@ class ItemStore:
         row = self._row(id)
         if row is None:
             raise ValueError(f"the index has no id {id}")
-        return row[0], json.loads(row[1])
+        return row[0], READ(row[1])
 
     def get_many(self, ids: Iterable[int]) -> dict[int, tuple[str, dict[str, Any]]]:
-        """Return the text and the metadata of each id that there is."""
+        """Return the text and the metadata of each id; unknown ids are left out."""
         wanted = "SELECT id, text, metadata FROM items WHERE id IN (SELECT value FROM json_each(?))"
         rows = self._database.execute(wanted, (json.dumps(list(ids)),))
-        return {id: (text, json.loads(metadata) if metadata != "{}" else {}) for id, text, metadata in rows}
+        return {id: (text, READ(metadata) if metadata != "{}" else {}) for id, text, metadata in rows}
 
     def ids(self) -> list[int]:
         """Return every id, ascending."""
@@ -164,14 +168,20 @@ class ItemStore:
 
     def matching(self, condition: Filter) -> NDArray[np.int64]:
         """Return the ids whose metadata meet a condition, ascending."""
-        # NaN is no JSON to SQLite, which would give up the whole search: rows that hold it match nothing
-        query = f"SELECT id FROM items WHERE CASE WHEN json_valid(metadata) THEN {condition.sql} END ORDER BY id"
+        read = f"SELECT id, {OBJECTS} AS metadata FROM items"
+        query = f"SELECT id FROM ({read}) WHERE {condition.sql} ORDER BY id"
         return np.fromiter((id for (id,) in self._database.execute(query, condition.values)), np.int64)
 
     def unknown_keys(self, keys: Iterable[str]) -> list[str]:
-        """Return those of the metadata keys that no text has."""
+        """Return those of the metadata keys, or paths of nested ones, that no text has."""
         found = f"SELECT 1 FROM items, json_each({OBJECTS}) WHERE key = ? LIMIT 1"
-        return [key for key in keys if self._database.execute(found, (key,)).fetchone() is None]
+        inside = f"SELECT 1 FROM items WHERE json_type({OBJECTS}, ?) IS NOT NULL LIMIT 1"
+        asked = {key: [(found, key), *((inside, path) for path in [json_path(key)] if path)] for key in keys}
+        return [
+            key
+            for key, queries in asked.items()
+            if not any(self._database.execute(query, (value,)).fetchone() for query, value in queries)
+        ]
 
     def keys(self) -> list[str]:
         """Return every metadata key, sorted."""
@@ -188,7 +198,7 @@ class ItemStore:
 
     @contextmanager
     def adding(self, rows: Sequence[Row]) -> Iterator[range]:
-        """Add rows and yield their new ids; an error inside the block undoes it.
+        """Add rows and yield their new ids; an error inside the block rolls the addition back.
 
         Raises:
             ValueError: Some rows have names and others have none, or a name is used twice. Nothing is added.
@@ -209,10 +219,10 @@ class ItemStore:
 
     @contextmanager
     def removing(self, ids: Iterable[int]) -> Iterator[list[int]]:
-        """Remove ids and yield them, each once and ascending; an error inside the block undoes it.
+        """Remove ids and yield them sorted without duplicates; an error inside the block rolls it back.
 
         Raises:
-            ValueError: There is no such id. Nothing is removed.
+            ValueError: An id is unknown. Nothing is removed.
         """
         removed = sorted(set(ids))
         self._check_known(removed, "removed")
@@ -224,10 +234,10 @@ class ItemStore:
 
     @contextmanager
     def replacing(self, ids: Sequence[int], rows: Sequence[Row]) -> Iterator[list[Row]]:
-        """Give ids other rows and yield their old ones; an error inside the block undoes it.
+        """Replace the rows of ids and yield the old rows; an error inside the block rolls it back.
 
         Raises:
-            ValueError: There is no such id, or one is given twice. Nothing is replaced.
+            ValueError: An id is unknown or given twice. Nothing is replaced.
         """
         self._check_known(ids, "replaced")
         names = self.names(ids)
@@ -242,11 +252,11 @@ class ItemStore:
             yield old
 
     def close(self) -> None:
-        """Close the file; the store cannot be used any more."""
+        """Close the file; the store cannot be used afterwards."""
         self._database.close()
 
     def save(self, path: Path) -> None:
-        """Write the store to a new file, which holds no trace of removed rows.
+        """Write the store to a new file; removed rows leave no data in it.
 
         Raises:
             StoreError: The file cannot be written.
@@ -256,19 +266,20 @@ class ItemStore:
     def _check_known(self, ids: Sequence[int], done: str) -> None:
         unknown = [str(id) for id in ids if self._row(id) is None]
         if unknown:
-            raise ValueError(f"the index has no id {_listed(unknown)}: nothing was {done}")
+            raise ValueError(f"the index has no id {listed(unknown, MOST_IDS)}: nothing was {done}")
 
     def _check_new(self, names: Sequence[str], rows: int) -> None:
         if rows and self.named is not None and self.named != bool(names):
             raise ValueError(
-                "this index has ids of its own making, numbers: leave yours out, or build it with ids"
+                "this index numbers its texts itself: leave ids out, or build the index with ids"
                 if names
                 else "this index was built with ids: give one for each text (--id on the command line)"
             )
         _check_distinct(names, "added")
         there = list(map(repr, self._known(names)))
         if there:
-            raise ValueError(f"the index already has the id {_listed(there)}: nothing was added; update replaces texts")
+            already = listed(there, MOST_IDS)
+            raise ValueError(f"the index already has the id {already}: nothing was added; update replaces texts")
 
     def _known(self, names: Sequence[str]) -> dict[str, int]:
         if not self._has_names:
@@ -287,6 +298,10 @@ class ItemStore:
             saved.backup(self._database)
             saved.close()
             self._is_saved = False
+            self._add_function()
+
+    def _add_function(self) -> None:
+        self._database.create_function("without_nan", 1, _without_nan)
 
 
 def rows_of(
@@ -298,12 +313,13 @@ def rows_of(
 
     Args:
         corpus: Texts, or mappings with a "text" whose other keys are its metadata.
-        metadata: One dictionary of JSON values (or None) per text, beside a corpus of strings.
+        metadata: One dictionary (or None) per text, beside a corpus of strings; `metadata_json` says of what values.
         ids: One name per text.
 
     Raises:
         ValueError: Metadata that is not JSON or not one per text, not one id per text, or a mapping without "text".
-        TypeError: The corpus is a single item, an item is neither a string nor a mapping, or an id is no string.
+        TypeError: The corpus is a single item or a table, an item is neither a string nor a mapping, or an id is no
+            string.
 
     Examples:
         >>> list(rows_of([{"text": "a red fox", "page": 3}]))
@@ -311,6 +327,11 @@ def rows_of(
     """
     if isinstance(corpus, str | bytes | Mapping):
         raise TypeError(f"texts come as a list or another iterable, got a single {type(corpus).__name__}")
+    if not hasattr(corpus, "features"):  # of a data set, which yields mappings
+        refuse_table(corpus)
+    if hasattr(metadata, "columns"):
+        raise TypeError(f"metadata are one dictionary a text, got a {type(metadata).__name__}: df.to_dict('records')")
+    refuse_table(ids, "ids are")
     missing: Any = object()
     if isinstance(ids, str):
         raise TypeError(f"ids come as a list, got the single {ids!r}")
@@ -322,20 +343,29 @@ def rows_of(
             raise ValueError(f"texts and metadata differ in length after {position}: give one dictionary per text")
         if item is missing or name is missing:
             raise ValueError(f"texts and ids differ in length after {position}: give one id per text")
+        item = item.as_py() if hasattr(item, "as_py") else item  # a scalar of pyarrow
         if isinstance(item, Mapping):
             if "text" not in item or extra is not None:
-                raise ValueError(f"item {position} needs a 'text' and its metadata beside it, got {list(item)}")
+                raise ValueError(f"item {position} needs a 'text' and its metadata as other keys, got {list(item)}")
             item, extra = item["text"], {key: value for key, value in item.items() if key != "text"}
-        if not isinstance(item, str):
-            raise TypeError(f"the text of item {position} is a {type(item).__name__}, not a string")
+        text = as_string(item, f"the text of item {position}")
         name = None if ids is None else _checked_name(name)
+        check_depth(extra, position)
         try:
-            yield Row(SURROGATES.sub("\ufffd", item), json.dumps(dict(extra or {})), name)
+            yield Row(SURROGATES.sub("\ufffd", text), metadata_json(dict(extra or {})), name)
         except (TypeError, ValueError) as error:
             raise ValueError(f"the metadata of item {position} is not JSON ({error})") from error
 
 
+def _without_nan(stored: str) -> str:
+    try:
+        return json.dumps(READ(stored))
+    except ValueError:  # damaged
+        return "{}"
+
+
 def _checked_name(name: Any) -> str:
+    name = name.as_py() if hasattr(name, "as_py") else name  # a scalar of pyarrow
     if not isinstance(name, str):
         raise TypeError(f"ids of texts are strings, got {name!r}: give str({name!r})")
     if not name:
@@ -348,6 +378,8 @@ def _checked_name(name: Any) -> str:
 def _number(name: Any) -> int:
     if isinstance(name, str):
         raise TypeError(f"the ids of this index are numbers, got {name!r}: build it with ids to have others")
+    if isinstance(name, bool) or not hasattr(name, "__index__"):
+        raise TypeError(f"the ids of this index are whole numbers, got {name!r}")
     return operator.index(name)
 
 
@@ -357,9 +389,5 @@ def _check_distinct(names: Sequence[Any], done: str) -> None:
         raise ValueError(f"the id {twice!r} is given twice: nothing was {done}")
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
-
-
 def _temporary_database() -> sqlite3.Connection:
-    return sqlite3.connect("", check_same_thread=False)  # a nameless file: spills to disk, vanishes on close
+    return sqlite3.connect("", check_same_thread=False)  # an anonymous file, deleted on close

@@ -1,4 +1,4 @@
-"""LatentIndex: build, change, save and load an index over latents, with the texts and their metadata."""
+"""LatentIndex: build, change, save and load an index of latents, with the texts and their metadata."""
 
 # N vectors, D latent dimensions
 from __future__ import annotations
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from ..storage.atomic import write_json
 from ..storage.errors import CorruptFileError
-from ..storage.folders import REPLACED, atomic_folder, check_replaceable, read_folder
+from ..storage.folders import REPLACED, atomic_folder, check_replaceable, read_folder, recover_folder
 from ..storage.locks import only_writer
+from ..storage.versions import Versions
 from .backends import backend_class
 from .backends.base import reason
 from .build import Recipe, build_in_memory, build_on_disk
@@ -32,11 +33,11 @@ logger = logging.getLogger("textvae")
 
 
 class LatentIndex(SearchableIndex):
-    """Texts that can be searched by meaning; make one with `build` or `load`.
+    """A searchable collection of texts; create one with `build` or `load`.
 
     Scores are cosines under the metric "cosine", negated Euclidean distances of posterior means under "l2", negated
-    2-Wasserstein distances of whole posteriors under "wasserstein": larger is closer in all.
-    Every method may be called from several threads; calls wait for each other.
+    2-Wasserstein distances of posteriors under "wasserstein": larger is closer in every metric.
+    All methods are thread-safe; calls from several threads run one after another.
 
     Examples:
         >>> index = LatentIndex.build(vae, ["a red fox", "a blue whale"])
@@ -59,34 +60,34 @@ class LatentIndex(SearchableIndex):
         path: str | Path | None = None,
         resume: bool = False,
     ) -> LatentIndex:
-        """Encode a corpus and index it; texts are streamed. Without `ids`, these count from 0 in corpus order.
+        """Encode a corpus and index it; texts are streamed. Without `ids`, texts are numbered from 0 in corpus order.
 
         Args:
-            vae: The model that embeds the corpus and later the queries.
-            corpus: Texts, or mappings with a "text" whose other keys become metadata. Lone surrogates, which no
-                encoding can store, become U+FFFD; every other character comes back as it was. May be empty.
+            vae: The model that embeds the corpus and the queries.
+            corpus: Texts, or mappings with a "text" whose other keys become metadata. Lone surrogates, which
+                UTF-8 cannot encode, become U+FFFD; all other characters are kept. May be empty.
             factory: A faiss factory string. "Flat" is exact; "HNSW32" and "IVF256,Flat" are faster on large corpora.
-                Factories that learn (IVF, PQ, PCA) train on the first 65,536 texts, or 39 for each inverted list:
-                shuffle a sorted corpus. "auto" is "Flat" up to 50,000 texts and above it about 4 * sqrt(N) inverted
-                lists, of vectors, or of bytes ("SQ8") where vectors would take over 2 GB; a corpus without a length
-                that goes on after 50,000 texts counts as a million. `index.factory` names the choice.
-            backend: What stores and searches the vectors: "faiss", "numpy", which is exact and knows only "Flat", or
-                one that `textvae.index.backends.register_backend` registered.
+                Trainable factories (IVF, PQ, PCA) train on the first 65,536 texts, or 39 per inverted list: shuffle
+                a sorted corpus. "auto" is "Flat" up to 50,000 texts; above, about 4 * sqrt(N) inverted lists of full
+                vectors, or of one byte a number ("SQ8") if vectors would take over 2 GB. A corpus of unknown length
+                counts as a million texts if it has more than 50,000. `index.factory` names the choice.
+            backend: Vector store: "faiss", "numpy" (exact, only with the factory "Flat"), or one registered with
+                `textvae.index.backends.register_backend`.
             metric: "cosine" or "l2" of the posterior means, or "wasserstein", the distance of means and standard
-                deviations, with vectors twice as wide. Under "cosine" a zero vector scores 0 against everything.
-            metadata: One dictionary of JSON values (or None) per text, beside a corpus of strings.
-            ids: One string per text, all different, such as the keys of a database. Hits have them, and `get`,
-                `remove`, `update` and `upsert` take them.
+                deviations, whose vectors have 2D dimensions. Under "cosine" a zero vector scores 0 against all vectors.
+            metadata: One dictionary of JSON values (or None) per text, if the corpus is strings.
+            ids: One unique string per text, such as a database key. Hits contain it, and `get`, `remove`, `update` and
+                `upsert` take it.
             batch_size: Texts that the model encodes at once.
-            path: Folder to save the index to. The build then keeps its blocks in PATH.partial, survives being killed,
-                holds no texts in memory, knows the length of every corpus, and trains on texts from all over it.
-            resume: Continue a build to `path` that was interrupted, from the same corpus; without one, start.
+            path: Folder to save the index to. The build then writes its blocks to PATH.partial, can be resumed after
+                a crash, keeps no texts in memory, and samples the training texts from the whole corpus.
+            resume: Resume an interrupted build to `path` from the same corpus; start a new build if there is none.
 
         Raises:
-            ValueError: Unknown metric, backend or factory, too few texts to train it, metadata that is not JSON, an id
-                that comes twice, or an interrupted build of another corpus, model, metric or factory.
-            TypeError: An item is neither a string nor a mapping, or an id is no string.
-            FileExistsError: The path holds something else, or an interrupted build without `resume`.
+            ValueError: Unknown metric, backend or factory, too few texts to train it, metadata that is not JSON, a
+                repeated id, or an interrupted build of another corpus, model, metric or factory.
+            TypeError: An item is neither a string nor a mapping, or an id is not a string.
+            FileExistsError: The path holds something else, or an interrupted build and `resume` is False.
             BlockingIOError: Another process or thread is writing it.
 
         Examples:
@@ -117,13 +118,13 @@ class LatentIndex(SearchableIndex):
         ids: Iterable[str] | None = None,
         batch_size: int = 64,
     ) -> list[Any]:
-        """Add texts, given as in `build`, and return their ids; a number is never used twice.
+        """Add texts, given as in `build`, and return their ids; numbers are never reused.
 
-        An index that was built with ids needs `ids`, one that numbers its texts takes none, and the first texts of an
-        empty one decide.
+        `ids` are required if the index was built with ids and refused if it numbers its texts; in an empty index the
+        first call decides.
 
         Raises:
-            ValueError: Metadata that is not JSON, ids that are there already or do not suit the index, or vectors that
+            ValueError: Metadata that is not JSON, ids that exist already or are of the wrong kind, or vectors that
                 faiss refuses. Nothing is added.
             TypeError: An item is neither a string nor a mapping. Nothing is added.
             FileNotFoundError: The model folder is gone.
@@ -136,9 +137,9 @@ class LatentIndex(SearchableIndex):
         return self._append(rows, self._encode(rows, batch_size)) if rows else []
 
     def remove(self, ids: Iterable[Any]) -> int:
-        """Remove texts by id and return how many there were.
+        """Remove texts by id and return how many were removed.
 
-        A graph (HNSW) only forgets the vectors: it is built again once a fifth of them are removed.
+        A graph (HNSW) only marks the vectors as removed, and is rebuilt once a fifth of its vectors are marked.
 
         Raises:
             ValueError: An id is not in the index. Nothing is removed.
@@ -161,11 +162,11 @@ class LatentIndex(SearchableIndex):
     ) -> None:
         """Replace the texts of ids, with their metadata and vectors; the texts are given as in `build`.
 
-        A graph (HNSW) only forgets the old vectors, as in `remove`.
+        A graph (HNSW) only marks the old vectors as removed, as in `remove`.
 
         Raises:
-            ValueError: An id is not in the index or comes twice, there are not as many texts as ids, metadata are not
-                JSON, or faiss refuses the vectors. Nothing is replaced.
+            ValueError: An id is unknown or repeated, the numbers of texts and ids differ, metadata is not JSON, or
+                faiss refuses the vectors. Nothing is replaced.
             TypeError: An item is neither a string nor a mapping. Nothing is replaced.
             FileNotFoundError: The model folder is gone.
 
@@ -193,9 +194,9 @@ class LatentIndex(SearchableIndex):
         *,
         batch_size: int = 64,
     ) -> None:
-        """Replace the texts of ids that are in the index, as `update` does, and add those of new ids, as `add` does.
+        """Update the texts of known ids, as in `update`, and add those of new ids, as in `add`.
 
-        Ids that are numbers are the index's own, so that none of them is new: there, this is `update`.
+        If the index numbers its texts, ids cannot be new, and this is the same as `update`.
 
         Raises:
             ValueError: As in `update` and `add`. Nothing is changed.
@@ -217,24 +218,28 @@ class LatentIndex(SearchableIndex):
                 raise
 
     def compact(self) -> int:
-        """Free the memory of removed and replaced vectors that a graph only forgot, and return how many there were.
+        """Rebuild a graph (HNSW) without the vectors marked as removed, and return their number.
 
-        The graph is built again. Factories that cannot give their vectors back keep them and return 0.
+        Factories that cannot return their vectors keep the marked ones; the result is then 0.
 
         Examples:
-            >>> index.compact()  # inverted lists and "Flat" forget nothing
+            >>> index.compact()  # inverted lists and "Flat" remove vectors at once
             0
         """
         with self._lock:
             return self._vectors.compact()
 
     def save(self, path: str | Path) -> None:
-        """Write the index to a folder, which replaces an older index there as a whole or not at all.
+        """Write the index to a folder, atomically replacing an older index there.
+
+        An index that was loaded from the folder, or saved there before, replaces only the version it knows: what
+        another handle has saved there since is never lost. `edit` loads, changes and saves with nobody in between.
 
         Raises:
+            ValueError: Another handle has saved the folder since: load it again and repeat the change.
             FileExistsError: The path holds something that is not an index; it is left alone.
             BlockingIOError: Another process or thread is writing it.
-            OSError: The disk is full or the folder cannot be written; an older index stays.
+            OSError: The disk is full or the folder cannot be written; an older index is kept.
 
         Examples:
             >>> index.save(folder)
@@ -247,14 +252,14 @@ class LatentIndex(SearchableIndex):
 
     @classmethod
     def load(cls, path: str | Path, vae: TextVAE | None = None, *, mmap: bool = False) -> LatentIndex:
-        """Open a saved index; the folder does not change until `save`, and another writer may replace it at any time.
+        """Open a saved index. The folder is unchanged until `save`, and others may replace it while the index is open.
 
         Args:
             path: The folder.
-            vae: The model that built the index. By default it is loaded when a text first needs it, from the folder
-                it had when the index was saved, by its absolute path or by the one relative to the index.
-            mmap: Leave the vectors on disk, where a search reads those it needs: processes share them, and they may
-                be more than memory holds. Such an index can be searched and saved but not changed.
+            vae: The model that built the index. By default it is loaded when a text is first encoded, from the folder
+                recorded in the index, as an absolute path or relative to the index.
+            mmap: Memory-map the vectors, so that processes share them and they may exceed the memory. The index can
+                then be searched and saved but not changed.
 
         Raises:
             FileNotFoundError: There is no such folder.
@@ -274,9 +279,9 @@ class LatentIndex(SearchableIndex):
     @classmethod
     @contextmanager
     def edit(cls, path: str | Path, vae: TextVAE | None = None) -> Iterator[LatentIndex]:
-        """Open a saved index for changes in the block, at whose end it is saved; after an error, nothing is.
+        """Open a saved index for changes; it is saved at the end of the block, unless the block raises an error.
 
-        No other process or thread can write the folder meanwhile.
+        The folder is locked against other writers during the block.
 
         Args:
             path: The folder.
@@ -293,10 +298,11 @@ class LatentIndex(SearchableIndex):
             1
         """
         path = Path(path).resolve()
-        replaced = path.with_name(REPLACED + path.name)  # what a crash between the renames of a save leaves
+        replaced = path.with_name(REPLACED + path.name)  # left by a crash between the two renames of a save
         if not path.exists() and not replaced.exists():
             raise FileNotFoundError(f"there is no index at {path}")
         with only_writer(path):
+            recover_folder(path)
             index = cls.load(path, vae)
             yield index
             with index._lock:
@@ -304,6 +310,8 @@ class LatentIndex(SearchableIndex):
 
     @classmethod
     def _read(cls, path: Path, mmap: bool) -> LatentIndex:
+        versions = Versions()
+        versions.note(path)
         about = open_index(path)
         try:
             store = backend_class(about["backend"])
@@ -320,10 +328,13 @@ class LatentIndex(SearchableIndex):
                 f"the files of {path} disagree: {counts[0]} vectors, {counts[1]} texts, {counts[2]} in {ABOUT}: "
                 "build the index again"
             )
+        index._versions = versions
         return index
 
     def _write(self, path: Path) -> None:
-        with atomic_folder(path, ABOUT) as staged:
+        check_replaceable(path, ABOUT)
+        self._versions.check(path)
+        with atomic_folder(path, ABOUT, lock=False) as staged:
             try:
                 self._vectors.write(staged / self._vectors.file)
                 self._items.save(staged / ITEMS)
@@ -344,6 +355,7 @@ class LatentIndex(SearchableIndex):
                 "tombstones": sorted(self._vectors.tombstones),
             }
             write_json(staged / ABOUT, about)
+        self._versions.note(path)
 
     def _encode(self, rows: Sequence[Row], batch_size: int) -> NDArray[np.float32]:
         vectors = embedded(self.vae, [row.text for row in rows], self.metric, batch_size=batch_size)

@@ -1,4 +1,4 @@
-"""The model of an index: given, or found in the folder it had when the index was saved."""
+"""The model of an index: passed by the user, or loaded from the folder recorded in the index."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class ModelSource:
-    """A model that is loaded at first use.
+    """The model of an index, loaded at first use.
 
     Attributes:
-        fingerprint: What tells the model from others.
+        fingerprint: Fingerprint of the model, to detect another one.
     """
 
     def __init__(self, fingerprint: str, vae: TextVAE | None = None, folders: Sequence[Path] = ()):
-        """Hold a model, or the folders where it may be, the likeliest first."""
+        """Wrap a model, or the folders to look for it in, most likely first."""
         self.fingerprint, self._vae, self._folders = fingerprint, vae, folders
 
     @property
@@ -29,10 +29,10 @@ class ModelSource:
         return next(iter([*self._found(), *self._folders]), None)
 
     def give(self, vae: TextVAE) -> None:
-        """Use this model.
+        """Set the model.
 
         Raises:
-            ValueError: It is another one.
+            ValueError: The fingerprint differs.
         """
         if vae.fingerprint != self.fingerprint:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""An index under construction that survives a crash: what is acknowledged is on disk, and a resumed build goes on."""
+"""An index build on disk that can be resumed after a crash: acknowledged blocks are kept, others are discarded."""
 
 # N texts, W dimensions of a vector
 from __future__ import annotations
@@ -12,23 +12,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..storage.atomic import read_json, sync, write_json
+from ..storage.atomic import STAGED, open_no_link, read_json, sync, write_json
 from ..storage.errors import CorruptFileError
-from ..storage.folders import STAGED
 from .item_store import ItemStore, Row, StoreError
 
-PARTIAL = ".partial"  # what follows the name of an index while it is built
+PARTIAL = ".partial"  # suffix of the folder during the build
 VECTORS, ITEMS, ABOUT = "vectors.f32", "items.sqlite", "build.json"
-OURS = {VECTORS, ITEMS, f"{ITEMS}-journal", ABOUT, STAGED + ABOUT}
+OURS = {VECTORS, ITEMS, f"{ITEMS}-journal", ABOUT}
 NUMBER = np.dtype("<f4")
-OLDER = {"backend": "faiss"}  # what builds of older versions do not name
+OLDER = {"backend": "faiss"}  # settings that builds of older versions lack
 
 
 class Staging:
     """Texts and vectors of an unfinished build, in the folder INDEX.partial.
 
-    A block is acknowledged by the commit of its texts to SQLite, after its vectors are on disk; vectors beyond the
-    acknowledged texts are cut off when the build goes on.
+    A block is acknowledged when its texts are committed to SQLite, after its vectors are on disk. On resume, vectors
+    after the last acknowledged text are truncated.
     """
 
     def __init__(self, path: Path, about: Mapping[str, Any], width: int, *, resume: bool):
@@ -36,13 +35,13 @@ class Staging:
 
         Args:
             path: Folder of the finished index.
-            about: What must be the same when the build goes on: model, metric, factory.
+            about: Settings that must match on resume: model, metric, factory.
             width: Dimensions W of a vector.
-            resume: Continue an interrupted build; without one, start.
+            resume: Resume an interrupted build; start a new one if there is none.
 
         Raises:
-            FileExistsError: There is an interrupted build and `resume` is False, or a folder that is no build.
-            ValueError: The interrupted build differs in `about`.
+            FileExistsError: There is an interrupted build and `resume` is False, or the folder is not a build.
+            ValueError: The interrupted build has another `about`.
             CorruptFileError: The interrupted build cannot be read.
         """
         self.folder, self.width = path.with_name(path.name + PARTIAL), width
@@ -56,7 +55,7 @@ class Staging:
             self.items = ItemStore(self.folder / ITEMS, durable=True)
         except StoreError as error:
             raise CorruptFileError(f"{self.folder} is not a readable build ({error}): delete it") from error
-        self._file = open(self.folder / VECTORS, "ab")
+        self._file = open(self.folder / VECTORS, "ab", opener=open_no_link)
         sync(self.folder)
         acknowledged = len(self) * self._stride
         if self._file.tell() < acknowledged:
@@ -68,7 +67,7 @@ class Staging:
         return self.items.next_id
 
     def skip(self, rows: Iterator[Row]) -> None:
-        """Take the acknowledged rows off a corpus.
+        """Skip the acknowledged rows at the beginning of a corpus.
 
         Raises:
             ValueError: The corpus has other rows than the interrupted build.
@@ -83,7 +82,7 @@ class Staging:
                 )
 
     def append(self, rows: Sequence[Row], vectors: NDArray[np.float32]) -> None:
-        """Store a block of texts and their vectors (N, W); on return it is acknowledged."""
+        """Store a block of texts and their vectors (N, W) on disk and acknowledge it."""
         with self.items.adding(rows):
             self._file.write(np.ascontiguousarray(vectors, NUMBER).data)
             self._file.flush()
@@ -97,12 +96,12 @@ class Staging:
             yield ids, np.array(stored[ids.start : ids.stop], np.float32)
 
     def sample(self, size: int) -> NDArray[np.float32]:
-        """Return the vectors of at most `size` texts that are spread over the whole corpus."""
+        """Return the vectors of at most `size` texts, evenly spaced over the corpus."""
         chosen = np.unique(np.linspace(0, len(self) - 1, min(size, len(self))).astype(np.int64))
         return np.array(self._stored()[chosen], np.float32)
 
     def close(self) -> None:
-        """Close the files and leave the build to be continued; one without a single block is deleted."""
+        """Close the files and keep the build for resuming; a build without any block is deleted."""
         empty = not len(self)
         self._file.close()
         self.items.close()
@@ -113,7 +112,7 @@ class Staging:
         """Delete the build."""
         self._file.close()
         self.items.close()
-        self._about.unlink(missing_ok=True)  # first: a folder without it holds no build
+        self._about.unlink(missing_ok=True)  # first, since a folder without it does not count as a build
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -126,10 +125,13 @@ class Staging:
         return np.memmap(self.folder / VECTORS, NUMBER, "r", shape=(len(self), self.width))
 
     def _check(self, about: dict[str, Any], resume: bool) -> None:
-        foreign = not self.folder.is_dir() or {file.name for file in self.folder.iterdir()} - OURS
+        files = [] if self.folder.is_symlink() or not self.folder.is_dir() else list(self.folder.iterdir())
+        ours = [file for file in files if file.name in OURS or file.name.startswith(STAGED + ABOUT)]
+        foreign = not self.folder.is_dir() or self.folder.is_symlink() or len(ours) < len(files)
+        foreign = foreign or any(file.is_symlink() for file in files)  # which would be written through
         if foreign:
             raise FileExistsError(f"{self.folder} is in the way and holds something else: choose another folder")
-        if not self._about.exists():  # a crash at its first moment or its last
+        if not self._about.exists():  # a crash right after the start or before the end
             shutil.rmtree(self.folder)
             return
         if not resume:

@@ -1,4 +1,4 @@
-"""Searching an index: the nearest texts of queries, as hits or arrays, and a text written from hits."""
+"""Search in an index: nearest texts as hits or arrays, and one text decoded from the mean latent of hits."""
 
 # N vectors, D latent dimensions
 from __future__ import annotations
@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..latent.geometry import barycentre
+from ..modeling.forks import check_fork
+from ..storage.versions import Versions
+from ..text.cleaning import gate_texts, refuse_table
 from .backends import Backend
 from .distances import Metric, closeness, comparable, embedded, weight, width
 from .filters import Filter, parse_filter
@@ -25,11 +28,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("textvae")
 
+MOST_HITS = 10_000_000  # of one search, all queries together
 LEAST_WEIGHT = 1e-3  # of all hits of a blend together, below which they weigh the same
 
 
 class Hit(NamedTuple):
-    """One neighbour of a query; a larger score is always closer. The id is a string if the index was built with ids."""
+    """A search result; a larger score is closer. The id is a string if the index was built with ids, else a number."""
 
     id: Any
     score: float
@@ -38,7 +42,7 @@ class Hit(NamedTuple):
 
 
 class SearchableIndex:
-    """Vectors, their texts, and the model that embeds queries. The base of `LatentIndex`."""
+    """Vectors, their texts, and the model that embeds queries: the base class of `LatentIndex`."""
 
     def __init__(self, vectors: Backend, items: ItemStore, metric: Metric, model: ModelSource):
         """Wrap vectors and their items. Use `LatentIndex.build` or `LatentIndex.load`."""
@@ -48,6 +52,7 @@ class SearchableIndex:
         self.fingerprint: str = model.fingerprint
         self._vectors, self._items, self._model = vectors, items, model
         self._lock = threading.RLock()
+        self._versions = Versions()
 
     @overload
     def search(self, queries: str, k: int = 10, *, where: str | None = None) -> list[Hit]: ...
@@ -59,15 +64,16 @@ class SearchableIndex:
         """Return the k nearest texts of each query, nearest first.
 
         Args:
-            queries: One text, a list of texts, one vector (D,) or vectors (N, D); never modified. Under "wasserstein"
-                also means beside standard deviations, (N, 2D); vectors (N, D) are points, with deviations of 0.
-            k: Hits per query; an index of fewer texts returns all of them. Approximate factories search wider when
-                they find fewer than k.
-            where: A condition on metadata, such as "topic = 'food' and stars >= 4": only texts that meet it are
-                found. `textvae.index.filters.parse_filter` has the rules. A key that no text has is logged.
+            queries: One text, a list, array or column of texts, one vector (D,) or vectors (N, D); never modified.
+                "wasserstein" also takes means followed by standard deviations, (N, 2D); vectors (N, D) get deviations
+                of 0.
+            k: Hits per query, or all texts if there are fewer; at most 10 million for all queries together. If an
+                approximate factory finds fewer than k, the search is repeated over more of its lists or graph.
+            where: A condition on metadata, such as "topic = 'food' and stars >= 4": only matching texts are returned.
+                The syntax is described in `textvae.index.filters`. A key that no text has is logged as a warning.
 
         Returns:
-            A list of hits for one text or vector; a list of such lists for several, [] for [].
+            A list of hits for one text or vector, a list of such lists for several; [] for [].
 
         Raises:
             ValueError: k is below 1, vectors are of another dimension or not finite, or `where` is not a condition.
@@ -90,17 +96,17 @@ class SearchableIndex:
     def neighbours(
         self, queries: Sequence[str] | ArrayLike, k: int = 10, *, where: str | None = None
     ) -> tuple[NDArray[np.float64], NDArray[Any]]:
-        """Return what `search` finds as arrays of scores and ids, without the texts, which saves their time.
+        """Search and return arrays of scores and ids, without fetching the texts.
 
         Args:
-            queries: As in `search`; Q of them, one is Q = 1.
+            queries: As in `search`; Q is their number, 1 for a single text or vector.
             k: Hits per query.
             where: As in `search`.
 
         Returns:
-            Scores (Q, k), larger is closer, and ids (Q, k), nearest first. An index of fewer texts has fewer columns;
-            a query that found fewer than the others has -inf and -1 in the rest of its row. The ids of an index that
-            was built with ids are strings (dtype object), None where there is no hit.
+            Scores (Q, k), larger is closer, and ids (Q, k), nearest first. With fewer than k texts there are fewer
+            columns; rows with fewer hits are padded with score -inf and id -1. If the index was built with ids, the
+            ids are strings (dtype object), padded with None.
 
         Raises:
             ValueError: As in `search`.
@@ -120,12 +126,13 @@ class SearchableIndex:
         return scores, np.array([[names.get(id) for id in row] for row in ids.tolist()], object).reshape(ids.shape)
 
     def _queries(self, queries: Any) -> tuple[NDArray[np.float32], bool]:
-        """Return the vectors of queries, and whether it was a single one."""
+        """Return the vectors of queries, and whether a single text or vector was given."""
         if isinstance(queries, list | tuple) and not queries:
             return np.empty((0, self._vectors.width), np.float32), False
+        refuse_table(queries, "queries are")
         single = isinstance(queries, str)
-        if single or (isinstance(queries, list | tuple) and all(isinstance(query, str) for query in queries)):
-            return embedded(self.vae, [queries] if single else queries, self.metric), single
+        if single or _are_texts(queries):
+            return embedded(self.vae, gate_texts([queries] if single else queries), self.metric), single
         given = np.asarray(queries)
         single = given.ndim == 1
         return comparable(given[None] if single else given, self.metric, self.dim), single
@@ -133,6 +140,8 @@ class SearchableIndex:
     def _nearest(
         self, vectors: NDArray[np.float32], k: int, condition: Filter | None
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        check_fork()
+        _check_size(len(vectors), min(k, len(self)))
         within = None if condition is None else self._matching(condition)
         scores, ids = self._vectors.nearest(vectors, k, within)
         return np.where(ids < 0, -np.inf, closeness(scores, self.metric)), ids
@@ -145,20 +154,20 @@ class SearchableIndex:
         return self._items.matching(condition)
 
     def blend(self, hits: Sequence[Hit], *, refinements: int = 0) -> str:
-        """Write one text from what hits of a search have in common, a generative snippet.
+        """Decode one text from the weighted mean latent of hits, a summary of what they have in common.
 
-        It is decoded from the mean of their latents, in which each weighs its cosine, or 1 / (1 + distance).
+        The weight of a hit is its cosine, or 1 / (1 + distance).
 
         Args:
-            hits: What `search` returned for a query.
-            refinements: Of the decoding, as in `TextVAE.decode`: nearer to the mean, and slower.
+            hits: Hits that `search` returned for a query.
+            refinements: Refinement rounds of the decoding, as in `TextVAE.decode`: closer to the mean, but slower.
 
         Raises:
             ValueError: There are no hits.
             FileNotFoundError: The model folder is gone.
         """
         if not hits:
-            raise ValueError("there are no hits to blend: search wider, or with another condition")
+            raise ValueError("there are no hits to blend: search with another query or condition")
         weights = [weight(hit.score, self.metric) for hit in hits]
         latents = self.vae.encode([hit.text for hit in hits])
         middle = barycentre(latents, weights if sum(weights) > LEAST_WEIGHT else None)
@@ -191,13 +200,13 @@ class SearchableIndex:
 
     @property
     def named(self) -> bool | None:
-        """Whether the index was built with ids; else it numbers its texts. None before the first text."""
+        """True if the index was built with ids, False if it numbers its texts, None while it is empty."""
         with self._lock:
             return self._items.named
 
     @property
     def ids(self) -> list[Any]:
-        """Every id, in the order in which the texts came."""
+        """All ids, in the order in which the texts were added."""
         with self._lock:
             numbers = self._items.ids()
             names = self._items.names(numbers)
@@ -205,7 +214,7 @@ class SearchableIndex:
 
     @property
     def texts(self) -> list[str]:
-        """Every text, in the order of `ids`."""
+        """All texts, in the order of `ids`."""
         with self._lock:
             return self._items.texts()
 
@@ -226,9 +235,28 @@ class SearchableIndex:
             return self._model.get()
 
 
+def _check_size(queries: int, k: int) -> None:
+    if queries * k > MOST_HITS:
+        raise ValueError(
+            f"{queries:,} queries with {k:,} hits each are more than {MOST_HITS:,} hits: search for fewer at a time"
+        )
+
+
+def _are_texts(queries: Any) -> bool:
+    """Say whether several queries are texts: an array of texts or objects, or a list that holds a text."""
+    if isinstance(queries, list | tuple):
+        return any(isinstance(query, str) for query in queries)
+    kind = getattr(queries, "dtype", None)
+    if kind is None and hasattr(queries, "to_pylist"):  # an array of pyarrow
+        return str(queries.type) in ("string", "large_string", "string_view", "null")
+    if isinstance(queries, np.ndarray):
+        return queries.ndim > 0 and queries.dtype.kind in "OSUT"
+    return (kind is None and not hasattr(queries, "__array__")) or str(kind) in ("object", "str", "string", "category")
+
+
 def _checked(k: int, where: str | None) -> tuple[int, Filter | None]:
-    """Return k and the condition of a search, before any text is encoded."""
+    """Check k and parse the condition of a search, before any text is encoded."""
     k = operator.index(k)
     if k < 1:
-        raise ValueError(f"k is the number of hits and at least 1, got {k}")
+        raise ValueError(f"k, the number of hits, must be at least 1, got {k}")
     return k, None if where is None else parse_filter(where)

@@ -1,4 +1,4 @@
-"""TextVAEEmbeddings: a run as the embeddings of LangChain."""
+"""TextVAEEmbeddings: a LangChain embedding model that uses a run."""
 
 # N texts, D latent dimensions
 from __future__ import annotations
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..latent.vae import TextVAE
+from ..text.cleaning import as_string, gate_texts
 
 try:
     from langchain_core.embeddings import Embeddings
@@ -15,11 +16,11 @@ except ImportError as error:
 
 
 class TextVAEEmbeddings(Embeddings):
-    """Embed documents and queries as latents, both in the same way.
+    """LangChain embeddings; documents and queries are encoded in the same way.
 
     Args:
         model: Run folder or TextVAE.
-        batch_size: Texts that the model takes at once.
+        batch_size: Texts encoded at once.
 
     Examples:
         >>> embeddings = TextVAEEmbeddings("runs/hotels")  # doctest: +SKIP
@@ -32,9 +33,9 @@ class TextVAEEmbeddings(Embeddings):
         self.batch_size = batch_size
 
     def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
-        """Return the posterior mean of each of N texts: N lists of D numbers; no texts give []."""
-        return self.vae.encode(list(texts), batch_size=self.batch_size).tolist()
+        """Return the posterior means of N texts: N lists of D numbers; [] gives []."""
+        return self.vae.encode(gate_texts(texts), batch_size=self.batch_size).tolist()
 
     def embed_query(self, text: str) -> list[float]:
-        """Return the posterior mean of one text: D numbers."""
-        return self.vae.encode(text).tolist()
+        """Return the posterior mean of one text, D numbers."""
+        return self.vae.encode(as_string(text, "the query")).tolist()

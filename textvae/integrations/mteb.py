@@ -1,4 +1,4 @@
-"""MTEBEncoder: a run as an encoder that `mteb.evaluate` takes."""
+"""MTEBEncoder: a run as an encoder for `mteb.evaluate`."""
 
 # N texts, D latent dimensions
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from ..latent.embeddings import Vectors, cosines, pairwise_cosines
 from ..latent.geometry import Array
 from ..latent.vae import TextVAE
+from ..text.cleaning import gate_texts
 
 
 class MTEBEncoder:
@@ -20,10 +21,10 @@ class MTEBEncoder:
 
     Args:
         model: Run folder, org/name on the hub, or TextVAE.
-        revision: Branch, tag or commit on the hub; for a TextVAE, what its results are filed under, by default its
+        revision: Branch, tag or commit on the hub; for a TextVAE, the revision in its results, by default its
             fingerprint.
-        device: Where to put a model that is loaded; by default the GPU if there is one.
-        name: Name under which mteb files the results, organisation/model; by default textvae/ and the folder's name.
+        device: Device to load the model on; by default the GPU if there is one.
+        name: Name of the model in mteb's results, organisation/model; by default textvae/ and the folder's name.
 
     Raises:
         ValueError: The name is not organisation/model.
@@ -62,35 +63,35 @@ class MTEBEncoder:
         """Return the posterior mean of each text, shape (N, D), float32.
 
         Args:
-            inputs: Batches, each with the list of its texts under "text", as mteb's loaders give them.
+            inputs: Batches from an mteb data loader, each with a list of texts under "text".
             task_metadata: Ignored: the model has no prompts.
             hf_split: Ignored.
             hf_subset: Ignored.
             prompt_type: Ignored.
-            batch_size: Sentences encoded together.
-            show_progress_bar: Show a bar on stderr, if that is a terminal.
+            batch_size: Texts encoded at once.
+            show_progress_bar: Show a progress bar on stderr if it is a terminal.
 
         Raises:
-            ValueError: A batch has no texts, since the task is about images or sounds.
+            ValueError: A batch has no texts, as in tasks on images or audio.
         """
         texts: list[str] = []
         for batch in inputs:
             if "text" not in batch:
                 raise ValueError(f"a text model cannot encode {', '.join(batch) or 'nothing'}: choose a task of texts")
-            texts += batch["text"]
+            texts += gate_texts(batch["text"])
         return self.vae.encode(texts, batch_size=batch_size, show_progress_bar=show_progress_bar)
 
     def similarity(self, embeddings1: Vectors, embeddings2: Vectors) -> torch.Tensor:
-        """Return the cosine of each of N embeddings with each of M others, shape (N, M)."""
+        """Return all cosines between N and M embeddings, shape (N, M)."""
         return cosines(embeddings1, embeddings2)
 
     def similarity_pairwise(self, embeddings1: Vectors, embeddings2: Vectors) -> torch.Tensor:
-        """Return the cosine of each of N embeddings with the one in its place, shape (N,)."""
+        """Return the cosines of N pairs of embeddings, shape (N,)."""
         return pairwise_cosines(embeddings1, embeddings2)
 
     @property
     def mteb_model_meta(self) -> Any:
-        """What mteb files with the results: name, revision, size and similarity.
+        """Metadata for mteb's results: name, revision, size and similarity.
 
         Raises:
             ImportError: mteb is not installed.

@@ -1,4 +1,4 @@
-"""Runs as folders that other libraries load without textvae: for now, sentence-transformers."""
+"""Export of runs to folders that sentence-transformers loads without textvae."""
 
 # H hidden, D latent dimensions
 from __future__ import annotations
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from ..modeling.encoder import LatentEncoder
 
 MODULES = "modules.json"
-STOCK = "sentence_transformers.models."  # a class from elsewhere is refused unless the user trusts remote code
-IDENTITY = "torch.nn.modules.linear.Identity"  # what is not understood here silently becomes a tanh
-NO_MODULE = "which sentence-transformers has no stock module for"
+STOCK = "sentence_transformers.models."  # other classes load only with trust_remote_code
+IDENTITY = "torch.nn.modules.linear.Identity"  # an unknown activation would silently become tanh
+NO_MODULE = "for which sentence-transformers has no module"
 
 
 def save_sentence_transformer(vae: TextVAE, path: str | Path) -> None:
-    """Write a folder that `SentenceTransformer(path)` loads, and whose vectors are those of `vae.encode`.
+    """Write a folder that `SentenceTransformer(path)` loads, with the same embeddings as `vae.encode`.
 
-    The folder consists of modules that come with sentence-transformers 5 and newer, so it needs neither textvae nor
-    trust in remote code. Its arithmetic is float32, where `vae.encode` may round to bf16.
+    The folder uses only modules of sentence-transformers (5 or newer), so it needs neither textvae nor
+    trust_remote_code. It computes in float32, while `vae.encode` may use bf16.
 
     Args:
         vae: A model with a pretrained encoder.
-        path: The folder; an older export there is replaced.
+        path: The folder; an existing export there is replaced.
 
     Raises:
-        ValueError: The means of this model are beyond those modules.
+        ValueError: These modules cannot compute the model's means.
         FileExistsError: `path` holds something else.
     """
     config, encoder = vae.model.config, vae.model.encoder
@@ -75,7 +75,7 @@ def _check_exportable(vae: TextVAE) -> None:
     config = vae.model.config
     if config.keep_encoder and config.residual:
         raise ValueError(
-            f"this model adds what learnt queries read to its encoder's embedding, {NO_MODULE}: "
+            f"this model adds a learnt residual to its encoder's embedding, {NO_MODULE}: "
             "train one with --residual 0, or encode with textvae"
         )
     if config.unit_mean:
@@ -86,18 +86,18 @@ def _check_exportable(vae: TextVAE) -> None:
     if vae.encoder_tokenizer is vae.tokenizer or (config.pooling == "attention" and not config.keep_encoder):
         raise ValueError(
             f"this model's encoder was trained from scratch and pools by attention, {NO_MODULE}: "
-            "train one with --encoder, a pretrained encoder, or encode with textvae"
+            "train one with a pretrained --encoder, or encode with textvae"
         )
 
 
 def _projection(encoder: LatentEncoder, dim: int) -> dict[str, Tensor]:
-    """Return the weights of the last layer, which gives mu."""
+    """Return the weights of the last layer, which computes mu."""
     if encoder.kept:  # the embedding of length sqrt(D)
         return {"linear.weight": dim**0.5 * torch.eye(dim)}
     layer = _named("linear", encoder.mean)
     if encoder.gamma is None:
         return layer
-    norm = encoder.batch_norm  # in evaluation a scale and a shift
+    norm = encoder.batch_norm  # in evaluation mode, a scale and a shift
     assert norm.running_mean is not None and norm.running_var is not None
     mean, variance = norm.running_mean.cpu().double(), norm.running_var.cpu().double()
     scale_D = encoder.gamma / (variance + norm.eps).sqrt()
@@ -114,7 +114,7 @@ def _named(prefix: str, module: torch.nn.Module) -> dict[str, Tensor]:
 def _add(
     folder: Path, position: int, kind: str, settings: dict[str, Any], weights: dict[str, Tensor] | None = None
 ) -> dict[str, Any]:
-    """Write the folder of one module and return its line in the list of modules."""
+    """Write the folder of one module and return its entry in modules.json."""
     name = f"{position}_{kind}"
     (folder / name).mkdir()
     write_json(folder / name / "config.json", settings)
@@ -124,10 +124,10 @@ def _add(
 
 
 def _save_tokenizer(vae: TextVAE, folder: Path) -> None:
-    """Write the encoder's tokenizer such that it pads and reads control tokens as `vae.encode` does."""
+    """Save the encoder's tokenizer with the padding and special-token handling of `vae.encode`."""
     tokenizer = copy.deepcopy(vae.encoder_tokenizer)
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is not None:  # what the last batch left behind
+    if backend is not None:  # reset the state of the last batch
         backend.no_truncation()
         backend.no_padding()
     tokenizer.save_pretrained(folder)
@@ -136,7 +136,7 @@ def _save_tokenizer(vae: TextVAE, folder: Path) -> None:
 
 
 def _without_pooler(encoder: LatentEncoder) -> dict[str, Any]:
-    """Return the setting that keeps a BERT-like class from drawing a pooler, of which there are no weights."""
+    """Return the setting that prevents BERT-like classes from adding a randomly initialised pooler."""
     takes = "add_pooling_layer" in inspect.signature(type(encoder.backbone).__init__).parameters
     lacks = getattr(encoder.backbone, "pooler", None) is None
     return {"model_args": {"add_pooling_layer": False}} if takes and lacks else {}

@@ -1,17 +1,14 @@
-"""TextVAEVectorizer: texts to latents as a scikit-learn transformer."""
+"""TextVAEVectorizer: a scikit-learn transformer from texts to latents."""
 
 # N texts, D latent dimensions
 from __future__ import annotations
 
-import random
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
@@ -23,18 +20,18 @@ from ..training.config import TrainConfig
 
 
 class TextVAEVectorizer(TransformerMixin, BaseEstimator):
-    """Turn texts into latents, and latents back into texts, inside a scikit-learn pipeline.
+    """Transform texts to latents, and latents back to texts, in a scikit-learn pipeline.
 
-    A run folder is loaded anew by each fit, a TextVAE is copied by each clone. Without a model, each fit trains one;
-    its progress goes to the log "textvae".
+    Each `fit` loads a run folder again, and each `clone` copies a TextVAE. Without a model, each `fit` trains one and
+    logs its progress to the logger "textvae".
 
     Args:
-        model: Run folder or TextVAE to use as it is, whatever `fit` is given; None trains on the texts of `fit`.
-        size: Width and depth of a model that is trained: "tiny", "small" or "base".
-        latent_dim: Latent dimensions of a model that is trained; by default the size's.
-        epochs: Passes over the texts.
-        seed: Seed of the training; the same texts then give the same model on a CPU.
-        batch_size: Texts that the model takes at once.
+        model: Run folder or TextVAE, which `fit` does not train further; None trains a model on the texts of `fit`.
+        size: Size of a model to train: "tiny", "small" or "base".
+        latent_dim: Latent dimensions of a model to train; by default those of the size.
+        epochs: Training epochs.
+        seed: Seed of the training, which is deterministic on a CPU.
+        batch_size: Texts encoded or decoded at once.
 
     Attributes:
         vae_: The TextVAE, after `fit`.
@@ -66,7 +63,7 @@ class TextVAEVectorizer(TransformerMixin, BaseEstimator):
         """Load the model, or train one on the texts.
 
         Args:
-            X: N texts; they are not read if there is a model.
+            X: N texts; ignored if `model` is given.
             y: Ignored.
 
         Raises:
@@ -84,17 +81,17 @@ class TextVAEVectorizer(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Sequence[str]) -> Array:
-        """Return the posterior mean of each text, shape (N, D), float32; no texts give (0, D)."""
+        """Return the posterior mean of each text, shape (N, D), float32; [] gives shape (0, D)."""
         check_is_fitted(self)
         return self.vae_.encode(_texts(X), batch_size=self.batch_size)
 
     def inverse_transform(self, X: ArrayLike) -> list[str]:
-        """Write the likeliest text of each latent; `X` has shape (N, D)."""
+        """Decode each latent greedily; `X` has shape (N, D)."""
         check_is_fitted(self)
         return self.vae_.decode(X, batch_size=self.batch_size)
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
-        """Return the names of the D dimensions: latent0, latent1 and so on."""
+        """Return the names of the D dimensions: latent0, latent1, ..."""
         check_is_fitted(self)
         return np.array([f"latent{dim}" for dim in range(self.vae_.dim)], dtype=object)
 
@@ -108,27 +105,15 @@ class TextVAEVectorizer(TransformerMixin, BaseEstimator):
         from ..training.train import train
 
         config = TrainConfig(size=self.size, latent_dim=self.latent_dim, epochs=self.epochs, seed=self.seed)
-        with tempfile.TemporaryDirectory(prefix="textvae-") as folder, _global_randomness_kept():
+        with tempfile.TemporaryDirectory(prefix="textvae-") as folder:
             vae = train(texts, Path(folder) / "run", config)
         vae.path = None
         return vae
 
 
 def _texts(X: Sequence[str]) -> list[str]:
-    """Return the texts of a list, an array or a column; a table, whose names would be read, is refused."""
+    """Return the texts of a list, array or column; refuse a table, whose iteration would yield its column names."""
     shape = getattr(X, "shape", (0,))
     if len(shape) != 1:
-        raise ValueError(f"expected one column of texts, got shape {shape}: choose a column")
+        raise ValueError(f"expected one column of texts, got shape {shape}: pass the column, such as df['text']")
     return gate_texts(X)
-
-
-@contextmanager
-def _global_randomness_kept() -> Iterator[None]:
-    """Leave the global generators, which training seeds, as they were: the user's next draw may come from them."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - scikit-learn draws from it
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002

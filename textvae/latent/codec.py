@@ -1,172 +1,33 @@
-"""A model with its tokenizers: loading and saving, texts to latents, latents to texts, likelihoods."""
+"""Texts to latents, and latents to texts."""
 
-# N texts, D latent dimensions, K importance samples
+# N texts, D latent dimensions
 from __future__ import annotations
 
-import copy
-import functools
 import logging
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, overload
 
 import torch
 from numpy.typing import ArrayLike
 from torch.nn import functional as F
-from transformers import PreTrainedTokenizerBase
 
-from ..modeling import TextVAEModel
-from ..modeling.config import TextVAEConfig
 from ..modeling.gaussian import DiagonalGaussian
-from ..modeling.precision import default_device, prefer_attention
-from ..modeling.quiet import quiet_transformers
-from ..storage.atomic import read_json, write_json
+from ..modeling.randomness import generator_of
 from ..storage.errors import require
-from ..storage.folders import atomic_folder, read_folder
-from ..text.cleaning import gate_texts
-from ..text.tokenizers import encoder_ids, to_texts, train_tokenizer, wrap
+from ..text.cleaning import gate_texts, normalised
+from ..text.tokenizers import encoder_ids, to_texts, wrap
 from .decoding import Decoding, decode, write_ids
 from .embeddings import Vectors, cosines, progress_bar
 from .geometry import Array
-from .hub import local_folder
 from .latents import Latents, on_sphere, packed
-from .likelihood import log_likelihood, nats
-from .loading import ENCODER_TOKENIZER, load_model, load_tokenizers, save_tokenizer, weights_digest
-from .priors import Prior, StandardNormal, load_prior
 from .reading import Reading, read_rows
+from .stored import StoredModel
 
 logger = logging.getLogger("textvae")
-PRIOR = "prior.safetensors"
 
 
-class LatentCodec:
-    """A model and its tokenizers: texts to latents and back. The base of `TextVAE`.
-
-    Attributes:
-        model: The network.
-        tokenizer: The decoder's tokenizer.
-        encoder_tokenizer: The encoder's tokenizer; the same object if they share one.
-        path: The folder it was loaded from or saved to; None if there is none.
-        prior: The distribution that `sample` draws latents from.
-    """
-
-    def __init__(
-        self,
-        model: TextVAEModel,
-        tokenizer: PreTrainedTokenizerBase,
-        encoder_tokenizer: PreTrainedTokenizerBase | None = None,
-        *,
-        path: Path | None = None,
-        prior: Prior | None = None,
-    ):
-        self.model = model.eval()
-        prefer_attention(model, model.device)
-        self.tokenizer = tokenizer
-        self.encoder_tokenizer = encoder_tokenizer or tokenizer
-        self.path = path
-        self.prior: Prior = StandardNormal(self.dim) if prior is None else prior
-
-    # Loading and saving
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        path: str | Path,
-        device: str | torch.device | None = None,
-        *,
-        revision: str | None = None,
-        cache_dir: str | Path | None = None,
-    ) -> Self:
-        """Load a run.
-
-        Args:
-            path: A run folder written by `train` or `save_pretrained`, or org/name on the Hugging Face hub, from which
-                only weights, JSON and vocabularies are fetched: nothing in them runs.
-            device: Where to put the model; by default a GPU or MPS if there is one, else the CPU.
-            revision: Branch, tag or commit on the hub; by default its main branch.
-            cache_dir: Folder for fetched files; by default the hub's cache.
-
-        Raises:
-            FileNotFoundError: There is no such folder or model, or the hub cannot be reached.
-            ValueError: It is not a run.
-            CorruptFileError: A file was truncated or altered, or a weight is not finite.
-        """
-        return read_folder(local_folder(path, revision, cache_dir), lambda folder: cls._read(folder, device))
-
-    @classmethod
-    def _read(cls, path: Path, device: str | torch.device | None) -> Self:
-        model = load_model(path)
-        tokenizer, encoder_tokenizer = load_tokenizers(path)
-        model.to(torch.device(device) if device else default_device())  # type: ignore[arg-type]
-        prior = load_prior(path / PRIOR) if (path / PRIOR).exists() else None
-        return cls(model, tokenizer, encoder_tokenizer, path=path.resolve(), prior=prior)
-
-    @classmethod
-    def from_texts(cls, texts: Sequence[str], config: TextVAEConfig, *, seed: int = 0) -> Self:
-        """Return an untrained model whose byte-level BPE tokenizer was trained on the texts.
-
-        The vocabulary sizes of encoder and decoder are set to that of the tokenizer.
-        """
-        tokenizer = train_tokenizer(gate_texts(texts), config.decoder.vocab_size)
-        config = copy.deepcopy(config)
-        config.encoder.vocab_size = config.decoder.vocab_size = len(tokenizer)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model = TextVAEModel(config)
-        return cls(model, tokenizer)
-
-    def save_pretrained(self, path: str | Path, *, dtype: Literal["float32", "bfloat16"] = "float32") -> None:
-        """Write the model and its tokenizers as a run folder, at once and with a manifest.
-
-        Args:
-            path: The folder.
-            dtype: How the weights are stored; "bfloat16" takes half the space and rounds them to 8 bits of precision.
-                The loaded model then has another fingerprint: load it before you build an index or fit attributes.
-        """
-        require(dtype in ("float32", "bfloat16"), f"dtype must be 'float32' or 'bfloat16', got {dtype!r}")
-        model = self.model if dtype == "float32" else copy.deepcopy(self.model).to(torch.bfloat16)  # type: ignore[arg-type]
-        with atomic_folder(path, "config.json") as folder, quiet_transformers():
-            model.save_pretrained(folder)
-            if dtype == "bfloat16":  # the stored type, not that of the computation
-                write_json(folder / "config.json", read_json(folder / "config.json") | {"dtype": "float32"})
-            self.save_tokenizers(folder)
-            if self.prior.state() or self.prior.statistics:
-                self.prior.save(folder / PRIOR)
-        if dtype == "float32":
-            self.path = Path(path).resolve()
-
-    def save_tokenizers(self, folder: Path) -> None:
-        """Write the tokenizer files into a folder."""
-        save_tokenizer(self.tokenizer, folder)
-        if self.encoder_tokenizer is not self.tokenizer:
-            save_tokenizer(self.encoder_tokenizer, folder / ENCODER_TOKENIZER)
-
-    @property
-    def dim(self) -> int:
-        """Number of latent dimensions D."""
-        return self.model.config.latent_dim
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return self.model.device
-
-    def to(self, device: str | torch.device) -> Self:
-        """Move the model to a device, such as "cuda:1", and return this object."""
-        self.model.to(torch.device(device))  # type: ignore[arg-type]
-        prefer_attention(self.model, self.device)
-        return self
-
-    def __repr__(self) -> str:
-        config = self.model.config
-        slots = f", slots={config.max_slots} x {config.slot_dim}" if config.slot_dim else ""
-        parts = f"{config.encoder.model_type} -> {config.decoder.model_type}"
-        return f"TextVAE(dim={self.dim}{slots}, {parts}, {self.model.num_parameters():,} parameters on {self.device})"
-
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that identify the weights."""
-        return weights_digest(self.model)
+class LatentCodec(StoredModel):
+    """Texts to latents and back. The base of `TextVAE`; `StoredModel` has its attributes."""
 
     # Text to latents
 
@@ -247,12 +108,7 @@ class LatentCodec:
         return read_rows(self.model, self.encoder_rows(gate_texts(texts)), self.encoder_pad_id, batch_size).meaning
 
     def read(self, texts: Sequence[str], /, *, batch_size: int = 64) -> Reading:
-        """Return token ids and the whole posterior of each text, wording slots included.
-
-        Examples:
-            >>> vae.decode(vae.read(["a dog barks"]).mean)  # doctest: +SKIP
-            ['a dog barks']
-        """
+        """Return token ids and the whole posterior of each text, wording slots included."""
         texts = gate_texts(texts)
         ids = self.decoder_rows(texts)
         rows = ids if self.encoder_tokenizer is self.tokenizer else self.encoder_rows(texts)
@@ -297,9 +153,6 @@ class LatentCodec:
             max_length: Longest text in tokens; by default the model's.
             seed: Seed of the sampling; None for a random one.
             batch_size: Latents decoded together.
-
-        Returns:
-            N texts.
         """
         options = Decoding(
             temperature=temperature,
@@ -319,55 +172,28 @@ class LatentCodec:
         begun = None
         if prefixes is not None:
             require(num_beams == 1, "choose prefixes or beams (num_beams), not both")
-            wrong = f"{len(points)} latents need as many prefixes, got {len(prefixes)}"
-            require(len(prefixes) == len(points), wrong)
             begun = [row[:-1] for row in self.decoder_rows(gate_texts(prefixes))]
-        return decode(points, self.dim, options, self.write, self.encode, begun, seed)
+            wrong = f"{len(points)} latents need as many prefixes, got {len(begun)}"
+            require(len(begun) == len(points), wrong)
+        generator = generator_of(seed, self.device) if temperature else None
+        return decode(points, self.dim, options, self.write, self.encode, begun, generator)
 
-    def write(self, latents: Array, options: Decoding, begun: Sequence[Sequence[int]] | None = None) -> list[str]:
+    def write(
+        self,
+        latents: Array,
+        options: Decoding,
+        begun: Sequence[Sequence[int]] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> list[str]:
         """Return all candidates of N latents, grouped by latent; `decode` returns the best one of each.
 
         Args:
             latents: Shape (N, D), or packed with wording slots.
             options: How to decode.
             begun: Token ids of each text's beginning, BOS first.
+            generator: Source of the samples, on the model's device; None for torch's global one.
         """
-        return to_texts(self.tokenizer, write_ids(self.model, self.on_sphere(latents), options, begun))
-
-    def reconstruct(self, texts: Sequence[str], /, *, refinements: int = 0, batch_size: int = 256) -> list[str]:
-        """Write each text back from its posterior mean, refined as in `decode`."""
-        latents = self.read(texts, batch_size=batch_size).mean
-        return self.decode(latents, refinements=refinements, batch_size=batch_size)
-
-    # Likelihood
-
-    def log_likelihood(
-        self, texts: Sequence[str], /, *, num_samples: int = 128, seed: int = 0, batch_size: int = 1024
-    ) -> Array:
-        """Return the importance-weighted estimate of log p(x) of each text (Burda et al. 2016, eq. 8).
-
-        Args:
-            texts: N texts.
-            num_samples: K, the importance samples; the estimate is a lower bound that rises with K.
-            seed: Seed of the samples.
-            batch_size: Importance samples decoded together.
-
-        Returns:
-            Nats per sentence, shape (N,), float32, for the tokens and the end of the sentence.
-        """
-        require(num_samples >= 1, f"num_samples must be at least 1, got {num_samples}")
-        require(batch_size >= 1, f"batch_size must be at least 1, got {batch_size}")
-        return log_likelihood(self.model, self.read(texts), num_samples, seed, batch_size)
-
-    def nats(self, texts: Sequence[str] | Reading, latents: ArrayLike | Latents, /, *, batch_size: int = 64) -> Array:
-        """Return -log p(x|z) of each text, one latent for each, as in `decode`: nats per sentence, shape (N,).
-
-        `texts` may also be a `Reading`, which saves tokenising again.
-        """
-        points = self._latents(latents)
-        rows = texts.ids if isinstance(texts, Reading) else self.decoder_rows(gate_texts(texts))
-        require(len(rows) == len(points), f"{len(rows)} texts need as many latents, got {len(points)}")
-        return nats(self.model, rows, points, batch_size)
+        return to_texts(self.tokenizer, write_ids(self.model, self.on_sphere(latents), options, begun, generator))
 
     # Shared with training
 
@@ -378,15 +204,18 @@ class LatentCodec:
         return self.model.config.pad_token_id if shared else self.encoder_tokenizer.pad_token_id
 
     def encoder_rows(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the encoder's token ids of each text."""
+        """Return the encoder's token ids of each text, normalised as the model's `text_normalization` says."""
         if self.encoder_tokenizer is self.tokenizer:
-            return wrap(self.tokenizer, texts, self.model.config)
-        config = self.model.config
+            return self.decoder_rows(texts)
+        config, texts = self.model.config, self._normalised(texts)
         return encoder_ids(self.encoder_tokenizer, texts, config.encoder_max_length or config.max_length)
 
     def decoder_rows(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the decoder's token ids of each text, BOS ... EOS."""
-        return wrap(self.tokenizer, texts, self.model.config)
+        """Return the decoder's token ids of each text, BOS ... EOS, of texts normalised in the same way."""
+        return wrap(self.tokenizer, self._normalised(texts), self.model.config)
+
+    def _normalised(self, texts: Sequence[str]) -> list[str]:
+        return [normalised(text, self.model.config.text_normalization) for text in texts]
 
     def _latents(self, latents: ArrayLike | Latents) -> Array:
         """Return checked latents as the network reads them: (N, D), or packed with wording slots."""

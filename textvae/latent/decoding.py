@@ -3,14 +3,14 @@
 # N latents, D latent dimensions, C candidates of each
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from ..modeling import TextVAEModel
+from ..modeling.forks import check_fork
 from ..modeling.sampling import Decoding
 from ..text.tokenizers import pad
 from .embeddings import batches
@@ -18,6 +18,7 @@ from .geometry import Array
 
 FEEDBACK = 0.3  # share of the error that each refinement adds to its target; with 0.5, four rounds were worse on Yelp
 ARRIVED = 1e-4  # mean squared error, per dimension, below which a text is not refined
+MOST_LOGITS = 2**28  # of one step, a gigabyte
 
 __all__ = ["Decoding", "Write", "decode", "write_ids"]
 
@@ -25,8 +26,14 @@ __all__ = ["Decoding", "Write", "decode", "write_ids"]
 class Write(Protocol):
     """A function that writes the C candidates of each of N latents, grouped by latent."""
 
-    def __call__(self, latents: Array, options: Decoding, begun: Sequence[Sequence[int]] | None = None) -> list[str]:
-        """Return N * C texts; `begun` are token ids of each text's beginning."""
+    def __call__(
+        self,
+        latents: Array,
+        options: Decoding,
+        begun: Sequence[Sequence[int]] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> list[str]:
+        """Return N * C texts; `begun` are token ids of each text's beginning, `generator` the source of samples."""
 
 
 Encode = Callable[[list[str]], Array]  # texts to the means (N, D) of their meanings
@@ -39,7 +46,7 @@ def decode(
     write: Write,
     encode: Encode,
     begun: Sequence[Sequence[int]] | None = None,
-    seed: int | None = None,
+    generator: torch.Generator | None = None,
 ) -> list[str]:
     """Write a text for each of N latents: of several candidates, the one whose posterior mean is nearest.
 
@@ -52,29 +59,33 @@ def decode(
         write: Writes the candidates.
         encode: Encodes them.
         begun: Token ids of each text's beginning.
-        seed: Seed of the sampling; None for a random one.
+        generator: Source of the samples, on the model's device; None for torch's global one.
     """
-    with _seeded(seed if options.temperature else 0):
-        written = write(latents, options, begun)
-        if options.candidates == 1 and not options.refinements:
-            return written
-        texts, means, misses = _nearest(encode(written), written, latents[:, :dim])
-        aims, meanings = latents.copy(), latents[:, :dim]
-        latest = means.copy()
-        for _ in range(options.refinements):
-            going = np.flatnonzero(misses > ARRIVED * dim)
-            aims[going, :dim] += FEEDBACK * (meanings[going] - latest[going])
-            written = write(aims[going], options, None if begun is None else [begun[i] for i in going.tolist()])
-            tried, latest[going], missed = _nearest(encode(written), written, meanings[going])
-            for i, text, miss in zip(going.tolist(), tried, missed.tolist(), strict=True):
-                if miss < misses[i]:
-                    texts[i], misses[i] = text, miss
+    written = write(latents, options, begun, generator)
+    if options.candidates == 1 and not options.refinements:
+        return written
+    texts, means, misses = _nearest(encode(written), written, latents[:, :dim])
+    aims, meanings = latents.copy(), latents[:, :dim]
+    latest = means.copy()
+    for _ in range(options.refinements):
+        going = np.flatnonzero(misses > ARRIVED * dim)
+        aims[going, :dim] += FEEDBACK * (meanings[going] - latest[going])
+        beginnings = None if begun is None else [begun[i] for i in going.tolist()]
+        written = write(aims[going], options, beginnings, generator)
+        tried, latest[going], missed = _nearest(encode(written), written, meanings[going])
+        for i, text, miss in zip(going.tolist(), tried, missed.tolist(), strict=True):
+            if miss < misses[i]:
+                texts[i], misses[i] = text, miss
     return texts
 
 
 @torch.inference_mode()
 def write_ids(
-    model: TextVAEModel, latents: Array, options: Decoding, begun: Sequence[Sequence[int]] | None = None
+    model: TextVAEModel,
+    latents: Array,
+    options: Decoding,
+    begun: Sequence[Sequence[int]] | None = None,
+    generator: torch.Generator | None = None,
 ) -> list[list[int]]:
     """Return the token ids of all candidates of N latents, grouped by latent.
 
@@ -83,9 +94,12 @@ def write_ids(
         latents: Shape (N, D), or packed with wording slots.
         options: How to decode.
         begun: Token ids of each text's beginning, BOS first.
+        generator: Source of the samples.
     """
+    check_fork()
     written: list[list[int]] = []
-    for chosen in batches(len(latents), options.batch_size):
+    each = max(options.candidates, options.num_beams) * (1 if options.guidance == 1 else 2)
+    for chosen in batches(len(latents), rows_at_once(options.batch_size, each, model.config.decoder.vocab_size)):
         points = torch.tensor(latents[chosen])
         if options.num_beams > 1:
             ids = model.generate(
@@ -99,9 +113,21 @@ def write_ids(
             if begun is not None:
                 beginnings, _ = pad(begun[chosen], model.config.pad_token_id)
                 beginnings = beginnings.repeat_interleave(options.candidates, 0)
-            ids = model.write(points.repeat_interleave(options.candidates, 0), options, prefixes=beginnings)
+            points = points.repeat_interleave(options.candidates, 0)
+            ids = model.write(points, options, prefixes=beginnings, generator=generator)
         written += ids.tolist()
     return written
+
+
+def rows_at_once(batch_size: int, each: int, vocab_size: int) -> int:
+    """Return how many latents to decode together: a batch, or fewer where the logits would take over a gigabyte.
+
+    Args:
+        batch_size: Latents of a batch.
+        each: Candidates or beams of each latent.
+        vocab_size: V.
+    """
+    return max(1, min(batch_size, MOST_LOGITS // (each * vocab_size)))
 
 
 def _nearest(means: Array, written: list[str], targets_ND: Array) -> tuple[list[str], Array, Array]:
@@ -112,14 +138,3 @@ def _nearest(means: Array, written: list[str], targets_ND: Array) -> tuple[list[
     squared_NC = np.square(means_NCD - targets_ND[:, None]).sum(-1)
     every, best = np.arange(count), squared_NC.argmin(1)
     return [written[i * candidates + j] for i, j in enumerate(best)], means_NCD[every, best], squared_NC[every, best]
-
-
-@contextmanager
-def _seeded(seed: int | None) -> Iterator[None]:
-    """Seed torch inside the block and restore its global generator afterwards; None changes nothing."""
-    if seed is None:
-        yield
-        return
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield

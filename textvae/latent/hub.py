@@ -18,6 +18,12 @@ PLAIN_FILES = [
     "model*.safetensors",
     "model.safetensors.index.json",
     "prior.safetensors",
+    "familiarity.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    *(f"*_{module}/config.json" for module in ("Pooling", "Dense", "Normalize")),
+    "*_Dense/model.safetensors",
     *(
         folder + name
         for folder in ("", "encoder_tokenizer/")

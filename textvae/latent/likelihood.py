@@ -10,14 +10,17 @@ from torch.nn import functional as F
 
 from .._progress import Progress
 from ..modeling import TextVAEModel
+from ..modeling.forks import check_fork
 from ..modeling.gaussian import DiagonalGaussian
 from ..modeling.likelihood import IGNORED, importance_weighted_bound
 from ..modeling.precision import autocast
 from ..modeling.slots import GIVEN
-from ..text.batching import by_length
+from ..text.batching import MOST_TEXTS, by_length
 from ..text.tokenizers import pad
 from .geometry import Array
 from .reading import Reading
+
+MOST_SAMPLES = 100_000  # of a text, which are in memory together
 
 
 @torch.inference_mode()
@@ -31,6 +34,8 @@ def log_likelihood(model: TextVAEModel, reading: Reading, num_samples: int, seed
         seed: Seed of the samples.
         batch_size: Importance samples decoded together.
     """
+    check_fork()
+    batch_size = min(batch_size, MOST_TEXTS)
     config = model.config
     posterior, rows = reading.flat(), reading.ids
     prior = DiagonalGaussian.standard(posterior.dim)
@@ -66,6 +71,7 @@ def log_likelihood(model: TextVAEModel, reading: Reading, num_samples: int, seed
 @torch.inference_mode()
 def nats(model: TextVAEModel, rows: Sequence[list[int]], latents: Array, batch_size: int) -> Array:
     """Return -log p(x|z) of N texts, as token ids, given their latents: nats per sentence, shape (N,)."""
+    check_fork()
     points, result = torch.tensor(latents), torch.empty(len(rows))
     with autocast(model.device):
         for chosen in by_length(rows, batch_size):

@@ -1,8 +1,7 @@
-"""The network and the tokenizers of a run folder, checked."""
+"""The network and the tokenizers of a run folder, loaded and checked."""
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ from transformers import PreTrainedTokenizerBase
 
 from ..modeling import TextVAEModel
 from ..modeling.config import TextVAEConfig
+from ..modeling.pretrained import load_backbone
 from ..modeling.quiet import quiet_transformers
+from ..modeling.sentence_encoder import is_sentence_encoder, load_sentence_network
 from ..storage.atomic import read_json
 from ..storage.errors import CorruptFileError
 from ..storage.folders import open_folder
@@ -32,6 +33,8 @@ def load_model(path: Path) -> TextVAEModel:
         CorruptFileError: A file was truncated or altered, or a weight is missing or not finite.
     """
     open_folder(path, "run", "config.json")
+    if is_sentence_encoder(path):
+        return load_encoder(path)
     if read_json(path / "config.json").get("model_type") != TextVAEConfig.model_type:
         raise ValueError(f"{path} holds a model of another kind, not a run of textvae: it is {kind_of(path)}")
     if not (path / "model.safetensors").exists() and not (path / "model.safetensors.index.json").exists():
@@ -51,15 +54,34 @@ def load_model(path: Path) -> TextVAEModel:
 
 def load_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase | None]:
     """Return the decoder's tokenizer of a run folder, and the encoder's if it has one of its own."""
+    if is_sentence_encoder(folder):
+        return encoder_tokenizers(folder)
     second = folder / ENCODER_TOKENIZER
     return load_tokenizer(folder), load_tokenizer(second) if second.exists() else None
 
 
-def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write the files of a tokenizer but for a chat template, which no text of ours needs and no hub download has."""
-    plain = copy.copy(tokenizer)
-    plain.chat_template = None
-    plain.save_pretrained(folder)
+def load_encoder(folder: Path) -> TextVAEModel:
+    """Return a sentence encoder as the network of a model that only reads, on the CPU.
+
+    Args:
+        folder: Folder of sentence-transformers or of a plain encoder.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: It holds no encoder, or one with unknown modules.
+    """
+    open_folder(folder, "encoder", "config.json")
+    try:
+        tokenizer, backbone = load_tokenizer(folder), load_backbone(str(folder))
+    except (OSError, ValueError) as error:
+        told = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"{folder} holds no encoder that could be loaded ({told}): it is {kind_of(folder)}") from error
+    return load_sentence_network(folder, backbone, tokenizer)  # type: ignore[return-value]  # it stands in for one
+
+
+def encoder_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase]:
+    """Return the tokenizer of a sentence encoder, twice: the second puts its own special tokens around a text."""
+    return load_tokenizer(folder), load_tokenizer(folder)
 
 
 def weights_digest(model: TextVAEModel) -> str:

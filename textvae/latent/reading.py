@@ -10,6 +10,7 @@ import torch
 
 from ..modeling import TextVAEModel
 from ..modeling.encoder import Posterior
+from ..modeling.forks import check_fork
 from ..modeling.gaussian import DiagonalGaussian
 from ..modeling.precision import autocast
 from ..modeling.slots import ABSENT, GIVEN
@@ -84,6 +85,7 @@ def read_rows(
         ids: The decoder's token ids of each text; without them the wording slots are not read.
         advance: Called with the number of texts of each batch.
     """
+    check_fork()
     config, N = model.config, len(rows)
     D, W = config.latent_dim, config.slot_dim
     S = 0 if ids is None else config.max_slots

@@ -1,31 +1,38 @@
-"""TextVAE: sampling, variation, interpolation and arithmetic in the latent space, on top of `LatentCodec`."""
+"""TextVAE: sampling, variation, interpolation and arithmetic in the latent space, on top of `Reconstruction`."""
 
 # N texts, D latent dimensions
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
 import numpy as np
+import torch
 
-from ..storage.errors import require
+from ..modeling.precision import default_device
+from ..modeling.sentence_encoder import is_sentence_encoder
+from ..storage.errors import check_range, require
 from ..text.cleaning import gate_texts
 from . import geometry
-from .codec import LatentCodec
-from .geometry import Method
-from .hub import upload
+from .familiarity import Calibration, familiarity, measure
+from .geometry import Array, Method
+from .hub import local_folder, upload
+from .loading import encoder_tokenizers, load_encoder
 from .priors import Prior, StandardNormal, prior_class
 from .reading import Reading
+from .reconstruction import Reconstruction
 from .statistics import LatentStatistics
 
 logger = logging.getLogger("textvae")
 SAMPLE_GUIDANCE = 0.8  # measured in results/prior.json
 VARY_WORDING = 0.5
+MOST_TEXTS = 100_000  # of one call, whose latents are in memory together
 VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
 
 
-class TextVAE(LatentCodec):
+class TextVAE(Reconstruction):
     """A text variational autoencoder with its tokenizers.
 
     Examples:
@@ -34,6 +41,32 @@ class TextVAE(LatentCodec):
         >>> vae.encode("the food was cold").shape
         (32,)
     """
+
+    @classmethod
+    def from_encoder(cls, path: str | Path, device: str | torch.device | None = None) -> Self:
+        """Load a plain sentence encoder, to embed, index and search before anything is trained.
+
+        `encode` gives the encoder's own embeddings, with its pooling and normalisation. There is no decoder: what
+        would write a text, or score one, raises ValueError. `from_pretrained` loads what `save_pretrained` writes, and
+        any folder of sentence-transformers; save a plain encoder, so that an index of it finds it again.
+
+        Args:
+            path: Folder or hub id of an encoder of sentence-transformers, or of a plain transformers encoder, whose
+                states are then averaged over the tokens.
+            device: Where to put it; by default a GPU or MPS if there is one, else the CPU.
+
+        Raises:
+            FileNotFoundError: There is no such folder or model, or the hub cannot be reached.
+            ValueError: It holds no encoder, or one with modules that are unknown here.
+
+        Examples:
+            >>> TextVAE.from_encoder("sentence-transformers/all-MiniLM-L6-v2").dim  # doctest: +SKIP
+            384
+        """
+        folder = local_folder(path)
+        model, tokenizers = load_encoder(folder), encoder_tokenizers(folder)
+        model.to(torch.device(device) if device else default_device())  # type: ignore[arg-type]
+        return cls(model, *tokenizers, path=folder.resolve() if is_sentence_encoder(folder) else None)
 
     # Sampling
 
@@ -53,7 +86,7 @@ class TextVAE(LatentCodec):
         Variety comes from the latents; a temperature above 0 also samples the tokens.
 
         Args:
-            n: Number of texts.
+            n: Number of texts, 100,000 at most; for more, call it again with another seed.
             temperature: Sampling temperature of the decoder.
             top_p: Sample among the likeliest tokens whose probabilities sum to this.
             guidance: Weight of the latent, as in `decode`; by default 0.8 for a model trained with latent dropout,
@@ -63,7 +96,7 @@ class TextVAE(LatentCodec):
             prior: "fitted" draws from the prior that training or `fit_prior` fitted to the latents of its texts, if
                 there is one; "standard" from N(0, I).
         """
-        require(n >= 1, f"n must be at least 1, got {n}")
+        check_range("n", n, 1, MOST_TEXTS)
         require(prior in ("fitted", "standard"), f"prior must be 'fitted' or 'standard', got {prior!r}")
         latents = (self.prior if prior == "fitted" else StandardNormal(self.dim)).sample(n, seed)
         if guidance is None:
@@ -95,7 +128,7 @@ class TextVAE(LatentCodec):
         """
         read = self.read(texts) if self.model.config.slot_dim else self.posterior(texts)
         posterior = read.meaning if isinstance(read, Reading) else read
-        logger.info("fitting a %s prior to the latents of %s texts", kind, f"{len(texts):,}")
+        logger.info("fitting a %s prior to the latents of %s texts", kind, f"{len(posterior.mean):,}")
         options = {} if steps is None else {"steps": steps}
         fitted = prior_class(kind).fit(posterior, components, seed, **options)
         self.prior = fitted.with_statistics(LatentStatistics.measure(read))
@@ -105,6 +138,39 @@ class TextVAE(LatentCodec):
     def latent_statistics(self) -> LatentStatistics | None:
         """Mean and deviation of the latents that the prior was fitted to; None for an older run, or without a fit."""
         return self.prior.statistics
+
+    def familiarity(self, texts: Sequence[str]) -> Array:
+        """Return how familiar each text is to the model, in [0, 1].
+
+        It is the share of held-out training texts that score lower, so that 1% of such texts are below 0.01. The score
+        is the share of the words that come back from the posterior mean by greedy decoding, minus the nats per token
+        of the text from there (from the meaning alone in a model with wording slots). Training measures the held-out
+        texts, `calibrate` others; a model without either, such as an older run, gives the share of the words that come
+        back, which is not calibrated.
+
+        Args:
+            texts: N texts.
+
+        Returns:
+            Shape (N,), float32; below 0.01 (0.25 where it is not calibrated) the verbs of the command line warn.
+
+        Examples:
+            >>> vae.familiarity(["the room was cold .", "xq zzv kw"]).shape
+            (2,)
+        """
+        return familiarity(self, texts)
+
+    def calibrate(self, texts: Sequence[str]) -> Calibration:
+        """Measure what `familiarity` compares with on texts that the model was not trained on; saved with the model.
+
+        Args:
+            texts: At least 20 texts, better several hundred, such as users will give.
+
+        Raises:
+            ValueError: There are fewer.
+        """
+        self.calibration = measure(self, texts)
+        return self.calibration
 
     def vary(
         self,
@@ -128,7 +194,7 @@ class TextVAE(LatentCodec):
             temperature: Sampling temperature of the decoder.
             seed: Seed of the draw.
         """
-        require(n >= 1, f"n must be at least 1, got {n}")
+        check_range("n", n, 1, MOST_TEXTS)
         require(spread >= 0, f"spread must not be negative, got {spread}")
         has_slots = self.model.config.slot_dim > 0
         require(wording is None or has_slots, f"wording needs a model with wording slots, got {wording}")
@@ -153,6 +219,7 @@ class TextVAE(LatentCodec):
 
         A model with wording slots decodes the two ends from all of z, and the points between from meanings alone.
         """
+        require(n <= MOST_TEXTS, f"n must be at most {MOST_TEXTS:,}, got {n:,}")
         ends = self.read([a, b]).mean
         points = geometry.path(ends.meaning[0], ends.meaning[1], n, method)
         first, last = self.decode(ends)

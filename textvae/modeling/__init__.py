@@ -1,4 +1,4 @@
-"""The network: encoder, decoders, objective, and the model that joins them."""
+"""The network: encoder, decoders, training objective, and the model that combines them."""
 
 from .config import TextVAEConfig
 from .decoders import CausalLMDecoder, GRUDecoder, LatentDecoder, register_decoder

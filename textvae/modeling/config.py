@@ -1,6 +1,6 @@
-"""Configuration of the network: an encoder config, a decoder config, and the latent between them."""
+"""Configuration of the network: encoder config, decoder config, and the options of the latent."""
 
-# No `from __future__ import annotations` here: `@strict` checks the types it sees, and takes any value for a string.
+# No `from __future__ import annotations` here: `@strict` cannot check annotations that are strings.
 import difflib
 import logging
 import math
@@ -11,18 +11,20 @@ from typing import Any, Literal
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, BertConfig, GPT2Config, PreTrainedConfig
 
+from ..text.cleaning import NORMALIZATION
+
 # What transformers itself passes beside the declared fields and names with an underscore; all else unknown is a typo.
 PASSED_BY_TRANSFORMERS = {
     "model_type", "name_or_path", "num_labels", "attn_implementation", "experts_implementation", "torch_dtype",
     "output_attentions",
 }  # fmt: skip
-RETIRED = ("bag_of_words",)  # fields of older models
+RETIRED = ("bag_of_words",)  # fields of older models, ignored on loading
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Preset:
-    """The numbers behind one `--size`."""
+    """Network dimensions for a value of `--size`."""
 
     hidden_size: int
     num_layers: int
@@ -46,7 +48,7 @@ class GRUDecoderConfig(PreTrainedConfig):
     """Configure the GRU decoder.
 
     Args:
-        vocab_size: V.
+        vocab_size: Number of tokens V.
         hidden_size: Width of the token embeddings.
         gru_hidden_size: Width of the recurrent state.
         num_hidden_layers: Stacked GRU layers.
@@ -79,39 +81,41 @@ class GRUDecoderConfig(PreTrainedConfig):
 
 @strict
 class TextVAEConfig(PreTrainedConfig):
-    """Configure a text VAE. Unknown and ill-typed fields are refused, also from `config.json`.
+    """Configure a text VAE. Unknown fields and wrong types raise an error, also when loaded from `config.json`.
 
     Attributes:
         encoder: Config of any `AutoModel`, or its dict with a "model_type".
         decoder: Config of any `AutoModelForCausalLM` or a `GRUDecoderConfig`, or its dict.
         latent_dim: D, the number of latent dimensions.
-        pooling: "mean" averages the encoder's states over the tokens; "attention" concatenates what each of
-            `pooling_queries` learnt queries reads, so that word order reaches the latent quickly.
+        pooling: "mean" averages the encoder's states over the tokens; "attention" concatenates the outputs of
+            `pooling_queries` learnt queries, which learns to encode word order faster.
         pooling_queries: Number of learnt queries.
-        pooling_width: Width that each query reads.
-        keep_encoder: Whether mu is the encoder's own embedding, the mean of its states scaled to length sqrt(D), and
-            its weights stay as they are; D is then its width.
-        residual: Length of what `pooling_queries` learnt queries add to that embedding, over its length at most, so
-            that texts of nearly one meaning can be told apart. They read the encoder's first and last states.
-        lora_rank: Rank of the low-rank adapters that a transformer decoder learns, its own weights staying as they are
-            (Hu et al. 2022); 0 for none.
-        unit_mean: Whether mu is scaled to length sqrt(D), as long as a draw from N(0, I) is, so that only its direction
-            has a meaning.
-        tie_word_embeddings: Whether the encoder reads with the token embeddings that the decoder reads and writes with.
-        slot_dim: W, the numbers of a wording slot; with 0 the latent is not split, and mu alone is decoded.
-        slot_tokens: Tokens of the encoder that share a slot.
-        slot_stride: Tokens of the decoder that a slot stands for; None for `slot_tokens`.
-        prefix_length: Latent vectors put before the tokens of a transformer decoder.
+        pooling_width: Output dimensions of each query.
+        keep_encoder: Whether to freeze the encoder and use its embedding as mu: the mean of its states scaled to length
+            sqrt(D), where D is the encoder's width.
+        residual: Largest length of a learnt correction to that embedding, relative to its length, so that texts of
+            similar meaning stay distinguishable. `pooling_queries` compute it from the first and last states.
+        lora_rank: Rank of the low-rank adapters of a transformer decoder, whose own weights are then frozen (Hu et al.
+            2022); 0 for none.
+        unit_mean: Whether mu is scaled to length sqrt(D), the typical length of a draw from N(0, I), so that only its
+            direction carries information.
+        tie_word_embeddings: Whether encoder and decoder share one matrix of token embeddings.
+        slot_dim: W, the dimensions of a wording slot; 0 for a model without slots, whose latent is mu alone.
+        slot_tokens: Encoder tokens per slot.
+        slot_stride: Decoder tokens per slot; None for `slot_tokens`.
+        prefix_length: Prefix vectors that a transformer decoder computes from the latent.
         batch_norm_gamma: Fixed scale of a batch normalisation of mu, which bounds the KL from below (BN-VAE, Zhu et
-            al. 2020); None leaves mu as it is.
-        latent_dropout: Share of the texts of a training step whose latent the decoder does not see: zeros take its
-            place, and it learns to write without one (Ho & Salimans 2022).
-        max_length: Longest text in tokens, BOS and EOS included; longer texts are cut.
-        encoder_max_length: Longest text in tokens that the encoder reads; None for `max_length`.
+            al. 2020); None for no batch normalisation.
+        latent_dropout: Probability of replacing a text's latent by zeros in training, so that the decoder also learns
+            to write without a latent, as guidance requires (Ho & Salimans 2022).
+        max_length: Maximum tokens of a text, BOS and EOS included; longer texts are cut.
+        encoder_max_length: Maximum tokens for the encoder; None for `max_length`.
         bos_token_id: First token of every decoded text.
         eos_token_id: Last token of every decoded text.
         pad_token_id: Padding.
         mask_token_id: Stands for a token that noise hid; None disables masking.
+        text_normalization: Version of `textvae.text.cleaning.normalised` that texts pass before they are tokenised; 0,
+            as in older models, for none.
 
     Examples:
         >>> TextVAEConfig.preset("tiny", vocab_size=1000).latent_dim
@@ -143,6 +147,7 @@ class TextVAEConfig(PreTrainedConfig):
     eos_token_id: int = 1
     pad_token_id: int = 2
     mask_token_id: int | None = 3
+    text_normalization: int = 0
     use_cache: bool = True  # the Trainer writes it
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -156,7 +161,7 @@ class TextVAEConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
-        """Yield whether each rule of the fields holds, and what to say if it does not."""
+        """Yield a pair for each rule: whether it holds, and the error message if it does not."""
         us, scratch = "TextVAEConfig", isinstance(self.decoder, GRUDecoderConfig)
         for name in ("latent_dim", "pooling_queries", "pooling_width", "max_length", "slot_tokens"):
             yield getattr(self, name) >= 1, f"{us}.{name} must be at least 1, got {getattr(self, name)}"
@@ -177,23 +182,26 @@ class TextVAEConfig(PreTrainedConfig):
         tied = self.tie_word_embeddings
         yield (
             not (tied and self.keep_encoder),
-            f"choose {us}.keep_encoder or tie_word_embeddings, which would train it",
+            f"choose {us}.keep_encoder or tie_word_embeddings: tied embeddings would train the frozen encoder",
         )
         read, written = ((half.vocab_size, half.hidden_size) if tied else None for half in (self.encoder, self.decoder))
         yield (
             read == written,
-            f"{us}.tie_word_embeddings needs one vocabulary and one width in both halves, got {read} and {written}",
+            f"{us}.tie_word_embeddings needs one vocabulary and width in encoder and decoder, got {read} and {written}",
         )
         width = self.encoder.hidden_size if self.keep_encoder else self.latent_dim
         yield (
             self.latent_dim == width,
-            f"{us}.latent_dim must be {width}, the width of the encoder that is kept, got {self.latent_dim}",
+            f"{us}.latent_dim must be {width}, the width of the kept encoder, got {self.latent_dim}",
         )
         for name in ("keep_encoder", "unit_mean"):
             once = not getattr(self, name) or self.batch_norm_gamma is None
-            yield once, f"choose {us}.{name} or batch_norm_gamma, which would scale mu again"
+            yield once, f"choose {us}.{name} or batch_norm_gamma: both set the scale of mu"
         of_encoder = "max_length" if self.encoder_max_length is None else "encoder_max_length"
         yield self._has_room("encoder", self.encoder, of_encoder, 0)
+        version = self.text_normalization
+        newest = f"{us}.text_normalization must be in 0..{NORMALIZATION}, got {version}: a newer textvae may know it"
+        yield 0 <= version <= NORMALIZATION, newest
         yield self._has_room("decoder", self.decoder, "max_length", self.prefix_length)
 
     def _has_room(self, name: str, half: PreTrainedConfig, field: str, taken: int) -> tuple[bool, str]:
@@ -203,12 +211,12 @@ class TextVAEConfig(PreTrainedConfig):
 
     @property
     def max_slots(self) -> int:
-        """Most slots of a text: of one of `max_length` tokens, the BOS left out."""
+        """Maximum number of slots of a text: those of `max_length` tokens without BOS."""
         return math.ceil((self.max_length - 1) / (self.slot_stride or self.slot_tokens)) if self.slot_dim else 0
 
     @property
     def longest_text(self) -> int | None:
-        """Tokens that the decoder has positions for, BOS and EOS included; None if it has no limit."""
+        """Maximum tokens of a text that the decoder has positions for, BOS and EOS included; None if unlimited."""
         positions = getattr(self.decoder, "max_position_embeddings", None)
         return positions and positions - self.prefix_length
 
@@ -218,9 +226,9 @@ class TextVAEConfig(PreTrainedConfig):
 
         Args:
             size: "tiny", "small" or "base".
-            vocab_size: V, of the tokenizer that both halves share.
+            vocab_size: V, of the tokenizer that encoder and decoder share.
             decoder: "gru", "transformer", or the name of a registered decoder.
-            **fields_: Any field of this class, which then replaces the preset's.
+            **fields_: Fields of this class that override the preset.
         """
         if size not in PRESETS:
             raise ValueError(f"unknown size {size!r}: use one of {', '.join(PRESETS)}")
@@ -244,7 +252,7 @@ def transformer_encoder(preset: Preset, vocab_size: int) -> PreTrainedConfig:
         num_attention_heads=preset.num_heads,
         intermediate_size=4 * preset.hidden_size,
         max_position_embeddings=512,
-        hidden_dropout_prob=0.0,  # token noise regularises instead: dropout masks cost a third of a CPU step
+        hidden_dropout_prob=0.0,  # token noise regularises instead; dropout would add a third to the time of a CPU step
         attention_probs_dropout_prob=0.0,
         pad_token_id=2,
     )
@@ -258,7 +266,7 @@ def decoder_config(preset: Preset, vocab_size: int, kind: str, dropout: float = 
 
 
 def _transformer_decoder(preset: Preset, vocab_size: int, dropout: float) -> PreTrainedConfig:
-    return GPT2Config(  # learnt positions tell the prefix vectors apart; rotary ones learn to more slowly
+    return GPT2Config(  # learnt positions distinguish the prefix vectors sooner than rotary ones
         vocab_size=vocab_size,
         n_embd=preset.hidden_size,
         n_layer=preset.num_layers,
@@ -269,7 +277,7 @@ def _transformer_decoder(preset: Preset, vocab_size: int, dropout: float) -> Pre
     )  # fmt: skip
 
 
-# What makes the config of a decoder trained from scratch, by the name that --decoder takes; `register_decoder` adds.
+# Functions that create the config of a from-scratch decoder, by the name given to --decoder; see `register_decoder`.
 FROM_SCRATCH: dict[str, Callable[[Preset, int, float], PreTrainedConfig]] = {
     "gru": GRUDecoderConfig.from_preset,
     "transformer": _transformer_decoder,
@@ -277,7 +285,7 @@ FROM_SCRATCH: dict[str, Callable[[Preset, int, float], PreTrainedConfig]] = {
 
 
 def refuse_unknown(config_class: type, extra: dict[str, Any]) -> None:
-    """Raise ValueError for fields that the class does not declare, with the nearest declared name."""
+    """Raise ValueError for fields that the class does not declare; suggest the closest declared name."""
     known = {f.name for f in fields(config_class)}
     for name in extra:
         if name in known or name in PASSED_BY_TRANSFORMERS or name.startswith("_"):

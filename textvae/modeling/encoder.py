@@ -1,4 +1,4 @@
-"""The encoder: any transformers AutoModel, masked pooling, and two heads that give the posterior."""
+"""The encoder: any transformers AutoModel, masked pooling, and two heads for the mean and log std of the posterior."""
 
 # B sentences, T tokens, H hidden, Q pooling queries, W pooling width, D latent dimensions
 from __future__ import annotations
@@ -19,9 +19,9 @@ class Posterior(NamedTuple):
     """q(z|x) of a batch.
 
     Attributes:
-        meaning: Of m, which is all of z in a model without slots: mean and log_std of shape (B, D).
-        slots: Of the wording slots, shape (B, S, W); None in a model without.
-        states: Of the slots, GIVEN or ABSENT, shape (B, S); None in a model without.
+        meaning: Posterior of m (all of z in a model without slots): mean and log_std of shape (B, D).
+        slots: Posterior of the wording slots, shape (B, S, W); None in a model without slots.
+        states: State of each slot, GIVEN or ABSENT, shape (B, S); None in a model without slots.
     """
 
     meaning: DiagonalGaussian
@@ -39,7 +39,7 @@ class LatentEncoder(nn.Module):
         self.kept, self.on_sphere = config.keep_encoder, config.unit_mean
         self.residual = config.residual
         self.slots = SlotEncoder(config) if config.slot_dim else None
-        # the last states have the meaning; which words had it, and where, the first ones say
+        # last states encode the meaning; first states (embeddings) tell which words occur, and where
         learns = config.slot_dim > 0 and config.pooling == "attention" and not self.kept
         self.reads_first = self.residual > 0 or learns
         if config.pooling == "attention" or self.residual:
@@ -57,7 +57,7 @@ class LatentEncoder(nn.Module):
             self.batch_norm = nn.BatchNorm1d(config.latent_dim, affine=False)
 
     def train(self, mode: bool = True) -> LatentEncoder:
-        """Switch to training; an encoder that is kept has no dropout in it either."""
+        """Set training mode; a kept encoder stays in eval mode, without dropout."""
         super().train(mode)
         if self.kept:
             self.backbone.eval()
@@ -66,12 +66,12 @@ class LatentEncoder(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> DiagonalGaussian:
         """Return the posterior of the meaning of each row: mean and log_std of shape (B, D), float32.
 
-        Without a mask nothing is padded.
+        No mask means no padding.
         """
         return self.read(input_ids, attention_mask, slots=False).meaning
 
     def read(self, input_ids: Tensor, attention_mask: Tensor | None = None, slots: bool = True) -> Posterior:
-        """Return the whole posterior of each row, float32; without the slots if they are not asked for."""
+        """Return the whole posterior of each row, float32, with the slots if `slots` is true."""
         with_slots = slots and self.slots is not None
         output = self.backbone(
             input_ids=input_ids,
@@ -84,7 +84,7 @@ class LatentEncoder(nn.Module):
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         pooled_BP = self.pooling(read_BTH, attention_mask)
-        with torch.autocast(pooled_BP.device.type, enabled=False):  # a posterior in bf16 would be a coarse grid
+        with torch.autocast(pooled_BP.device.type, enabled=False):  # bf16 is too coarse for the posterior
             pooled_BP = self.norm(pooled_BP.to(self.norm.weight.dtype))
             mean_BD = self._kept_mean(states_BTH, attention_mask, pooled_BP) if self.kept else self.mean(pooled_BP)
             mean_BD = mean_BD.float()
@@ -99,14 +99,14 @@ class LatentEncoder(nn.Module):
         return Posterior(meaning, *self.slots(output.hidden_states[0], states_BTH, attention_mask))
 
     def _normalized(self, mean_BD: Tensor) -> Tensor:
-        """Normalise over the batch, or, for a row alone, which has no variance, over those before, as in inference."""
+        """Normalise over the batch; in inference and for a batch of one row, with the running statistics."""
         if self.training and len(mean_BD) > 1:
             return self.batch_norm(mean_BD)
         norm = self.batch_norm
         return F.batch_norm(mean_BD, norm.running_mean, norm.running_var, eps=norm.eps)
 
     def _kept_mean(self, states_BTH: Tensor, attention_mask: Tensor, pooled_BP: Tensor) -> Tensor:
-        """Return the embedding as long as a draw from N(0, I) is, and what may be added to it, shape (B, D)."""
+        """Return sqrt(D) * (normalised embedding + residual), shape (B, D)."""
         embedding_BD = F.normalize(MeanPooling()(states_BTH.float(), attention_mask), dim=-1)
         if self.residual:
             added_BD = self.mean(pooled_BP).float()
@@ -117,7 +117,7 @@ class LatentEncoder(nn.Module):
 
 
 def _backbone_mask(backbone: PreTrainedModel, attention_mask: Tensor | None) -> Tensor | None:
-    """Return the mask as the backbone takes it without looking at its content, for which a GPU would wait."""
+    """Return a mask whose values the backbone need not inspect, since that would synchronise with the GPU."""
     config: Any = backbone.config
     if attention_mask is None or config.model_type != "bert" or config._attn_implementation != "sdpa":
         return attention_mask
@@ -134,7 +134,7 @@ class MeanPooling(nn.Module):
 
 
 class AttentionPooling(nn.Module):
-    """Read the states with learnt queries and concatenate what each one reads (Lin et al. 2017, sec. 2.1)."""
+    """Attend to the states with learnt queries and concatenate the outputs (Lin et al. 2017, sec. 2.1)."""
 
     def __init__(self, hidden: int, queries: int, width: int):
         super().__init__()
@@ -143,7 +143,7 @@ class AttentionPooling(nn.Module):
         self.value = nn.Linear(hidden, queries * width)
 
     def forward(self, states_BTH: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return the concatenated readings of each row, shape (B, Q * W)."""
+        """Return the concatenated outputs of each row, shape (B, Q * W)."""
         scores_BTQ = self.score(states_BTH).float()
         scores_BTQ = scores_BTQ.masked_fill(~attention_mask.bool().unsqueeze(-1), float("-inf"))
         weights_BTQ = scores_BTQ.softmax(1).to(states_BTH.dtype)
@@ -152,7 +152,7 @@ class AttentionPooling(nn.Module):
 
 
 def build_backbone(config: TextVAEConfig) -> PreTrainedModel:
-    """Return an untrained encoder from its config, without the pooler that BERT-like models bring."""
+    """Return an untrained encoder from its config, without the pooler of BERT-like models."""
     if config.encoder.model_type == "bert":
         return AutoModel.from_config(config.encoder, trust_remote_code=False, add_pooling_layer=False)
     return AutoModel.from_config(config.encoder, trust_remote_code=False)

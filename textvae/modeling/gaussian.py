@@ -12,20 +12,20 @@ from torch.nn import functional as F
 
 LOG_2PI = math.log(2 * math.pi)
 MIN_LOG_STD, MAX_LOG_STD = -7.0, 1.0
-INITIAL_LOG_STD = -2.0  # starts nearly deterministic, so that the decoder sees a signal from the first step
+INITIAL_LOG_STD = -2.0  # a small initial noise, so that the latent is informative from the first step
 
 
 def bounded_log_std(raw: Tensor) -> Tensor:
-    """Return log standard deviations between the bounds for what a layer puts out, where 0 is near the initial one.
+    """Map the output of a layer to log standard deviations within the bounds; 0 maps to about INITIAL_LOG_STD.
 
-    The upper bound is soft: behind a hard one there is no gradient, and what overshoots it never comes back.
+    The upper bound is soft, since beyond a hard bound the gradient is zero and values could not return.
     """
     return (MAX_LOG_STD - F.softplus(MAX_LOG_STD - INITIAL_LOG_STD - raw)).clamp(min=MIN_LOG_STD)
 
 
 @dataclass(frozen=True)
 class DiagonalGaussian:
-    """Hold N(mean, diag(exp(log_std)^2)), one distribution per row.
+    """Diagonal Gaussians N(mean, diag(exp(log_std)^2)), one per row.
 
     Attributes:
         mean: Means, shape (..., D).

@@ -1,4 +1,4 @@
-"""Likelihoods in nats: cross-entropy without the logits of a batch in float32, and the importance-weighted bound."""
+"""Likelihoods in nats: chunked cross-entropy with little memory, and the importance-weighted bound."""
 
 # B sentences, K importance samples, N tokens, T target tokens, H hidden, V vocabulary, C tokens of a chunk
 from __future__ import annotations
@@ -11,15 +11,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 IGNORED = -100
-CHUNK_ELEMENTS = 2**20  # C * V: what fits a core's cache
-CHUNK_ELEMENTS_ACCELERATOR = 2**28  # what fits its memory many times, in few launches
+CHUNK_ELEMENTS = 2**20  # C * V: logits that fit a core's cache
+CHUNK_ELEMENTS_ACCELERATOR = 2**28  # small against its memory, large enough for few kernel launches
 
 
 def linear_cross_entropy(states_NH: Tensor, weight_VH: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:
     """Return the cross-entropy of `states @ weight.T` against targets, in nats.
 
-    The gradient is made beside the value, chunk by chunk while the logits are in the cache, so the largest tensor is
-    (N, V) in the arithmetic of the matrix product (bf16 under autocast), and the backward pass has none of it left.
+    Value and gradient are computed together, chunk by chunk while the logits are in the cache. The largest tensor has
+    shape (N, V) in the dtype of the matrix product (bf16 under autocast) and is freed before the backward pass.
 
     Args:
         states_NH: Inputs of the layer, shape (N, H).
@@ -27,7 +27,7 @@ def linear_cross_entropy(states_NH: Tensor, weight_VH: Tensor, targets_N: Tensor
         targets_N: Class of each token, shape (N,); -100 marks tokens that are not scored.
 
     Returns:
-        The sum over tokens, a scalar with a gradient; and the value of each token, shape (N,), float32, without one.
+        The sum over tokens, a differentiable scalar; and the value of each token, shape (N,), float32, detached.
     """
     total, nats_N = _LinearCrossEntropy.apply(states_NH, weight_VH, targets_N, torch.is_grad_enabled())
     return total, nats_N
@@ -38,14 +38,14 @@ def sampled_cross_entropy(
 ) -> tuple[Tensor, Tensor]:
     """Estimate `linear_cross_entropy` from the targets of the batch and a random subset of the other classes.
 
-    A class outside the batch is in the subset with probability words / V, and then counts V / words times: the sum
-    under the logarithm is estimated without bias. Rare classes are where a small subset saves, and where it is noisy.
+    A class outside the batch is drawn with probability words / V and weighted by V / words, so that the estimate of the
+    sum inside the logarithm is unbiased. A smaller subset is faster and noisier.
 
     Args:
         states_NH: Inputs of the layer, shape (N, H).
         weight_VH: Weight of the layer, shape (V, H).
         targets_N: Class of each token, shape (N,); -100 marks tokens that are not scored.
-        words: Classes drawn; more than V are V.
+        words: Number of classes to draw, at most V.
         generator: Source of the draw; default: torch's global one.
 
     Returns:
@@ -73,7 +73,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         device = states_NH.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states_NH.dtype
-        learns = learns and any(ctx.needs_input_grad[:2])  # which parameters have under no_grad too
+        learns = learns and any(ctx.needs_input_grad[:2])  # parameters need gradients under no_grad too
         tokens, vocabulary = len(states_NH), len(weight_VH)
         with torch.autocast(device, enabled=False):
             states, weight = states_NH.to(dtype), weight_VH.to(dtype)
@@ -113,7 +113,7 @@ def reconstruction_nats(logits: Tensor, labels: Tensor) -> Tensor:
 
     Args:
         logits: Scores where position t predicts token t + 1, shape (B, T, V).
-        labels: The token ids themselves, shape (B, T); -100 marks positions that are not scored.
+        labels: Token ids, not shifted, shape (B, T); -100 marks positions that are not scored.
 
     Returns:
         Nats per sentence, shape (B,), float32.
@@ -122,7 +122,7 @@ def reconstruction_nats(logits: Tensor, labels: Tensor) -> Tensor:
     nll_BT = F.cross_entropy(
         predictions_BTV.reshape(-1, predictions_BTV.shape[-1]).float(),
         targets_BT.reshape(-1),
-        ignore_index=IGNORED,  # masked before the sum: ignored positions cost exactly 0
+        ignore_index=IGNORED,  # masked before the sum: ignored positions contribute exactly 0
         reduction="none",
     ).view(targets_BT.shape)
     return nll_BT.sum(-1)

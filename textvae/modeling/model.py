@@ -1,4 +1,4 @@
-"""The network as a transformers model: encode, decode, the training forward, and generate."""
+"""The network as a transformers model: encode, decode, the training loss, and generate."""
 
 # B sentences, T tokens, V vocabulary, D latent dimensions
 from __future__ import annotations
@@ -21,17 +21,18 @@ from .likelihood import IGNORED
 from .objectives import Step
 from .objectives.elbo import negative_elbo
 from .objectives.terms import weighted_terms
+from .randomness import seeded
 from .sampling import Decoding, write
 from .slots import GIVEN, SplitLatents, open_at_random
 
 
 @dataclass
 class TextVAEOutput(ModelOutput):
-    """What one forward pass returns.
+    """Output of a forward pass.
 
     Attributes:
         loss: reconstruction + beta * KL + the weighted terms, nats per sentence; a scalar.
-        reconstruction: -log p(x|z) in nats, shape (B,), without a gradient.
+        reconstruction: -log p(x|z) in nats, shape (B,), detached.
         kl: KL(q(z|x) || N(0, I)) in nats, shape (B,), wording slots included.
         posterior: q(m|x), which is q(z|x) in a model without wording slots.
     """
@@ -56,7 +57,7 @@ class TextVAEModel(PreTrainedModel):
     main_input_name = "input_ids"
     _supports_sdpa = True
     supports_gradient_checkpointing = False
-    _keys_to_ignore_on_load_unexpected = [r"^words\."]  # of the retired bag-of-words loss
+    _keys_to_ignore_on_load_unexpected = [r"^words\."]  # weights of the retired bag-of-words loss
 
     def __init__(
         self, config: TextVAEConfig, backbone: PreTrainedModel | None = None, lm: PreTrainedModel | None = None
@@ -77,7 +78,7 @@ class TextVAEModel(PreTrainedModel):
         )
 
     def freeze(self) -> None:
-        """Let training leave alone what the config keeps; loading forgets it."""
+        """Set requires_grad to False for weights that the config freezes; call it again after loading."""
         config: Any = self.config
         if config.keep_encoder:
             self.encoder.backbone.requires_grad_(False)
@@ -86,7 +87,7 @@ class TextVAEModel(PreTrainedModel):
                 parameter.requires_grad_("lora_" in name)
 
     def _init_weights(self, module: nn.Module) -> None:
-        # Only the parts of our own: each half initialises itself as its class says.
+        # Only the layers of this class: encoder and decoder initialise themselves.
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:
@@ -97,7 +98,7 @@ class TextVAEModel(PreTrainedModel):
 
         Args:
             input_ids: The encoder's token ids, shape (B, T).
-            attention_mask: 1 for tokens, 0 for padding, shape (B, T); None where nothing is padded.
+            attention_mask: 1 for tokens, 0 for padding, shape (B, T); None for no padding.
 
         Returns:
             A Gaussian whose mean and log_std have shape (B, D).
@@ -105,7 +106,7 @@ class TextVAEModel(PreTrainedModel):
         return self.encoder(input_ids, attention_mask)
 
     def read(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Posterior:
-        """Return the posterior of all of z, for the same arguments as `encode`."""
+        """Return the posterior of all of z, wording slots included; the arguments are those of `encode`."""
         return self.encoder.read(input_ids, attention_mask)
 
     def decode(self, latents: Tensor, input_ids: Tensor) -> Tensor:
@@ -149,23 +150,23 @@ class TextVAEModel(PreTrainedModel):
             attention_mask: 1 for tokens, 0 for padding, shape (B, T).
             labels: The decoder's targets BOS ... EOS, shape (B, U), -100 where padded; default: `input_ids` (both
                 halves then share a tokenizer).
-            decoder_input_ids: What the decoder reads, shape (B, U), possibly with dropped words; default: the labels.
+            decoder_input_ids: The decoder's inputs, shape (B, U), possibly with word dropout; default: the labels.
             partner_ids: The encoder's ids of another view of each text, shape (B, S).
             partner_mask: 1 for their tokens, 0 for padding, shape (B, S).
-            groups: Group of each text, shape (B,): its fellows are no wrong views.
-            teacher: Embeddings of the texts by another encoder, shape (B, D), NaN in rows where unknown.
+            groups: Group of each text, shape (B,); members of a group are not used as negatives.
+            teacher: Embeddings of the texts by a teacher encoder, shape (B, D); NaN in unknown rows.
             beta: Weight of the KL.
-            free_bits: Floor of the KL of each dimension, in nats; for slots, of the mean over the batch's given slots.
-            terms: Weights of further loss terms by their registered names, such as {"mmd": 10.0}; they are evaluated,
-                and draw random numbers, in this order. See `textvae.modeling.objectives`.
-            from_teacher: Share of the texts whose decoder reads the teacher's embedding, sqrt(D) long, in place of a
-                draw of m in training, so that it writes from any embedding of the teacher too.
-            open_all: Share of the texts whose wording slots are all taken away in training, so that the decoder learns
-                to write from the meaning alone.
-            open_some: In the others each slot is opened with a probability drawn from [0, open_some] for the text.
-            sampled_words: In training the likelihood is estimated from so many words of the vocabulary beside those of
-                the batch; 0 for all of them.
-            generator: Source of the noise of z and of what is opened; default: torch's global one.
+            free_bits: Floor in nats of the KL of each dimension, averaged over the texts (m) or over the slots (w).
+            terms: Weights of further loss terms by their registered names, such as {"mmd": 10.0}; they are evaluated
+                (and draw random numbers) in this order. See `textvae.modeling.objectives`.
+            from_teacher: In training, probability that the decoder gets the teacher's embedding, scaled to sqrt(D),
+                instead of a sample of m, so that it can also decode embeddings of the teacher.
+            open_all: In training, probability that all wording slots of a text are removed, so that the decoder
+                learns to write from the meaning alone.
+            open_some: In the other texts, each slot is opened with a probability drawn per text from [0, open_some].
+            sampled_words: In training, number of vocabulary entries sampled to estimate the softmax, besides the
+                targets of the batch; 0 for the whole vocabulary.
+            generator: Random generator for sampling z and opening slots; default: torch's global one.
         """
         config: Any = self.config
         posterior, slots, states_BS = self.read(input_ids, attention_mask)
@@ -191,7 +192,7 @@ class TextVAEModel(PreTrainedModel):
         kl_B = kl_BD.sum(-1)
         loss = negative_elbo(total / len(labels), kl_BD, beta=beta, floor=free_bits)
         if slots is not None and states_BS is not None:
-            there_BS1 = (states_BS == GIVEN).unsqueeze(-1)  # the others cost nothing, but count in no mean either
+            there_BS1 = (states_BS == GIVEN).unsqueeze(-1)  # absent slots have zero KL and are left out of the mean
             kl_BSW = slots.kl()
             kl_B = kl_B + kl_BSW.sum((1, 2))
             mean_W = kl_BSW.sum((0, 1)) / there_BS1.sum().clamp(min=1)
@@ -231,32 +232,40 @@ class TextVAEModel(PreTrainedModel):
         decoder: Any = self.decoder
         return decoder.generate(start, latents=latents, **generation)
 
-    def write(self, latents: Tensor, options: Decoding | None = None, *, prefixes: Tensor | None = None) -> Tensor:
+    def write(
+        self,
+        latents: Tensor,
+        options: Decoding | None = None,
+        *,
+        prefixes: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Write a text from each latent: what `generate` writes greedily or samples, sooner.
 
         Args:
             latents: Latents, shape (B, D), or packed with wording slots.
             options: How to decode; by default greedily.
             prefixes: Token ids that the texts begin with, BOS first, shape (B, P), padded on the right.
+            generator: Source of the samples, on the model's device; default: torch's global one.
 
         Returns:
             Token ids BOS ... EOS, shape (B, U), padded on the right.
 
         Raises:
-            ValueError: There is guidance, and the model was trained without latent dropout.
+            ValueError: Guidance is not 1 and the model was trained without latent dropout.
         """
         config: Any = self.config
         options = options or Decoding()
         if options.guidance != 1 and config.latent_dropout == 0:
             raise ValueError(f"guidance must be 1 for a model trained without latent dropout, got {options.guidance}")
         latents = latents.to(self.device, self.dtype)
-        return write(self.decoder, latents, config, options, None if prefixes is None else prefixes.to(self.device))
+        begun = None if prefixes is None else prefixes.to(self.device)
+        return write(self.decoder, latents, config, options, begun, generator)
 
     def reset_decoder(self, generator_seed: int) -> None:
-        """Draw the decoder's weights anew (Li et al. 2019, sec. 3: the second phase starts from a fresh decoder)."""
+        """Reinitialise the decoder's weights (Li et al. 2019, sec. 3: the second phase starts from a new decoder)."""
         config: Any = self.config
-        with torch.random.fork_rng():
-            torch.manual_seed(generator_seed)
+        with seeded(generator_seed):
             fresh = build_decoder(config)
         self.decoder.load_state_dict(fresh.state_dict())
 

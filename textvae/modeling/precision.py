@@ -1,4 +1,4 @@
-"""The device that models run on, where bf16 arithmetic is worth it, and the autocast block for it."""
+"""Default device, detection of bf16 hardware, and the autocast context for it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ def default_device() -> torch.device:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Say whether matrix products in bf16 run in hardware on this device."""
+    """Return whether the device computes bf16 matrix products in hardware."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     if device.type == "cpu":
-        # The private probes of torch.cpu are the only ones; a torch without them counts as a processor without bf16.
+        # torch.cpu has only private functions for this; without them, assume that there is no bf16.
         probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
         return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
     return False
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """Return an autocast block to bf16, which does nothing where bf16 is slow."""
+    """Return an autocast context to bf16, disabled on devices without bf16 hardware."""
     return torch.autocast(device.type, torch.bfloat16, enabled=has_bf16(device))
 
 
 def prefer_attention(model: Any, device: torch.device) -> None:
-    """Choose the attention of a model that will run on this device: on a CPU, without the fused kernel.
+    """Choose the attention implementation for a device: eager on a CPU, else the model's original one.
 
-    That kernel is compiled anew for every shape, which costs more than it saves on sentences. A model that comes from
-    a CPU to a GPU gets it back.
+    On a CPU the fused kernel is recompiled for every shape, which costs more time than it saves on sentences.
     """
     if device.type == "cpu":
         model.attention_elsewhere = getattr(model, "attention_elsewhere", model.config._attn_implementation)

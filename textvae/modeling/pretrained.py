@@ -1,4 +1,4 @@
-"""Pretrained language models and sentence encoders, from folders and hub ids."""
+"""Loading of pretrained language models and sentence encoders from folders and hub ids."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .quiet import quiet_transformers
 
 
 def load_lm(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a pretrained causal LM in float32 and its tokenizer from a folder, also one with a GGUF file, or hub id.
+    """Load a pretrained causal LM in float32 and its tokenizer from a folder (GGUF supported) or hub id.
 
     Raises:
-        OSError: Nothing could be loaded from there.
+        OSError: The model or tokenizer could not be loaded.
     """
     gguf_file = _gguf_file(source)
     options = {"gguf_file": gguf_file} if gguf_file else {}
@@ -29,14 +29,14 @@ def load_lm(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     except (OSError, ValueError) as error:
         raise OSError(f"no causal LM could be loaded from {source!r}, a folder or hub id: {error}") from error
     if gguf_file:
-        # The weights are plain float32 now; left in the config, this mark forbids saving them.
+        # The weights are float32 now; with this entry in the config, saving them would fail.
         del model.config.quantization_config
     return model, tokenizer
 
 
 def load_backbone(source: str) -> PreTrainedModel:
     """Load a pretrained encoder in float32, without a pooling layer, from a folder or hub id."""
-    # only BERT-like classes take the option
+    # only BERT-like classes accept the option
     config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     options = {"add_pooling_layer": False} if config.model_type == "bert" else {}
     with quiet_transformers():
@@ -56,7 +56,7 @@ def load_sentence_encoder(encoder: str, device: str) -> Any:
 
     Raises:
         ImportError: sentence-transformers is not installed.
-        ValueError: It loads no such encoder.
+        ValueError: The encoder could not be loaded.
     """
     try:
         from sentence_transformers import SentenceTransformer
@@ -70,5 +70,5 @@ def load_sentence_encoder(encoder: str, device: str) -> Any:
     except (OSError, ValueError) as error:
         told = str(error).splitlines()[0]
         raise ValueError(
-            f"{encoder!r} is no sentence encoder that sentence-transformers loads ({told}): give its folder or hub id"
+            f"sentence-transformers could not load the encoder {encoder!r} ({told}): give its folder or hub id"
         ) from error

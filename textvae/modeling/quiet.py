@@ -1,4 +1,4 @@
-"""transformers without its bars and load reports, at the calls that make them."""
+"""A context that hides the progress bars and load reports of transformers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from transformers.utils import logging
 
 _lock = threading.Lock()
-_blocks = 0  # that are running, in all threads
-_before = (logging.WARNING, True)  # verbosity and bars before the first of them
+_blocks = 0  # active contexts in all threads
+_before = (logging.WARNING, True)  # verbosity and progress bars before the first context
 
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keep transformers from logging below errors and from drawing bars in the block.
+    """Hide transformers' progress bars and log records below errors during the block.
 
-    Its settings are global: they are restored when the last block ends, whichever thread it is in.
+    The settings are global to the process and restored when the last active block, in any thread, ends.
     """
     global _blocks, _before
     with _lock:

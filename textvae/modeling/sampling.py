@@ -1,4 +1,4 @@
-"""Writing texts from latents, one token at a time; texts that have ended cost nothing more."""
+"""Autoregressive decoding of texts from latents; finished texts leave the batch."""
 
 # B latents, D latent dimensions, U written tokens, V vocabulary
 from __future__ import annotations
@@ -9,17 +9,20 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from ..storage.errors import require
+from ..storage.errors import check_range, require
 from .config import TextVAEConfig
 from .decoders.base import LatentDecoder
+
+MOST_CANDIDATES = 1000  # of one latent, which are decoded together; also beams
+MOST_REFINEMENTS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
-    """Options of decoding, from `TextVAE.decode`, which says what each is, to the sampler.
+    """Decoding options, from the public methods to the sampler; `TextVAE.decode` explains each.
 
     Raises:
-        ValueError: Two of them contradict each other, or one is out of range.
+        ValueError: An option is out of range, or two options exclude each other.
     """
 
     temperature: float = 0
@@ -36,9 +39,11 @@ class Decoding:
         require(self.temperature >= 0, f"temperature must be at least 0, got {self.temperature}")
         require(0 < self.top_p <= 1, f"top_p must be in (0, 1], got {self.top_p}")
         require(self.top_k >= 0, f"top_k must be at least 0, got {self.top_k}")
-        for name in ("num_beams", "candidates", "batch_size"):
-            require(getattr(self, name) >= 1, f"{name} must be at least 1, got {getattr(self, name)}")
+        require(self.batch_size >= 1, f"batch_size must be at least 1, got {self.batch_size}")
+        for name in ("num_beams", "candidates"):
+            check_range(name, getattr(self, name), 1, MOST_CANDIDATES)
         require(self.refinements >= 0, f"refinements must not be negative, got {self.refinements}")
+        check_range("refinements", self.refinements, 0, MOST_REFINEMENTS)
         require(self.guidance >= 0, f"guidance must not be negative, got {self.guidance}")
         require(self.guidance == 1 or self.num_beams == 1, "choose guidance or beams (num_beams), not both")
         short = self.max_length is not None and self.max_length < 2
@@ -58,18 +63,20 @@ def write(
     config: TextVAEConfig,
     options: Decoding,
     prefixes_BP: Tensor | None = None,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Return what the decoder writes: the likeliest token each time, or samples at a temperature above 0.
+    """Decode latents: greedily at temperature 0, else by sampling.
 
-    The likeliest tokens are those that `generate` takes, and samples have its distribution. It carries every row until
-    the last one ends; here a row that has ended leaves the batch and the cache.
+    Equivalent to transformers' `generate`, but finished rows are removed from the batch and the cache, while `generate`
+    computes all rows until the last one ends.
 
     Args:
         decoder: Any decoder.
         latents_BD: Shape (B, D), or packed with wording slots.
         config: Gives the special tokens and the longest text.
-        options: Temperature, top_k, top_p, guidance and max_length count; torch's global generator is drawn from.
+        options: Temperature, top_k, top_p, guidance and max_length count.
         prefixes_BP: Token ids that the texts begin with, BOS first, shape (B, P), padded on the right.
+        generator: Source of the samples, on the device of the latents; default: torch's global one.
 
     Returns:
         Token ids BOS ... EOS, shape (B, U), padded on the right.
@@ -79,7 +86,7 @@ def write(
     written_BU = latents_BD.new_full((len(latents_BD), max_length), config.pad_token_id, dtype=torch.long)
     written_BU[:, 0] = config.bos_token_id
     rows = torch.arange(len(latents_BD), device=latents_BD.device)
-    # With guidance every row is read twice, the second time with no latent.
+    # Guidance evaluates every row twice, with and without its latent.
     seen_BD = latents_BD if guidance == 1 else torch.cat([latents_BD, decoder.blank(latents_BD)])
     cache = None
     for position in range(1, max_length):
@@ -95,7 +102,8 @@ def write(
             with_latent_BV, without_BV = logits_BV.log_softmax(-1).chunk(2)
             logits_BV = without_BV + guidance * (with_latent_BV - without_BV)  # Ho & Salimans 2022, eq. 6
         if options.temperature:
-            tokens = torch.multinomial(warpers(None, logits_BV).softmax(-1), 1).squeeze(1)  # type: ignore[arg-type]
+            shares_BV = warpers(None, logits_BV).softmax(-1)  # type: ignore[arg-type]
+            tokens = torch.multinomial(shares_BV, 1, generator=generator).squeeze(1)
         else:
             tokens = logits_BV.argmax(-1)
         if prefixes_BP is not None and position < prefixes_BP.shape[1]:
@@ -116,7 +124,7 @@ def write(
 
 
 def sampling_warpers(options: Decoding) -> LogitsProcessorList:
-    """Return what transformers' `generate` does to the logits before it samples."""
+    """Return the logits processors that transformers' `generate` applies for sampling."""
     warpers = LogitsProcessorList()
     if options.temperature and options.temperature != 1:
         warpers.append(TemperatureLogitsWarper(options.temperature))

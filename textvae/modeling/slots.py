@@ -1,6 +1,6 @@
-"""Wording slots: a small latent for each stretch of a sentence, how it is read from the encoder and by the decoder."""
+"""Wording slots: a small latent for each span of tokens, with its encoder and the attention of the decoder to it."""
 
-# B sentences, T tokens, H width, D meaning, S slots, W numbers of a slot, P tokens of a stretch, N heads
+# B sentences, T tokens, H width, D meaning, S slots, W slot dimensions, P tokens of a span, X places (S * P), N heads
 from __future__ import annotations
 
 import math
@@ -16,16 +16,16 @@ from .gaussian import DiagonalGaussian, bounded_log_std
 
 GIVEN, OPEN, ABSENT = 1.0, 0.0, -1.0  # states of a slot
 HEADS = 4
-INITIAL_SLOPE_BEFORE, INITIAL_SLOPE_AFTER = 2.0, 1.0  # per token of distance
-NEVER = -1e9  # a score: exp(NEVER) is 0 in every arithmetic
+INITIAL_SLOPE_BEFORE, INITIAL_SLOPE_AFTER = 2.0, 1.0  # of the attention bias, per token of distance
+NEVER = -1e9  # a score of masked places: exp(NEVER) is 0 in every dtype
 
 
 class SplitLatents(NamedTuple):
-    """Latents of a model that splits them, as its decoder reads them.
+    """Meaning and wording slots, as the decoder takes them.
 
     Attributes:
         meaning: m, shape (B, D).
-        slots: w, shape (B, S, W); what stands in open and absent slots is not read.
+        slots: w, shape (B, S, W); values in open and absent slots are ignored.
         states: GIVEN, OPEN or ABSENT for each slot, shape (B, S). A sentence without slots is written from m alone.
     """
 
@@ -34,12 +34,12 @@ class SplitLatents(NamedTuple):
     states: Tensor
 
     def pack(self) -> Tensor:
-        """Return one row a sentence, shape (B, D + S * (W + 1)): so they pass through generate() and its beams."""
+        """Pack into one row per sentence, shape (B, D + S * (W + 1)), which generate() and beam search can carry."""
         return torch.cat([self.meaning, self.slots.flatten(1), self.states.to(self.meaning.dtype)], 1)
 
     @classmethod
     def unpack(cls, packed: Tensor, latent_dim: int, slot_dim: int) -> SplitLatents:
-        """Return what `pack` packed; rows of D numbers are meanings without slots."""
+        """Reverse `pack`; rows of D numbers are meanings without slots."""
         meaning, rest = packed[:, :latent_dim], packed[:, latent_dim:]
         count = rest.shape[1] // (slot_dim + 1)
         slots, states = rest.split([count * slot_dim, count], 1)
@@ -47,12 +47,12 @@ class SplitLatents(NamedTuple):
 
 
 def open_at_random(states_BS: Tensor, whole: float, most: float, generator: torch.Generator | None = None) -> Tensor:
-    """Return the states with slots opened, shape (B, S).
+    """Open slots at random and return the new states, shape (B, S).
 
     Args:
         states_BS: GIVEN or ABSENT.
-        whole: Share of the sentences that lose all their slots: they become ABSENT, and even their number is unknown.
-        most: In the others each slot is OPEN with a probability that is drawn for the sentence from [0, most].
+        whole: Probability that all slots of a sentence become ABSENT, so that their number is hidden too.
+        most: In the other sentences, each slot becomes OPEN with a probability drawn per sentence from [0, most].
         generator: Source of the draws; default: torch's global one.
     """
     draws_BS = torch.empty_like(states_BS, dtype=torch.float32).uniform_(generator=generator)
@@ -62,7 +62,7 @@ def open_at_random(states_BS: Tensor, whole: float, most: float, generator: torc
 
 
 class SlotEncoder(nn.Module):
-    """Map each stretch of P encoder tokens to the posterior of a slot; the first token, a BOS or CLS, is left out."""
+    """Map each span of P encoder tokens to the posterior of a slot; the first token (BOS or CLS) is left out."""
 
     def __init__(self, config: TextVAEConfig):
         super().__init__()
@@ -72,9 +72,9 @@ class SlotEncoder(nn.Module):
         self.outer = nn.Linear(2 * hidden, 2 * config.slot_dim)
 
     def forward(self, first_BTH: Tensor, last_BTH: Tensor, attention_mask: Tensor) -> tuple[DiagonalGaussian, Tensor]:
-        """Return the posteriors, mean and log_std of shape (B, S, W), float32, and the slots' states (B, S).
+        """Return the slot posteriors, mean and log_std of shape (B, S, W), float32, and the states (B, S).
 
-        An absent slot has the prior for its posterior, so that it costs no KL.
+        The posterior of an absent slot is the prior, so its KL is 0.
         """
         mask_BT = attention_mask[:, 1:].bool()
         states_BTI = torch.cat([first_BTH, last_BTH], -1)[:, 1:]
@@ -92,9 +92,9 @@ class SlotEncoder(nn.Module):
 
 
 class SlotReader(nn.Module):
-    """Let a decoder read slots: each is unpacked to the P places of its stretch, and places are read by attention.
+    """Attention of a decoder to slots: each slot is projected to the P places of its span, which are then attended to.
 
-    Attention is biased towards the decoder's own place: minus a learnt slope times the distance in tokens.
+    A bias of minus a learnt slope times the distance in tokens favours places near the decoder's position.
     """
 
     def __init__(self, config: TextVAEConfig, width: int, state_width: int):
@@ -114,7 +114,7 @@ class SlotReader(nn.Module):
             self.slope_after = nn.Parameter(torch.empty(HEADS))
 
     def reset_parameters(self, std: float) -> None:
-        """Draw the parameters that no layer of torch draws; `std` is that of the token embeddings."""
+        """Initialise the parameters that belong to no torch layer; `std` is that of the token embeddings."""
         nn.init.constant_(self.slope_before, INITIAL_SLOPE_BEFORE)
         nn.init.zeros_(self.nothing_score)
         parameters = [self.open_before, self.nothing_before]
@@ -125,7 +125,7 @@ class SlotReader(nn.Module):
             nn.init.normal_(parameter, std=std)
 
     def unpacked(self, latents: SplitLatents) -> UnpackedSlots:
-        """Return the places of a batch's slots: what is read of them at any decoder position."""
+        """Project a batch's slots to their places, once for all decoder positions."""
         given_BS1 = (latents.states == GIVEN).unsqueeze(-1)
         slots_BSW = latents.slots.masked_fill(~given_BS1, 0)
 
@@ -143,14 +143,14 @@ class SlotReader(nn.Module):
         )
 
     def by_place(self, slots: UnpackedSlots, tokens: int, first: int) -> Tensor:
-        """Return what the decoder positions first .. first + tokens - 1 read there, shape (B, T, H)."""
+        """Attend by position only, for decoder positions first .. first + tokens - 1; returns shape (B, T, H)."""
         score_TX = -self.slope_before.abs() * self._distance(slots, tokens, first)
         score_TX = torch.cat([score_TX, self.nothing_score.expand(tokens, 1)], 1)
         weights_BTX = score_TX.masked_fill(slots.missing.unsqueeze(1), NEVER).softmax(-1)
         return weights_BTX @ slots.before.float()
 
     def by_state(self, states_BTG: Tensor, slots: UnpackedSlots, first: int) -> Tensor:
-        """Return what the decoder's states (B, T, G) at first .. first + T - 1 ask the slots for, shape (B, T, H)."""
+        """Attend with the decoder's states (B, T, G) at positions first .. first + T - 1; returns shape (B, T, H)."""
         assert slots.keys_values is not None
         query_BNTA = self.ask(states_BTG).unflatten(-1, (HEADS, -1)).transpose(1, 2)
         key_BNXA, value_BNXA = (
@@ -163,7 +163,7 @@ class SlotReader(nn.Module):
         return (weights_BNTX.to(value_BNXA.dtype) @ value_BNXA).transpose(1, 2).flatten(2)
 
     def _distance(self, slots: UnpackedSlots, tokens: int, first: int) -> Tensor:
-        """Return how many tokens lie between decoder positions and places of slots, shape (T, X)."""
+        """Return the distances in tokens between decoder positions and places of slots, shape (T, X)."""
         device = slots.before.device
         here_T = torch.arange(first, first + tokens, device=device, dtype=torch.float32)
         there_X = torch.arange(slots.before.shape[1] - 1, device=device, dtype=torch.float32)
@@ -172,12 +172,12 @@ class SlotReader(nn.Module):
 
 @dataclass(frozen=True)
 class UnpackedSlots:
-    """The places of a batch's slots, X of them, and behind them one that is always there and says nothing.
+    """The X places of a batch's slots, followed by one null place that is never masked.
 
     Attributes:
-        before: What is read by place, shape (B, X + 1, H).
-        keys_values: What is read by state, shape (B, X + 1, 2H), or None.
-        missing: Whether a place is of an absent slot, shape (B, X + 1).
+        before: Values for `by_place`, shape (B, X + 1, H).
+        keys_values: Keys and values for `by_state`, shape (B, X + 1, 2H), or None.
+        missing: Whether a place belongs to an absent slot, shape (B, X + 1).
     """
 
     before: Tensor

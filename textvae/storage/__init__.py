@@ -1,1 +1,1 @@
-"""Storage: files that are whole or absent, folders with manifests, and locks."""
+"""Storage: atomic file writes, folders with checksum manifests, and locks."""

@@ -1,4 +1,4 @@
-"""What a folder holds, for the message to those who took it for something else."""
+"""Descriptions of folder contents, for the error message when a folder of another kind was expected."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from .atomic import read_json
-from .errors import CorruptFileError, with_article
+from .errors import CorruptFileError, listed, with_article
+from .plain import check_plain_file
 
 INDEX = "an index of textvae: textvae search {path} finds texts in it"
 ATTRIBUTE = "an attribute of textvae: textvae shift takes it as --attribute {path}"
@@ -15,11 +16,11 @@ UNFINISHED = "an unfinished index: build it with textvae index --resume"
 SENTENCE_ENCODER = "a sentence-transformers model: textvae train --encoder {path} begins a run with it"
 LANGUAGE_MODEL = "a transformers model ({name}): textvae train --decoder {path} begins a run with it"
 ENCODER = "a transformers model ({name}): textvae train --encoder {path} begins a run with it"
-FEW = 3  # names that a message lists
+MOST_NAMES = 3  # file names that a message lists
 
 
 def kind_of(path: Path) -> str:
-    """Say what a folder holds and what to do with it."""
+    """Describe what a folder holds and which command uses it."""
     files = {file.name for file in path.iterdir()}
     marks = {
         "index.json": INDEX,
@@ -37,26 +38,26 @@ def kind_of(path: Path) -> str:
         return f"a folder of models: choose one, such as {path / runs[0]}"
     if not files:
         return "an empty folder"
-    names = ", ".join(sorted(files)[:FEW]) + (f" and {len(files) - FEW} more" if len(files) > FEW else "")
-    return f"a folder of other files ({names})"
+    return f"a folder of other files ({listed(sorted(files), MOST_NAMES)})"
 
 
 def _model(path: Path) -> str:
     config = _config(path)
-    name = str(config.get("model_type") or "of an unknown type")
+    name, architectures = config.get("model_type"), config.get("architectures")
+    name = name if isinstance(name, str) and name else "of an unknown type"
     if name == "textvae":
         return RUN.format(path=path)
-    writes = any("CausalLM" in str(architecture) for architecture in config.get("architectures") or ())
+    writes = any("CausalLM" in str(each) for each in (architectures if isinstance(architectures, list) else ()))
     return (LANGUAGE_MODEL if writes else ENCODER).format(name=name, path=path)
 
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        return read_json(path / "config.json")
+        return read_json(check_plain_file(path, "config.json"))
     except (CorruptFileError, OSError):
         return {}
 
 
 def what_else(path: Path, kind: str, required: str) -> str:
-    """Return the message about a folder that is not of a kind, since it lacks a file that all of these have."""
+    """Return the error message for a folder without the file that its kind requires."""
     return f"{path} is not {with_article(kind)} folder: it has no {required}; it is {kind_of(path)}"

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock beside a folder, which the system releases when its process ends, however it ends."""
+"""Writer locks: a lock file beside a folder; the operating system releases it when the process ends or is killed."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from .atomic import open_no_link
+
 LOCK = ".lock-"  # what precedes the name of a folder that is being written
 NOTE_START, NOTE_BYTES = 1, 20  # the PID is written after byte 0, which nobody can read while Windows locks it
 
 
 @contextmanager
 def only_writer(path: Path) -> Iterator[None]:
-    """Keep others from writing a file or folder during the block, also other threads; the lock file then disappears.
+    """Hold the writer lock of a file or folder during the block, against other processes and threads.
 
-    A lock file that a killed writer left behind locks nothing.
+    A lock file that a killed writer left behind locks nothing. Two names of one folder, such as a symbolic link and
+    the folder itself, have one lock; a symbolic link in the lock's own place is refused, not followed.
 
     Raises:
         BlockingIOError: Somebody else is writing it; nothing waits.
+        OSError: Something else has the lock's name, or the folder cannot be written.
     """
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.with_name(LOCK + path.name)
     lock = FileLock(file, timeout=0, fallback_to_soft=False)
@@ -35,21 +40,22 @@ def only_writer(path: Path) -> Iterator[None]:
         _write_note(file)
         yield
     finally:
-        with suppress(OSError):  # Windows deletes no open file: filelock deletes it there once it is released
-            file.unlink()  # before it is released: the next writer makes its own
+        with suppress(OSError):  # Windows cannot delete an open file; there filelock deletes it on release
+            file.unlink()  # before the release, so that the next writer's file is not deleted
         lock.release()
 
 
 def _write_note(file: Path) -> None:
-    with suppress(OSError), open(file, "r+b", buffering=0) as note:  # without it, a message lacks the PID
+    # without the note, a message lacks the PID
+    with suppress(OSError), open(file, "r+b", buffering=0, opener=open_no_link) as note:
         note.seek(NOTE_START)
         note.write(str(os.getpid()).ljust(NOTE_BYTES).encode())
 
 
 def _read_note(file: Path) -> str:
-    """Return the PID of the lock's holder, "" if it is not known."""
+    """Return the PID of the lock's holder, "" if unknown."""
     try:
-        with open(file, "rb", buffering=0) as note:
+        with open(file, "rb", buffering=0, opener=open_no_link) as note:
             note.seek(NOTE_START)
             return note.read(NOTE_BYTES).decode(errors="replace").strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""Batches of texts of nearly one length: of about one number of tokens for training, of one size for all else."""
+"""Batches of texts of similar length: with a token budget for training, with a batch size for inference."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from numpy.typing import ArrayLike
 from torch.utils.data import Sampler
 
 ORDINARY_LENGTH = 16  # tokens of a sentence, for which a batch size counts
+MOST_TEXTS = 16_384  # of a batch
 
 
 def by_length(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
-    """Yield batches of nearly one length, of at most `batch_size` ordinary texts' tokens, padded ones included.
+    """Yield batches of similar length, with at most 16 * batch_size tokens, padding included, or a single text.
 
-    A batch that is half full ends where the length changes, so that most batches have no padding at all.
+    A batch that is half full ends where the length changes, so that most batches have no padding at all. A batch size
+    above `MOST_TEXTS` counts as that: it would gain nothing and take memory.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    budget = batch_size * ORDINARY_LENGTH
+    budget = min(batch_size, MOST_TEXTS) * ORDINARY_LENGTH
     chosen: list[int] = []
     for i in sorted(range(len(rows)), key=lambda i: len(rows[i])):
         length = len(rows[i])
@@ -32,15 +34,15 @@ def by_length(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[i
 
 
 def few_sizes(count: int, most: int) -> int:
-    """Return the next power of two, `most` at most: on a CPU, kernels are compiled and kept for every size there is."""
+    """Round up to a power of two, at most `most`, since CPU kernels are compiled and cached for every batch size."""
     return max(count, min(1 << (count - 1).bit_length(), most))
 
 
 class TokenBudgetSampler(Sampler[list[int]]):
-    """Batches of about `budget` tokens, of sentences of nearly one length.
+    """Sampler of batches with about `budget` tokens, from sentences of similar length.
 
-    Sentences are sorted by length, equal lengths in a random order of each epoch, and cut into batches; the batches
-    come in random order. Their number is the same in every epoch, which an exact resume needs.
+    Each epoch sorts sentences by length, shuffling equal lengths, cuts them into batches, and shuffles the batches. The
+    number of batches is the same in every epoch, so that training can resume exactly.
     """
 
     def __init__(self, lengths: ArrayLike, budget: int, seed: int):
@@ -49,7 +51,7 @@ class TokenBudgetSampler(Sampler[list[int]]):
         self.cuts = self._cut(np.sort(self.lengths))
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose which epoch's order the next iteration yields."""
+        """Set the epoch whose order the next iteration uses."""
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -1,48 +1,33 @@
-"""Corpora, read from files, standard input or the hub, and split into training and validation."""
+"""Corpora: reading from files, standard input or the hub, and splitting into training and validation."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-import gzip
 import json
 import logging
 import os
 import re
-import sys
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ..storage.errors import CorruptFileError, with_article
 from .cleaning import GateReport, clean_one
+from .lines import FORMATS, PACKED, SUFFIXES, decoded_lines
+from .records import ChooseFields, read_hub, read_json, read_parquet
+from .tables import read_table
 
 logger = logging.getLogger("textvae")
 
 TEXT_COLUMNS = ("text", "sentence", "content", "review")  # looked for in this order when no column is named
-SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".parquet")
-FORMATS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-
-LONGEST_LINE = 1 << 26  # bytes; what a file without line ends may cost in memory
-TABLE = re.compile(r"\.[ct]sv(\.gz)?$", re.IGNORECASE)
+DELIMITED = {".csv": ",", ".tsv": "\t"}  # delimiter by the suffix, where the first row does not show another one
+JSON_LINES = (".jsonl", ".json", ".ndjson", ".jsonlines", ".ldjson")
+TABLE = re.compile(r"\.[ct]sv(\.gz|\.zst)?$", re.IGNORECASE)
 WORDS_OF_A_TEXT = 3  # from which on the name of a column is doubted
 VALIDATION_SHARE, VALIDATION_CAP = 0.05, 2000  # of the texts, and texts at most
-LOOKAHEAD = 1000  # records after the first that may have a column which it lacks
-HEAD = 8192  # bytes that are looked at to tell text from binary
-# Formats that begin with valid UTF-8; others give themselves away by NULs or when they are decoded.
-MAGIC = {b"PK\x03\x04": "a zip archive", b"PAR1\x15": "a Parquet file", b"%PDF-": "a PDF"}
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(:[\w.-]+)?")
-FILE_SUFFIX = re.compile(r"\.[A-Za-z]\w{0,7}")  # "data.csv" is a missing file, "owner/name-v1.1" may be a data set
-
-# Given the columns there are, returns the wanted ones: the text first.
-Choose = Callable[[Sequence[str]], list[str]]
+FILE_SUFFIX = re.compile(r"\.[A-Za-z]\w{0,7}")  # tells a missing "data.csv" from a data set "owner/name-v1.1"
 
 
 def read_texts(
@@ -54,23 +39,24 @@ def read_texts(
     limit: int | None = None,
     report: GateReport | None = None,
 ) -> Iterator[str]:
-    """Yield the cleaned texts of a corpus one by one, reading no further than asked.
+    """Yield the cleaned texts of a corpus one by one; the source is read lazily.
 
     Args:
-        source: "-" for standard input; a file (.csv, .tsv, .jsonl, .json, .parquet; anything else is one sentence a
-            line; all but Parquet also as .gz); or, where there is no such file, a data set on the Hugging Face hub as
-            "owner/name" or "owner/name:configuration".
-        column: Name of the text column. In csv and tsv an integer, also "1", is a position from 0 in a file without
-            header. Default: "text", "sentence", "content" or "review", else the only column.
+        source: "-" for standard input; a file (.csv, .tsv, JSON lines as .jsonl, .json, .ndjson, .jsonlines or .ldjson,
+            .parquet; anything else is one sentence a line; all but Parquet also as .gz or .zst); or, where there is no
+            such file, a data set on the Hugging Face hub as "owner/name" or "owner/name:configuration".
+        column: Name of the text column, with dots for a nested field, such as "ticket.body". In csv and tsv an integer,
+            also "1", is a position from 0 in a file without header. Default: "text", "sentence", "content" or
+            "review", else the only column.
         split: Which split of a hub data set.
         streaming: Whether a hub data set is read as it arrives rather than downloaded first.
         limit: Stop after this many texts.
-        report: Counts what was read, kept, skipped, cut and replaced.
+        report: Updated with the numbers of texts read, kept, skipped and changed.
 
     Raises:
-        FileNotFoundError: There is neither such a file nor a data set that could be loaded.
+        FileNotFoundError: There is no such file, and no such data set could be loaded.
         IsADirectoryError: The source is a folder.
-        CorruptFileError: A Parquet or gzip file is damaged.
+        CorruptFileError: A Parquet, gzip or zstd file is damaged.
         ValueError: The file is not text, lacks the column, breaks its format, or, at its end, held no text.
             Errors of the content come while iterating, those of the name at once.
     """
@@ -88,18 +74,18 @@ def read_rows(
     limit: int | None = None,
     report: GateReport | None = None,
 ) -> Iterator[dict[str, object]]:
-    """Yield the rows of a corpus as {"text": cleaned text, and each of `columns`: its value}.
+    """Yield the rows of a corpus as dictionaries with the cleaned "text" and the values of `columns`.
 
-    `column` is the text column and `columns` are further ones to keep, such as labels; None for none. Rows without text
-    are skipped. Values are strings in csv and tsv, else what the file holds, and None where a row lacks them; a column
-    given by position is keyed by its digits. Other arguments and errors are those of `read_texts`.
+    `column` is the text column and `columns` are others to keep, such as labels. Rows without text are skipped. Values
+    are strings in csv and tsv, else of the type in the file, and None if missing; a column given by position has its
+    digits as key. Other arguments and errors are those of `read_texts`.
 
     Raises:
         TypeError: `columns` is one string.
-        ValueError: One of `columns` is missing, or is called "text" although another column is the text.
+        ValueError: One of `columns` is missing, or is called "text" while the text column is another one.
     """
     if isinstance(columns, (str, bytes)):
-        raise TypeError(f"columns is one string, not a list: write [{columns!r}]")
+        raise TypeError(f"columns is a string, not a list: write [{columns!r}]")
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
     name = "standard input" if os.fspath(source) == "-" else os.fspath(source)
@@ -128,8 +114,8 @@ def read_corpus(
 def split_validation(texts: Sequence[str], seed: int = 0) -> tuple[list[str], list[str]]:
     """Split texts at random into (training, validation) so that no string is in both.
 
-    Strings that occur once are held out first, then the least repeated ones, once each, while no more than 5% of the
-    texts are lost to training, whose order is kept: 2,000 strings at most, and one in any case.
+    Validation gets each of its strings once: those that occur once in the corpus first, then the least repeated, as
+    long as training loses at most 5% of the texts. It has at least one and at most 2,000. Training keeps its order.
 
     Args:
         texts: The corpus.
@@ -176,25 +162,35 @@ def _rows(
         raise ValueError(f"{name} holds no text ({report.summary()})")
 
 
-def _choose(names: Sequence[str], *, name: str, column: str | None, others: Sequence[str]) -> list[str]:
-    """Return the wanted columns of those there are, the text column first."""
-    has = f"it has {', '.join(names) or 'none'}"
+def _choose(
+    names: Sequence[str], nested: Sequence[str] = (), *, name: str, column: str | None, others: Sequence[str]
+) -> list[str]:
+    """Return the wanted columns, or paths of nested fields, of those there are, the text column first."""
+    every = [*names, *nested]
+    leaves = [path for path in every if not any(inner.startswith(f"{path}.") for inner in nested)]
+    has = f"it has {', '.join(leaves) or 'none'}"
     if column is None:
         known = [candidate for candidate in TEXT_COLUMNS if candidate in names]
-        if not known and len(names) != 1:
+        if not known and (len(names) != 1 or nested):
             remedy = f"choose with --column{_position(name, names)}"
             raise ValueError(f"{name} has no column called {' or '.join(TEXT_COLUMNS)}: {has}; {remedy}")
         column = (known or list(names))[0]
         if _is_text(name, column):
             logger.warning("%s: the first row %r is taken for a header; if it is a text, use --column 0", name, column)
     for wanted in (column, *others):
-        if wanted not in names:
+        if wanted not in every:
             raise ValueError(f"{name} has no column {wanted!r}: {has}")
     return [column, *others]
 
 
+def _holds_wanted(names: Sequence[str], *, column: str | None, others: Sequence[str]) -> bool:
+    """Say whether columns of these names include the text and all others."""
+    texts = TEXT_COLUMNS if column is None else (column,)
+    return any(text in names for text in texts) and all(other in names for other in others)
+
+
 def _position(name: str, names: Sequence[str]) -> str:
-    """Return what to add for a table whose first row looks like texts, not like the names of columns."""
+    """Return a hint for the error message if the first row of a table looks like texts instead of column names."""
     longest = max(range(len(names)), key=lambda i: len(names[i]), default=0)
     if not names or not _is_text(name, names[longest]):
         return ""
@@ -202,174 +198,49 @@ def _position(name: str, names: Sequence[str]) -> str:
 
 
 def _is_text(name: str, column: str) -> bool:
-    """Say whether the name of a column of a csv or tsv file looks like a text."""
+    """Return whether a column name in a csv or tsv file looks like a text."""
     return bool(TABLE.search(name)) and len(column.split()) >= WORDS_OF_A_TEXT
 
 
 def _reader(
     source: str, name: str, column: str | None, others: Sequence[str], split: str, streaming: bool
-) -> Callable[[Choose], Iterator[Sequence[object]]]:
+) -> Callable[[ChooseFields], Iterator[Sequence[object]]]:
     """Return the function that reads this kind of source, after checking that there is one."""
     path = Path(source)
-    if source != "-" and not os.path.exists(source):  # unlike Path.exists, takes names that are too long
+    if source != "-" and not os.path.exists(source):  # unlike Path.exists, accepts names that are too long
         if FILE_SUFFIX.fullmatch(path.suffix) or not HUB_NAME.fullmatch(source):
             raise FileNotFoundError(f"there is no file {source!r}: give a {FORMATS} file, or - for standard input")
-        return partial(_read_hub, source, split, streaming)
+        return partial(read_hub, source, split, streaming)
     if path.is_dir():
         example = min((child for child in path.iterdir() if child.suffix in SUFFIXES), default=path / "corpus.txt")
         raise IsADirectoryError(f"{source} is a folder: give a file, such as {example}")
     suffix = path.suffix.lower()
     if suffix == ".parquet":
-        return partial(_read_parquet, path)
-    kind = Path(path.stem).suffix.lower() if suffix == ".gz" else suffix
-    lines = _lines(source, name)
-    if kind in (".csv", ".tsv"):
+        return partial(read_parquet, path)
+    kind = Path(path.stem).suffix.lower() if suffix in PACKED else suffix
+    lines = decoded_lines(source, name)
+    if kind in DELIMITED:
         has_header = not any(re.fullmatch("[0-9]+", wanted) for wanted in (column or "", *others))
-        return partial(_read_table, lines, name, kind == ".tsv", has_header)
-    if kind in (".jsonl", ".json"):
-        return partial(_read_json, lines, name)
+        holds_wanted = partial(_holds_wanted, column=column, others=others)
+        return partial(read_table, lines, name, DELIMITED[kind], has_header, holds_wanted)
+    if kind in JSON_LINES:
+        return partial(read_json, lines, name)
     if column is not None or others:
         raise ValueError(f"{name} is plain text, which has no columns: leave {column or others[0]!r} out")
-    return lambda _: ([line] for line in lines)
+    return lambda _: ([line] for line in _sentences(lines, name))
 
 
-def _read_table(
-    lines: Iterator[str], name: str, is_tsv: bool, has_header: bool, choose: Choose
-) -> Iterator[Sequence[object]]:
-    # The default of 131,072 characters would refuse a cell of 1 MB, which is to be cut like any other text.
-    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
-    if is_tsv:
-        table = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
-    else:
-        table = csv.reader(lines, strict=True)
+def _sentences(lines: Iterator[str], name: str) -> Iterator[str]:
+    """Yield the lines, and log if the first is an object of JSON lines rather than a sentence."""
+    for number, line in enumerate(lines):
+        if not number and line.startswith("{") and _is_object(line):
+            named = " or ".join(JSON_LINES[:1] + JSON_LINES[2:3])
+            logger.warning("%s: the first line is a JSON object, read as a text: JSON lines are named %s", name, named)
+        yield line
+
+
+def _is_object(line: str) -> bool:
     try:
-        first = next(filter(None, table), None)
-        if first is None:
-            return
-        names = first if has_header else [str(i) for i in range(len(first))]
-        places = [names.index(wanted) for wanted in choose(names)]
-        if not has_header:
-            yield [first[place] for place in places]
-        for row in table:
-            if len(row) > len(names):
-                mark = "tabs" if is_tsv else "commas outside quotes"
-                where = f"{name} line {table.line_num}"
-                raise ValueError(f"{where} has {len(row)} cells, the first row has {len(names)}: check its {mark}")
-            yield [row[place] if place < len(row) else None for place in places]
-    except csv.Error as error:
-        raise ValueError(f"{name} line {table.line_num} is malformed ({error}): check its quotes") from error
-
-
-def _read_json(lines: Iterator[str], name: str, choose: Choose) -> Iterator[Sequence[object]]:
-    return _chosen(_json_objects(lines, name), choose)
-
-
-def _json_objects(lines: Iterator[str], name: str) -> Iterator[dict[str, object]]:
-    for number, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line) if line.strip() else None
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{name} line {number} is not JSON ({error}): write one object a line") from error
-        if not isinstance(record, dict | None):
-            kind = with_article(type(record).__name__)
-            raise ValueError(f"{name} line {number} is {kind}, not a JSON object: write one object a line")
-        yield record or {}
-
-
-def _chosen(records: Iterator[dict[str, object]], choose: Choose) -> Iterator[Sequence[object]]:
-    """Yield the wanted values of each record; where the first record lacks a column, those behind it may have it."""
-    head: list[dict[str, object]] = []
-    for record in records:
-        head.append(record)
-        if record:
-            break
-    else:
-        yield from ([None] for _ in head)
-        return
-    try:
-        wanted = choose(list(head[-1]))
-    except ValueError:
-        head += islice(records, LOOKAHEAD)
-        wanted = choose(list(dict.fromkeys(key for record in head for key in record)))
-    for record in chain(head, records):
-        yield [record.get(key) for key in wanted]
-
-
-def _read_parquet(path: Path, choose: Choose) -> Iterator[Sequence[object]]:
-    import pyarrow
-    from pyarrow import parquet
-
-    with open(path, "rb") as file:
-        try:
-            table = parquet.ParquetFile(file)
-            wanted = choose(table.schema_arrow.names)
-            for batch in table.iter_batches(batch_size=1024, columns=list(dict.fromkeys(wanted))):
-                yield from zip(*(batch.column(key).to_pylist() for key in wanted), strict=True)
-        except (pyarrow.ArrowException, OSError) as error:
-            raise CorruptFileError(f"{path} is not a whole Parquet file ({_one_line(error)}): restore it") from error
-
-
-def _read_hub(source: str, split: str, streaming: bool, choose: Choose) -> Iterator[Sequence[object]]:
-    import datasets
-
-    dataset_name, _, configuration = source.partition(":")
-    try:
-        dataset = datasets.load_dataset(dataset_name, configuration or None, split=split, streaming=streaming)
-    except Exception as error:  # every layer below (network, hub, builder) raises its own kinds
-        kind = FileNotFoundError if isinstance(error, OSError) else ValueError
-        message = f"there is no file {source!r} and no data set of that name could be loaded ({_one_line(error)})"
-        raise kind(message) from error
-    yield from _chosen(iter(dataset), choose)
-
-
-def _lines(source: str, name: str) -> Iterator[str]:
-    """Yield the decoded lines of a file or of standard input, with their line ends, without a byte order mark."""
-    position = 0  # bytes before the current line
-    try:
-        with _open(source) as file:
-            _check_head(file, name)
-            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), b""), 1):
-                if len(line) == LONGEST_LINE:
-                    limit = f"{LONGEST_LINE >> 20} MB"
-                    raise ValueError(f"{name} line {number} is longer than {limit}: write one sentence a line")
-                text = _decode(line, name, position)
-                yield text if position else text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
-                position += len(line)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise CorruptFileError(f"{name} is not a whole gzip file ({_one_line(error)}): restore it") from error
-
-
-def _open(source: str) -> AbstractContextManager[Any]:
-    if source == "-":
-        return nullcontext(sys.stdin.buffer)  # not ours to close
-    return gzip.open(source, "rb") if source.lower().endswith(".gz") else open(source, "rb", buffering=1 << 16)
-
-
-def _check_head(file: Any, name: str) -> None:
-    """Refuse what begins like a binary file, before anything of it is taken for text."""
-    # A look that moves nothing, since pipes cannot be rewound.
-    head = file.peek(HEAD)[:HEAD] if hasattr(file, "peek") else b""
-    _decode(head, name, 0, final=False)
-    zeros = head.count(0)
-    for magic, kind in MAGIC.items():
-        if head.startswith(magic):
-            raise _not_text(name, f"it starts like {kind}")
-    if zeros >= 8 and zeros > len(head) // 32:  # a text may hold a stray NUL
-        raise _not_text(name, f"{zeros:,} NUL bytes in its first {len(head):,}")
-
-
-def _decode(data: bytes, name: str, position: int, final: bool = True) -> str:
-    """Decode UTF-8 that starts at `position`; unless `final`, its last character may be cut off."""
-    try:
-        return codecs.utf_8_decode(data, "strict", final)[0]
-    except UnicodeDecodeError as error:
-        why = f"byte 0x{data[error.start]:02x} at position {position + error.start}"
-        raise _not_text(name, why) from error
-
-
-def _not_text(name: str, why: str) -> ValueError:
-    return ValueError(f"{name} is not UTF-8 text ({why}): convert it, or give a {FORMATS} file")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -1,4 +1,4 @@
-"""Token ids of a corpus in an Arrow file: tokenised once, mapped into memory, never held as lists."""
+"""Token ids of a corpus in a memory-mapped Arrow file, tokenised once."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy as np
 from ..storage.atomic import atomic_path, sha256
 
 BLOCK = 8192  # texts tokenised together, and rows of one record batch
-DIGITS = 16  # of the SHA-256 in the file name, since Arrow files have no checksum of their own
+DIGITS = 16  # of the SHA-256 in the file name, since Arrow files contain no checksum
 
 Tokenize = Callable[[list[str]], list[list[int]]]
 
 
 class TokenRows(Sequence[list[int]]):
-    """Rows of token ids, each read from the file when it is asked for.
+    """Rows of token ids, read from the file on access.
 
     Attributes:
-        lengths: Tokens of each row, shape (N,), int64.
+        lengths: Number of tokens per row, shape (N,), int64.
     """
 
     def __init__(self, path: str | Path):
@@ -36,7 +36,7 @@ class TokenRows(Sequence[list[int]]):
         return len(self.lengths)
 
     def close(self) -> None:
-        """Let the file go, which Windows does not delete before; no row can be read any more."""
+        """Close the file, which Windows requires before deleting it; rows cannot be read afterwards."""
         self._blocks = []
 
     @overload
@@ -52,12 +52,12 @@ class TokenRows(Sequence[list[int]]):
 
 
 def cached_token_rows(name: Path, texts: Iterable[str], tokenize: Tokenize) -> TokenRows:
-    """Return the rows that are kept under a name, if they are whole, else tokenise the texts and keep their rows.
+    """Return the cached rows of a name if their checksum matches, else tokenise the texts and cache them.
 
     Args:
-        name: Folder and beginning of the file's name; other texts or another tokenizer need another one.
-        texts: Read only if no rows are kept.
-        tokenize: Gives the ids of a list of texts.
+        name: Folder and prefix of the file name; use another one for other texts or another tokenizer.
+        texts: Read only if there are no cached rows.
+        tokenize: Function from a list of texts to their token ids.
     """
     for path in name.parent.glob(f"{name.name}.*.arrow"):
         if path.suffixes[-2] == f".{sha256(path)[:DIGITS]}":
@@ -69,7 +69,7 @@ def cached_token_rows(name: Path, texts: Iterable[str], tokenize: Tokenize) -> T
 
 
 def write_token_rows(path: str | Path, texts: Iterable[str], tokenize: Tokenize) -> None:
-    """Tokenise texts into an Arrow file, one block in memory at a time."""
+    """Tokenise texts into an Arrow file, block by block."""
     import pyarrow
 
     rows = pyarrow.list_(pyarrow.int32())

@@ -1,4 +1,4 @@
-"""Tokenizers: byte-level BPE trained on the corpus, or a pretrained model's own; wrapping and padding."""
+"""Tokenizers: byte-level BPE trained on the corpus, or that of a pretrained model; special tokens and padding."""
 
 # B sentences, T tokens
 from __future__ import annotations
@@ -12,12 +12,12 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-# In this order, so that the ids are 0, 1, 2, 3 as the configuration's defaults say.
+# In this order, so that the ids are 0, 1, 2, 3, the defaults of TextVAEConfig.
 BOS, EOS, PAD, MASK = "<s>", "</s>", "<pad>", "<mask>"
 
 
 class SpecialTokens(Protocol):
-    """What wrapping needs to know: ids and a limit."""
+    """Ids and maximum length that `wrap` needs."""
 
     bos_token_id: int
     eos_token_id: int
@@ -28,12 +28,12 @@ class SpecialTokens(Protocol):
 def train_tokenizer(
     texts: Iterable[str], vocab_size: int = 8192, *, lowercase: bool = False
 ) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer: every string has tokens, and decoding gives it back.
+    """Train a byte-level BPE tokenizer, which encodes every string without unknown tokens.
 
     Args:
         texts: The corpus.
-        vocab_size: Largest vocabulary; the 256 bytes and 4 special tokens are always in it.
-        lowercase: Lower-case every text first.
+        vocab_size: Maximum vocabulary size, including 256 bytes and 4 special tokens.
+        lowercase: Whether to lower-case texts.
 
     Examples:
         >>> tokenizer = train_tokenizer(["a small corpus"], 300)
@@ -43,7 +43,7 @@ def train_tokenizer(
     bpe = Tokenizer(models.BPE())
     if lowercase:
         bpe.normalizer = normalizers.Lowercase()
-    # The prefix space makes a word at the start of a sentence the same token as the word inside one.
+    # With the prefix space, a word has the same token at the start of a sentence and inside it.
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -60,13 +60,13 @@ def train_tokenizer(
 
 
 def load_tokenizer(path: str | Path, gguf_file: str | None = None) -> PreTrainedTokenizerBase:
-    """Load a tokenizer from a folder or hub id; `gguf_file` names the GGUF file inside the folder, if it is one."""
+    """Load a tokenizer from a folder or hub id; `gguf_file` is the name of a GGUF file in the folder."""
     options = {"gguf_file": gguf_file} if gguf_file else {}
     return AutoTokenizer.from_pretrained(path, trust_remote_code=False, **options)
 
 
 def wrap(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: SpecialTokens) -> list[list[int]]:
-    """Return BOS ... EOS for each text, cut to the longest length with the EOS kept."""
+    """Return BOS ... EOS for each text, truncated to the maximum length with EOS kept."""
     if not texts:
         return []
     rows = _ids(tokenizer, texts)
@@ -75,12 +75,12 @@ def wrap(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: Spec
 
 
 def encoder_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
-    """Return a pretrained encoder's own ids for each text, its special tokens included."""
+    """Return a pretrained encoder's token ids for each text, including its special tokens."""
     return _ids(tokenizer, texts, max_length) if texts else []
 
 
 def pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Return ids and mask (1 for tokens), both (B, T) int64, with rows padded on the right."""
+    """Return ids and mask (1 for tokens), both (B, T) int64, padded on the right."""
     width = max(map(len, rows))
     ids_BT = torch.tensor([[*row, *[pad_id] * (width - len(row))] for row in rows])
     mask_BT = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
@@ -93,7 +93,7 @@ def to_texts(tokenizer: PreTrainedTokenizerBase, ids: Iterable[Sequence[int]]) -
 
 
 def readable(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[str]:
-    """Return the texts as they can be written back: in lower case if the tokenizer lowers them."""
+    """Return the texts as the tokenizer can reproduce them: lower-cased if it lower-cases."""
     normalizer = getattr(getattr(tokenizer, "backend_tokenizer", None), "normalizer", None)
     if normalizer is None or normalizer.normalize_str("A") != "a":
         return list(texts)
@@ -101,8 +101,8 @@ def readable(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[s
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
-    """Return the ids of each text; with a longest length also the special tokens around them."""
-    if isinstance(tokenizer, PreTrainedTokenizerFast):  # half the time without transformers' own wrapping of each row
+    """Return the ids of each text, with special tokens and truncation if `max_length` is given."""
+    if isinstance(tokenizer, PreTrainedTokenizerFast):  # twice as fast as through transformers
         backend = tokenizer.backend_tokenizer
         backend.no_padding()
         if max_length is None:

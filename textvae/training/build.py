@@ -13,6 +13,7 @@ from ..latent.vae import TextVAE
 from ..modeling import TextVAEModel
 from ..modeling.config import PRESETS, TextVAEConfig, decoder_config, transformer_encoder
 from ..modeling.pretrained import load_backbone, load_lm
+from ..text.cleaning import NORMALIZATION
 from ..text.tokenizers import encoder_ids, load_tokenizer, train_tokenizer
 from .config import TrainConfig, from_scratch
 
@@ -79,6 +80,7 @@ def build_model(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
         mask_token_id=tokenizer.mask_token_id if tokenizer.mask_token_id is not None else tokenizer.unk_token_id,
+        text_normalization=NORMALIZATION,
     )
     return TextVAE(TextVAEModel(model_config, backbone, lm), tokenizer, encoder_tokenizer)
 

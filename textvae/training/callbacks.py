@@ -12,6 +12,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from .._progress import clock
+from ..storage.atomic import open_no_link
 from ..text.batching import TokenBudgetSampler
 from .dataset import Partners
 from .run import RunFolder
@@ -89,7 +90,7 @@ class MetricsLog(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         """Write one line and flush it."""
-        with open(self.path, "a", encoding="utf-8") as file:
+        with open(self.path, "a", encoding="utf-8", opener=open_no_link) as file:
             file.write(json.dumps({"step": state.global_step, "epoch": state.epoch} | (logs or {})) + "\n")
 
 

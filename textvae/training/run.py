@@ -10,29 +10,31 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from ..latent.codec import PRIOR
+from ..latent.familiarity import CALIBRATION, Calibration
 from ..latent.priors import Prior
+from ..latent.stored import PRIOR
 from ..latent.vae import TextVAE
 from ..modeling.quiet import quiet_transformers
-from ..storage.atomic import atomic_path, read_json, write_json
+from ..storage.atomic import atomic_path, followed, read_json, staged_beside, staged_name, write_json
 from ..storage.errors import CorruptFileError
 from ..storage.folders import atomic_folder, atomic_replacement, check_manifest, publish_folder, recover_folder
 
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS, METRICS, TRAINING = "checkpoints", "metrics.jsonl", "training.json"
+WEIGHTS = "weights"  # in the name of the folder where they are written
 TEACHER = "teacher"  # folder of its embeddings, beside the checkpoints
 
 
 class RunFolder:
-    """A run on disk: options and corpus digests, checkpoints, metrics and the best weights.
+    """A run on disk: options and corpus digests, checkpoints, metrics and the best weights; for its only writer.
 
     Args:
-        path: The folder; it need not exist yet.
+        path: The folder; it need not exist yet. A symbolic link is followed.
     """
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
+        self.path = followed(Path(path))
         self.checkpoints = self.path / CHECKPOINTS
         self.staged_checkpoints = self.checkpoints / ".staged"
         self.metrics = self.path / METRICS
@@ -51,7 +53,7 @@ class RunFolder:
 
     def start(self, vae: TextVAE, made_from: dict[str, Any]) -> None:
         """Write the files that exist before the first step: configuration, tokenizers, options and corpus digests."""
-        with atomic_folder(self.path, TRAINING) as folder:
+        with atomic_folder(self.path, TRAINING, lock=False) as folder:
             vae.model.config.save_pretrained(folder)
             vae.save_tokenizers(folder)
             write_json(folder / TRAINING, made_from)
@@ -81,12 +83,16 @@ class RunFolder:
 
     def drop_staged_checkpoints(self) -> None:
         """Delete an incomplete checkpoint that a crash left."""
+        if self.staged_checkpoints.is_symlink():
+            self.staged_checkpoints.unlink()
         shutil.rmtree(self.staged_checkpoints, ignore_errors=True)
 
     def save_weights(self, model: PreTrainedModel) -> None:
         """Replace the run's weights, each file at once."""
-        staged = self.path / ".staged-weights"
-        shutil.rmtree(staged, ignore_errors=True)
+        for abandoned in staged_beside(self.path / WEIGHTS):
+            shutil.rmtree(abandoned, ignore_errors=True)
+        staged = staged_name(self.path / WEIGHTS)
+        staged.mkdir()
         with quiet_transformers():
             model.save_pretrained(staged)
         for file in sorted(staged.iterdir()):
@@ -98,6 +104,11 @@ class RunFolder:
         """Write the prior that was fitted to the latents."""
         with atomic_replacement(self.path, PRIOR) as staged:
             prior.save(staged)
+
+    def save_calibration(self, calibration: Calibration) -> None:
+        """Write what familiarity is compared with."""
+        with atomic_replacement(self.path, CALIBRATION) as staged:
+            calibration.save(staged)
 
     def keep_metrics_until(self, step: int) -> None:
         """Drop the lines after a step, which a resumed run writes again, and a line that a crash truncated."""

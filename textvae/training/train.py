@@ -11,11 +11,15 @@ import numpy as np
 from transformers import TrainerCallback, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
+from ..latent.familiarity import FEWEST_TEXTS
+from ..latent.hub import local_folder
 from ..latent.vae import TextVAE
-from ..modeling import TextVAEModel
+from ..modeling import TextVAEConfig, TextVAEModel
 from ..modeling.precision import default_device
 from ..modeling.quiet import quiet_transformers
-from ..text.cleaning import gate_texts
+from ..modeling.randomness import global_randomness_kept
+from ..storage.locks import only_writer
+from ..text.cleaning import NORMALIZATION, gate_texts, normalised
 from ..text.corpus import split_validation
 from ..text.tokenizers import load_tokenizer
 from .build import build_model, rebuild_model
@@ -23,11 +27,13 @@ from .callbacks import reporting_callbacks
 from .config import TrainConfig, retired_in_use
 from .dataset import Partners
 from .distillation import TeacherCache, leading_directions
+from .environment import single_process
 from .run import RunFolder, step_of
 from .trainer import TextVAETrainer, check_extra_terms
 
 SOURCE = "from_fingerprint"  # in training.json, of the model that training started from
 PRIOR_TEXTS = 10_000  # to whose latents the prior is fitted
+CALIBRATION_TEXTS = 500  # held-out texts that familiarity is calibrated on
 
 
 def train(
@@ -42,6 +48,9 @@ def train(
     terms: Mapping[str, float] | None = None,
 ) -> TextVAE:
     """Train a text VAE on a corpus and return the best one by validation ELBO at the final beta.
+
+    It runs in one process, whatever variables of torchrun or MPI are set, and is the only writer of `output` until it
+    ends. The global random generators are left as they were; trainings in several threads take turns.
 
     Args:
         corpus: Sentences.
@@ -58,30 +67,32 @@ def train(
 
     Raises:
         FileExistsError: `output` holds a run and `resume` is False.
+        BlockingIOError: Another process or thread is writing `output`.
         FloatingPointError: The loss or a gradient became NaN or infinite; the best weights so far are in `output`.
         ValueError: The corpus or the options cannot be trained with, or a resumed run had other ones.
     """
     config = config or TrainConfig()
     terms = dict(terms or {})
     check_extra_terms(terms)
-    run = RunFolder(output)
-    callbacks = [*callbacks, *reporting_callbacks(config.report_to, run.path)]
-    data = _read_data(corpus, valid, groups, config, terms)
-    set_seed(config.seed)
-    checkpoint = run.newest_checkpoint() if resume else None
-    teacher = _teacher(config, run)
-    made_from = data.made_from(config) | {"terms": terms or None}
-    vae = _model(run, config, data.texts, made_from, resume, checkpoint, teacher.dim if teacher else None)
-    embeddings = None if teacher is None else _projected(teacher.embed(data.texts), vae.dim)
-    trainer = TextVAETrainer(
-        vae, config, data.texts, data.held_out, run, data.partners(config), embeddings, terms, callbacks
-    )
-    run.keep_metrics_until(step_of(checkpoint))
-    _run_steps(trainer, checkpoint)
-    trainer.sentences.close()
-    trainer.valid_dataset.close()
-    run.finish(made_from | {"steps": trainer.state.global_step, "best_loss": trainer.state.best_metric})
-    return _with_prior(run, data.texts, config.seed)
+    with only_writer(Path(output)), global_randomness_kept(), single_process():
+        run = RunFolder(output)
+        callbacks = [*callbacks, *reporting_callbacks(config.report_to, run.path)]
+        data = _read_data(corpus, valid, groups, config, terms, _text_normalization(run, config))
+        set_seed(config.seed)
+        checkpoint = run.newest_checkpoint() if resume else None
+        teacher = _teacher(config, run)
+        made_from = data.made_from(config) | {"terms": terms or None}
+        vae = _model(run, config, data.texts, made_from, resume, checkpoint, teacher.dim if teacher else None)
+        embeddings = None if teacher is None else _projected(teacher.embed(data.texts), vae.dim)
+        trainer = TextVAETrainer(
+            vae, config, data.texts, data.held_out, run, data.partners(config), embeddings, terms, callbacks
+        )
+        run.keep_metrics_until(step_of(checkpoint))
+        _run_steps(trainer, checkpoint)
+        trainer.sentences.close()
+        trainer.valid_dataset.close()
+        run.finish(made_from | {"steps": trainer.state.global_step, "best_loss": trainer.state.best_metric})
+        return _finished(run, data, config.seed)
 
 
 class _Data(NamedTuple):
@@ -105,15 +116,26 @@ class _Data(NamedTuple):
         return Partners(self.texts if self.groups is None else self.groups, config.seed)
 
 
+def _text_normalization(run: RunFolder, config: TrainConfig) -> int:
+    """Return the version with which the run's model reads texts: that of the model it starts from, or the newest."""
+    if not run.started and config.from_ is None:
+        return NORMALIZATION
+    folder = run.path if run.started else local_folder(config.from_ or "")
+    known = (folder / "config.json").exists()
+    return TextVAEConfig.from_pretrained(folder).text_normalization if known else NORMALIZATION
+
+
 def _read_data(
     corpus: Sequence[str],
     valid: Sequence[str] | None,
     groups: Sequence[Hashable] | None,
     config: TrainConfig,
     terms: Mapping[str, float],
+    normalization: int,
 ) -> _Data:
     """Return the cleaned texts to train on and to validate with."""
-    texts, held_out = gate_texts(corpus), gate_texts([] if valid is None else valid)
+    given = gate_texts(corpus), gate_texts([] if valid is None else valid)
+    texts, held_out = ([normalised(text, normalization) for text in part] for part in given)
     if config.lowercase:  # before the split, so that no text differs from a held-out one in its case alone
         texts, held_out = ([text.lower() for text in part] for part in (texts, held_out))
     if groups is not None and len(groups) != len(texts):
@@ -231,12 +253,18 @@ def _run_steps(trainer: TextVAETrainer, checkpoint: Path | None) -> None:
         trainer.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
 
 
-def _with_prior(run: RunFolder, texts: Sequence[str], seed: int) -> TextVAE:
-    """Return the best model, with a prior fitted to the latents of some of the texts."""
+def _finished(run: RunFolder, data: _Data, seed: int) -> TextVAE:
+    """Return the best model, with a prior fitted to the latents of some texts and familiarity calibrated on others."""
     best = TextVAE.from_pretrained(run.path)
+    texts, held_out = (
+        [part[i] for i in np.random.default_rng(seed).permutation(len(part))[:most]]
+        for part, most in ((data.texts, PRIOR_TEXTS), (data.held_out, CALIBRATION_TEXTS))
+    )
     if len(texts) > 1:
-        chosen = np.random.default_rng(seed).permutation(len(texts))[:PRIOR_TEXTS]
-        run.save_prior(best.fit_prior([texts[i] for i in chosen]))
+        run.save_prior(best.fit_prior(texts))
+    if len(held_out) >= FEWEST_TEXTS:
+        run.save_calibration(best.calibrate(held_out))
+    best.versions.note(run.path)
     return best
 
 

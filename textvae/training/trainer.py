@@ -34,6 +34,7 @@ from .callbacks import (
 )
 from .config import TrainConfig
 from .dataset import Example, Partners, Sentences
+from .gradients import clip_gradients
 from .run import RunFolder
 from .schedules import kl_weight
 
@@ -187,10 +188,14 @@ class TextVAETrainer(Trainer):
         return (output.loss, output) if return_outputs else output.loss
 
     def _clip_grad_norm(self, model: Any) -> Any:
-        norm = super()._clip_grad_norm(model)
-        self.unchecked.append(("gradient norm", torch.as_tensor(norm)))
-        self._check_finite(at_once=self.args.device.type == "cpu")
-        return norm
+        if self.args.device.type != "cpu":
+            norm = super()._clip_grad_norm(model)
+            self.unchecked.append(("gradient norm", torch.as_tensor(norm)))
+            return norm
+        try:
+            return clip_gradients(model, self.args.max_grad_norm)
+        except FloatingPointError as error:
+            raise FloatingPointError(self._not_finite(str(error))) from None
 
     def _check_finite(self, at_once: bool = True) -> None:
         """Raise if a loss or gradient is not finite: at once on a CPU, else before anything is logged or saved.
@@ -208,10 +213,10 @@ class TextVAETrainer(Trainer):
     def _not_finite(self, symptom: str) -> str:
         best = f"the best weights so far are kept in {self.run.path}"
         kept = best if self.run.has_weights else "no weights were saved yet"
-        return (
-            f"training stopped at step {self.state.global_step}: {symptom}; {kept}. "
-            "Lower --learning-rate, or set --precision fp32"
-        )
+        tries = "Lower --learning-rate, or set --precision fp32"
+        if self.state.global_step == 0:  # no step was taken that a learning rate could have made too long
+            tries = "Set --precision fp32, or --latent-dropout 0, or try another pretrained --decoder or --encoder"
+        return f"training stopped at step {self.state.global_step}: {symptom}; {kept}. {tries}"
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add reconstruction, KL and beta, averaged since the last line, to the Trainer's logs."""

@@ -1,4 +1,4 @@
-"""Backends of an index: what stores its vectors and finds the nearest; one module each."""
+"""Backends of an index, which store its vectors and search them; one module each."""
 
 from .base import Backend, backend_class, register_backend
 from .faiss import FaissBackend

@@ -1,4 +1,4 @@
-"""What every backend of an index does, and the registry of backends."""
+"""The interface of an index backend, and the registry of backends."""
 
 # N vectors, W dimensions of a vector, Q queries, M chosen ids
 from __future__ import annotations
@@ -13,23 +13,23 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
 Ids = NDArray[np.int64]
-Neighbours = tuple[Vectors, Ids]  # scores and ids, both (Q, k), nearest first; -1 where there are no more
+Neighbours = tuple[Vectors, Ids]  # scores and ids, both (Q, k), nearest first; ids padded with -1
 
-AUTO = "auto"  # the factory that leaves the choice to the backend
-FLAT_LIMIT = 50_000  # texts up to which "auto" is exact
+AUTO = "auto"  # the factory name with which the backend chooses by size
+FLAT_LIMIT = 50_000  # "auto" is exact up to this number of texts
 
 
 class Backend(Protocol):
-    """Vectors by id, and the nearest of them.
+    """A vector store with ids and nearest-neighbour search.
 
-    Scores are inner products, of which the larger is nearer, or squared Euclidean distances, of which the smaller is.
-    The ids are those of the item store: `LatentIndex` adds an id once, and removes or replaces only ids that are there.
+    Scores are inner products (larger is nearer) or squared Euclidean distances (smaller is nearer).
+    Ids come from the item store: `LatentIndex` adds each id once, and removes or replaces only existing ids.
 
     Attributes:
-        name: What it is registered under, and what index.json names.
-        file: Name of its file in the folder of an index.
-        factory: How it stores and searches, in its own words.
-        tombstones: Ids of removed vectors that are still in its file.
+        name: Name under which it is registered and recorded in index.json.
+        file: File name in the folder of an index.
+        factory: How it stores and searches vectors, in the backend's own syntax.
+        tombstones: Ids of removed vectors that are still stored.
     """
 
     name: ClassVar[str]
@@ -45,7 +45,7 @@ class Backend(Protocol):
             width: Dimensions W of a vector.
             factory: How to store and search, or "auto".
             inner_product: Score by inner products, else by squared Euclidean distances.
-            count: Vectors that are expected; None for an unknown number above 50,000.
+            count: Expected number of vectors; None if unknown, but above 50,000.
 
         Raises:
             ValueError: Unknown factory.
@@ -53,7 +53,7 @@ class Backend(Protocol):
 
     @classmethod
     def read(cls, path: Path, factory: str, tombstones: Iterable[int] = (), *, mapped: bool = False) -> Self:
-        """Read what `write` wrote; with `mapped` it need not be in memory, and is never changed.
+        """Read a file that `write` wrote; `mapped` permits memory-mapping and forbids changes.
 
         Raises:
             RuntimeError: The file cannot be read.
@@ -67,7 +67,7 @@ class Backend(Protocol):
         """
 
     def __len__(self) -> int:
-        """Return the number of vectors, tombstones left out."""
+        """Return the number of vectors without tombstones."""
 
     @property
     def width(self) -> int:
@@ -75,36 +75,36 @@ class Backend(Protocol):
 
     @property
     def training(self) -> int:
-        """Vectors that should train the store before any is added, 0 if it needs none."""
+        """Number of vectors to train on before any is added; 0 without training."""
 
     def train(self, sample: Vectors) -> None:
-        """Learn from vectors (N, W). Raise ValueError if they are too few."""
+        """Train on vectors (N, W). Raise ValueError if there are too few."""
 
     def add(self, ids: Sequence[int], vectors: Vectors) -> None:
-        """Add vectors (N, W) under new ids. Raise ValueError if they are refused; then none is added."""
+        """Add vectors (N, W) with new ids. If they are refused, raise ValueError and add none."""
 
     def remove(self, ids: Sequence[int]) -> None:
-        """Remove ids."""
+        """Remove the vectors of ids."""
 
     def replace(self, ids: Sequence[int], vectors: Vectors, before: Callable[[], Vectors]) -> None:
-        """Give ids new vectors (N, W).
+        """Replace the vectors of ids with new ones (N, W).
 
         Args:
-            ids: The ids, each once.
+            ids: The ids, without duplicates.
             vectors: The new vectors.
-            before: Returns the old vectors; called where they must be put back after an error.
+            before: Returns the old vectors; called only if they must be restored after an error.
         """
 
     def compact(self) -> int:
-        """Free the tombstones and return how many they were."""
+        """Free the tombstones and return their number."""
 
     def nearest(self, queries: Vectors, k: int, within: Ids | None = None) -> Neighbours:
-        """Return the k nearest vectors of each query (Q, W): all there are where they are fewer.
+        """Return the k nearest vectors of each query (Q, W), or all vectors if there are fewer.
 
         Args:
             queries: The queries.
-            k: Neighbours of each.
-            within: Ids (M,) that may be found, all of them in the store; by default every one.
+            k: Neighbours per query.
+            within: Existing ids (M,) to search among; by default all.
         """
 
 
@@ -113,10 +113,10 @@ _BACKENDS: dict[str, type[Backend]] = {}
 
 
 def register_backend(name: str) -> Callable[[B], B]:
-    """Register a backend under a name; it is a class decorator.
+    """Register a backend under a name, as a class decorator.
 
     Args:
-        name: What `LatentIndex.build` calls it, and what index.json names.
+        name: Value of `backend` in `LatentIndex.build` and in index.json.
     """
 
     def register(backend: B) -> B:
@@ -128,10 +128,10 @@ def register_backend(name: str) -> Callable[[B], B]:
 
 
 def backend_class(name: str) -> type[Backend]:
-    """Return the backend that is registered under a name.
+    """Return the backend class registered under a name.
 
     Raises:
-        ValueError: There is none.
+        ValueError: The name is unknown.
     """
     if name not in _BACKENDS:
         raise ValueError(
@@ -142,5 +142,5 @@ def backend_class(name: str) -> type[Backend]:
 
 
 def reason(error: Exception) -> str:
-    """Keep what faiss says, without the C++ signature before it."""
+    """Return the message of a faiss error without its C++ location."""
     return " ".join(re.sub(r"^.*\.(?:cpp|h):\d+: (?:Error: '.*' failed:? ?)?", "", str(error), flags=re.S).split())

@@ -1,4 +1,4 @@
-"""The faiss backend: faiss behind checks, with ids that last, tombstones, and search within chosen ids."""
+"""The faiss backend: input checks, stable ids, tombstones, and search restricted to given ids."""
 
 # N vectors, W dimensions of a vector, Q queries, M chosen ids
 from __future__ import annotations
@@ -11,21 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...modeling.forks import check_fork
 from .base import AUTO, FLAT_LIMIT, Ids, Neighbours, Vectors, reason, register_backend
 
-PLANNED = 1_000_000  # texts that "auto" expects of a stream that goes on beyond the limit
-MEMORY = 2 * 10**9  # bytes of vectors above which "auto" stores one byte a number
-TRAINING, PER_LIST = 65_536, 39  # vectors that train a factory, and at least how many for each inverted list
-TOMBSTONES = 1 / 5  # share of removed vectors above which a graph is built again
-EXACT = 50_000  # chosen ids up to which they are scored one by one
-CRASHES = re.compile(r"NSG|HNSW0*[01](?!\d)|IVF0+(?!\d)")  # faiss takes these, then aborts or loses vectors
+PLANNED = 1_000_000  # texts that "auto" assumes for a stream longer than FLAT_LIMIT
+MEMORY = 2 * 10**9  # bytes of float32 vectors above which "auto" stores one byte per number
+TRAINING, PER_LIST = 65_536, 39  # training vectors: at least this many, and this many per inverted list
+TOMBSTONES = 1 / 5  # share of removed vectors above which a graph is rebuilt
+EXACT = 50_000  # number of given ids up to which all are scored exactly; also vectors per block
+CRASHES = re.compile(r"NSG|HNSW0*[01](?!\d)|IVF0+(?!\d)")  # faiss accepts these, then aborts or loses vectors
 
 
 def automatic_factory(count: int | None, width: int) -> str:
-    """Return the faiss factory that suits a number of vectors.
+    """Choose the faiss factory for a number of vectors.
 
-    Up to 50,000 vectors "Flat", which is exact. Above, inverted lists, about 4 * sqrt(N) of them, with vectors as they
-    are, or with one byte a number ("SQ8") where they would take more than 2 GB. Unknown numbers count as a million.
+    Up to 50,000 vectors "Flat", which is exact. Above, about 4 * sqrt(N) inverted lists of float32 vectors, or of one
+    byte per number ("SQ8") if the vectors would take more than 2 GB. An unknown number counts as a million.
 
     Args:
         count: Vectors N, or None for a stream of unknown length, longer than 50,000.
@@ -43,28 +44,28 @@ def automatic_factory(count: int | None, width: int) -> str:
 
 @register_backend("faiss")
 class FaissBackend:
-    """Vectors by id in a faiss index.
+    """A vector store with ids in a faiss index.
 
     Attributes:
-        index: The faiss index. All but inverted lists, which keep ids themselves, are wrapped in an IndexIDMap2.
-        tombstones: Ids of vectors that faiss could not remove. Those of replaced vectors are below -1.
+        index: The faiss index, wrapped in an IndexIDMap2 unless it has inverted lists, which store ids themselves.
+        tombstones: Ids of vectors that faiss could not remove. Replaced vectors get ids below -1.
     """
 
     file = "index.faiss"
 
     def __init__(self, index: Any, factory: str, tombstones: Iterable[int] = (), *, mapped: bool = False):
-        """Wrap a faiss index; `empty` and `read` are the ways in."""
+        """Wrap a faiss index. Use `empty` or `read`."""
         self.index, self.factory, self.tombstones, self._mapped = index, factory, set(tombstones), mapped
 
     @classmethod
     def empty(cls, width: int, factory: str, inner_product: bool, count: int | None = None) -> FaissBackend:
-        """Return a store without vectors, of W dimensions, under the inner product or else Euclidean distances.
+        """Return a store without vectors.
 
         Args:
-            width: W.
-            factory: A faiss factory string, or "auto" for that of `automatic_factory`.
-            inner_product: Which of the two.
-            count: Vectors that are expected; None for an unknown number above 50,000.
+            width: Dimensions W of a vector.
+            factory: A faiss factory string, or "auto" for the choice of `automatic_factory`.
+            inner_product: Score by inner products, else by squared Euclidean distances.
+            count: Expected number of vectors; None if unknown, but above 50,000.
 
         Raises:
             ValueError: faiss does not know the factory.
@@ -85,7 +86,7 @@ class FaissBackend:
         inner = _behind_transform(vectors)
         if not isinstance(inner, faiss.IndexIVF):
             return cls(faiss.IndexIDMap2(vectors), factory)
-        # under an IDMap2, removal from inverted lists would leave every later id pointing at another text
+        # under an IDMap2, removing from inverted lists would shift the ids of all later vectors
         inner.nprobe = max(1, round(inner.nlist**0.5))  # the default of 1 misses most neighbours
         return cls(vectors, factory)
 
@@ -96,15 +97,15 @@ class FaissBackend:
         Args:
             path: The file.
             factory: The faiss factory string that made it.
-            tombstones: Ids of vectors that are in the file but removed.
-            mapped: Leave the vectors on disk and read those that a search needs.
+            tombstones: Ids of removed vectors that are still in the file.
+            mapped: Memory-map the vectors, so that a search reads only those it needs.
 
         Raises:
             RuntimeError: The file is not a faiss index.
         """
         import faiss
 
-        # the newer flag maps every kind of index, the older one inverted lists only
+        # IO_FLAG_MMAP_IFC maps every kind of index, the older IO_FLAG_MMAP only inverted lists
         flag = getattr(faiss, "IO_FLAG_MMAP_IFC", faiss.IO_FLAG_MMAP) if mapped else 0
         return cls(faiss.read_index(str(path), flag), factory, tombstones, mapped=mapped)
 
@@ -128,7 +129,7 @@ class FaissBackend:
 
     @property
     def training(self) -> int:
-        """Vectors that should train the store, 0 if it needs none."""
+        """Number of vectors to train on before any is added; 0 without training."""
         import faiss
 
         if self.index.is_trained:
@@ -137,10 +138,10 @@ class FaissBackend:
         return max(TRAINING, PER_LIST * lists.nlist if lists else 0)
 
     def train(self, sample: Vectors) -> None:
-        """Learn from vectors (N, W).
+        """Train on vectors (N, W).
 
         Raises:
-            ValueError: They are too few.
+            ValueError: There are too few.
         """
         try:
             if not len(sample):
@@ -148,38 +149,40 @@ class FaissBackend:
             self.index.train(sample)
         except RuntimeError as error:
             raise ValueError(
-                f"the index factory {self.factory!r} cannot learn from {len(sample)} texts ({reason(error)}): "
+                f"the index factory {self.factory!r} cannot be trained on {len(sample)} texts ({reason(error)}): "
                 "give more texts, choose fewer lists, or use Flat"
             ) from error
 
     def add(self, ids: Sequence[int], vectors: Vectors) -> None:
-        """Add vectors (N, W) under new ids.
+        """Add vectors (N, W) with new ids.
 
         Raises:
             ValueError: faiss refuses them, or the store is mapped.
         """
         self._check_unmapped()
+        check_fork()
         try:
             self.index.add_with_ids(vectors, np.array(ids, np.int64))
         except RuntimeError as error:
             raise ValueError(f"the factory {self.factory!r} refuses these vectors: {reason(error)}") from error
 
     def remove(self, ids: Sequence[int]) -> None:
-        """Remove ids that are there; a graph is built again once a fifth of its vectors are tombstones.
+        """Remove the vectors of existing ids; a graph is rebuilt once a fifth of its vectors are tombstones.
 
         Raises:
             ValueError: The store is mapped.
         """
         self._check_unmapped()
+        check_fork()
         self._drop(np.array(ids, np.int64))
 
     def replace(self, ids: Sequence[int], vectors: Vectors, before: Callable[[], Vectors]) -> None:
-        """Give ids that are there new vectors (N, W).
+        """Replace the vectors of existing ids with new ones (N, W).
 
         Args:
-            ids: The ids, each once.
+            ids: The ids, without duplicates.
             vectors: The new vectors.
-            before: Returns the old vectors; called where they must be put back after an error.
+            before: Returns the old vectors; called only if they must be restored after an error.
 
         Raises:
             ValueError: faiss refuses the vectors, or the store is mapped. Nothing is replaced.
@@ -187,12 +190,13 @@ class FaissBackend:
         import faiss
 
         self._check_unmapped()
+        check_fork()
         numbers = np.array(ids, np.int64)
         if isinstance(self.index, faiss.IndexIDMap2):
             slots = np.flatnonzero(np.isin(self._labels(), numbers))
             self.add(ids, vectors)
-            labels = self._labels()  # again: the old array may have moved
-            labels[slots] = -2 - slots  # no id of a text, and not faiss's -1
+            labels = self._labels()  # again, since adding may have reallocated the array
+            labels[slots] = -2 - slots  # neither the id of a text nor faiss's -1
             self._drop(labels[slots].copy())
             return
         self.index.remove_ids(numbers)
@@ -203,9 +207,9 @@ class FaissBackend:
             raise
 
     def compact(self) -> int:
-        """Build the store again without its tombstones and return how many they were.
+        """Rebuild the store without its tombstones and return their number.
 
-        A factory that cannot give its vectors back keeps them: 0.
+        A factory that cannot return its vectors keeps the tombstones; the result is then 0.
 
         Raises:
             ValueError: The store is mapped.
@@ -213,12 +217,13 @@ class FaissBackend:
         import faiss
 
         self._check_unmapped()
+        check_fork()
         if not self.tombstones or not isinstance(self.index, faiss.IndexIDMap2):
             return 0
         labels = self._labels()
         live = np.sort(labels[~np.isin(labels, list(self.tombstones))])
         try:
-            fresh = faiss.clone_index(self.index)  # trained as the old one is
+            fresh = faiss.clone_index(self.index)  # with the training of the old one
             fresh.reset()
             for part in np.split(live, range(EXACT, len(live), EXACT)):
                 if len(part):
@@ -230,12 +235,12 @@ class FaissBackend:
         return dropped
 
     def nearest(self, queries: Vectors, k: int, within: Ids | None = None) -> Neighbours:
-        """Return the k nearest vectors of each query (Q, W): all there are where they are fewer.
+        """Return the k nearest vectors of each query (Q, W), or all vectors if there are fewer.
 
         Args:
             queries: The queries.
-            k: Neighbours of each.
-            within: Ids (M,) that may be found, all of them in the store; by default every one.
+            k: Neighbours per query.
+            within: Existing ids (M,) to search among; by default all.
         """
         k = min(k, len(self) if within is None else len(within))
         if not k or not len(queries):
@@ -246,13 +251,13 @@ class FaissBackend:
                 return scored
         scores, ids = self._approximately(queries, k, within)
         short = np.flatnonzero(ids[:, -1] < 0)
-        scored = self._exactly(queries[short], k, within) if len(short) else None  # a graph may not reach every vector
+        scored = self._exactly(queries[short], k, within) if len(short) else None  # graphs may miss vectors
         if scored is not None:
             scores[short], ids[short] = scored
         return scores, ids
 
     def _approximately(self, queries: Vectors, k: int, within: Ids | None) -> Neighbours:
-        """Search as faiss does, wider for the queries that find fewer than k."""
+        """Search with faiss; queries with fewer than k results are repeated with a wider search."""
         import faiss
 
         allowed = None if within is None else np.bincount(within).astype(bool)
@@ -268,7 +273,7 @@ class FaissBackend:
                 except RuntimeError:
                     if not selects:
                         raise
-                    selects = False  # this factory finds everything, and the others are left out below
+                    selects = False  # the factory has no id selector: search all vectors and filter below
                     continue
                 scores[short], ids[short] = self._live(their_scores, found, allowed, k)
                 short = short[ids[short, -1] < 0]
@@ -285,7 +290,7 @@ class FaissBackend:
     def _parameters(self, allowed: NDArray[np.bool_], fetch: int) -> Any:
         import faiss
 
-        library: Any = faiss  # its type stubs know no search parameters
+        library: Any = faiss  # its type stubs lack the search parameters
         selector = library.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
         inner = _behind_transform(self.index)
         if isinstance(inner, faiss.IndexIVF):
@@ -296,8 +301,8 @@ class FaissBackend:
         return library.SearchParameters(sel=selector)
 
     def _live(self, scores: Vectors, ids: Ids, allowed: NDArray[np.bool_] | None, k: int) -> Neighbours:
-        """Return the first k of each row that are there and allowed, then -1."""
-        there = ids >= 0  # faiss pads with -1, and replaced vectors are below it
+        """Keep the first k live and allowed results of each row, padded with -1."""
+        there = ids >= 0  # faiss pads with -1, and replaced vectors have ids below it
         if allowed is not None:
             there &= ids < len(allowed)
             there[there] = allowed[ids[there]]
@@ -310,7 +315,7 @@ class FaissBackend:
         return np.take_along_axis(scores, first, 1), np.take_along_axis(ids, first, 1)
 
     def _exactly(self, queries: Vectors, k: int, within: Ids | None) -> Neighbours | None:
-        """Score vectors one by one; None for factories that cannot give them back."""
+        """Score vectors exactly; return None for factories that cannot return their vectors."""
         import faiss
 
         if not isinstance(self.index, faiss.IndexIDMap2):
@@ -319,8 +324,8 @@ class FaissBackend:
         wanted = within if within is not None else labels[~np.isin(labels, list(self.tombstones))]
         slots = np.flatnonzero(np.isin(labels, wanted))
         leaf = faiss.downcast_index(self.index.index)
-        if isinstance(leaf, faiss.IndexPreTransform):  # scores are those of transformed vectors
-            chain: Any = leaf.chain  # a C++ vector, which is no list whatever the type stubs say
+        if isinstance(leaf, faiss.IndexPreTransform):  # vectors are stored and scored after the transform
+            chain: Any = leaf.chain  # a C++ vector; the type stubs declare a list
             for place in range(chain.size()):
                 queries = chain.at(place).apply(queries)
             leaf = faiss.downcast_index(leaf.index)
@@ -340,18 +345,18 @@ class FaissBackend:
 
     def _check_unmapped(self) -> None:
         if self._mapped:
-            raise ValueError("the index was loaded with mmap=True and cannot be changed: load it without")
+            raise ValueError("the index was loaded with mmap=True and cannot be changed: load it without mmap")
 
     def _drop(self, ids: Ids) -> None:
         try:
             self.index.remove_ids(ids)
-        except RuntimeError:  # graphs and refined factories cannot
+        except RuntimeError:  # graphs and refined factories cannot remove vectors
             self.tombstones.update(ids.tolist())
         if len(self.tombstones) > TOMBSTONES * self.index.ntotal:
             self.compact()
 
     def _labels(self) -> Ids:
-        """Return the ids of an IDMap2 in the order of its vectors: a view, which changes it."""
+        """Return the ids of an IDMap2 in vector order, as a writable view."""
         import faiss
 
         return faiss.rev_swig_ptr(self.index.id_map.data(), self.index.id_map.size())

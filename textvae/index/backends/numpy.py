@@ -1,4 +1,4 @@
-"""The exact reference backend: every vector in one array, every query against all of them."""
+"""The exact reference backend: one array of vectors, with brute-force search."""
 
 # N vectors, W dimensions of a vector, Q queries, M chosen ids
 from __future__ import annotations
@@ -12,15 +12,15 @@ from safetensors.numpy import save_file
 
 from .base import AUTO, Ids, Neighbours, Vectors, register_backend
 
-SCORES = 2**22  # scores of a block of queries, in float64
+SCORES = 2**22  # float64 scores in memory at once, for a block of queries
 
 
 @register_backend("numpy")
 class NumpyBackend:
-    """Vectors in an array, searched one by one in float64: exact, and slow for many.
+    """A vector store with brute-force search in float64: exact, but slow for many vectors.
 
     Args:
-        ids: Ids, shape (N,).
+        ids: Shape (N,).
         vectors: Shape (N, W).
         inner_product: Score by inner products, else by squared Euclidean distances.
         mapped: Refuse changes.
@@ -43,10 +43,10 @@ class NumpyBackend:
 
     @classmethod
     def read(cls, path: Path, factory: str, tombstones: Iterable[int] = (), *, mapped: bool = False) -> NumpyBackend:
-        """Read a saved store, into memory even if it is `mapped`.
+        """Read a saved store into memory, even with `mapped`.
 
         Raises:
-            RuntimeError: The file is not such a store.
+            RuntimeError: The file is not a store of this backend.
         """
         try:
             with safe_open(path, framework="numpy") as file:
@@ -72,33 +72,33 @@ class NumpyBackend:
         return self.vectors.shape[1]
 
     def train(self, sample: Vectors) -> None:
-        """Learn nothing."""
+        """Do nothing: this backend needs no training."""
 
     def add(self, ids: Sequence[int], vectors: Vectors) -> None:
-        """Add vectors (N, W) under new ids."""
+        """Add vectors (N, W) with new ids."""
         self._check_unmapped()
         self.ids = np.concatenate([self.ids, np.array(ids, np.int64)])
         self.vectors = np.concatenate([self.vectors, np.asarray(vectors, np.float32)])
 
     def remove(self, ids: Sequence[int]) -> None:
-        """Remove ids that are there."""
+        """Remove the vectors of existing ids."""
         self._check_unmapped()
         kept = ~np.isin(self.ids, np.array(ids, np.int64))
         self.ids, self.vectors = self.ids[kept], self.vectors[kept]
 
     def replace(self, ids: Sequence[int], vectors: Vectors, before: Callable[[], Vectors]) -> None:
-        """Give ids that are there new vectors (N, W)."""
+        """Replace the vectors of existing ids with new ones (N, W)."""
         self._check_unmapped()
         rows = {id: row for row, id in enumerate(self.ids.tolist())}
         self.vectors[[rows[id] for id in ids]] = vectors
 
     def compact(self) -> int:
-        """Return 0: nothing is only forgotten."""
+        """Return 0: removed vectors are freed at once."""
         self._check_unmapped()
         return 0
 
     def nearest(self, queries: Vectors, k: int, within: Ids | None = None) -> Neighbours:
-        """Return the k nearest vectors of each query (Q, W), of equal ones the first added first."""
+        """Return the k nearest vectors of each query (Q, W); ties are in order of addition."""
         ids, vectors = self.ids, self.vectors
         if within is not None:
             chosen = np.isin(ids, within)
@@ -122,4 +122,4 @@ class NumpyBackend:
 
     def _check_unmapped(self) -> None:
         if self.mapped:
-            raise ValueError("the index was loaded with mmap=True and cannot be changed: load it without")
+            raise ValueError("the index was loaded with mmap=True and cannot be changed: load it without mmap")

@@ -1,4 +1,4 @@
-"""Decoders: how a latent conditions an autoregressive language model; one module each."""
+"""Decoders: autoregressive language models conditioned on a latent; one module each."""
 
 from .base import LatentDecoder, build_decoder, register_decoder
 from .causal_lm import CausalLMDecoder

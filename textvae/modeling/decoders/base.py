@@ -1,4 +1,4 @@
-"""What every decoder does, and the registry of decoders."""
+"""The base class of decoders, and their registry."""
 
 # B sentences, T tokens, V vocabulary, H hidden, D latent dimensions
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..config import FROM_SCRATCH, TextVAEConfig
 from ..likelihood import linear_cross_entropy, reconstruction_nats, sampled_cross_entropy
 from ..slots import ABSENT, SplitLatents
 
-# The 0.02 of transformers would starve a decoder trained from scratch: its words would be lost beside the latent.
+# With the 0.02 of transformers, the latent would outweigh the tokens of a decoder trained from scratch.
 EMBEDDING_STD = 0.1
 _DECODERS: dict[type[PreTrainedConfig], type[LatentDecoder]] = {}
 
@@ -24,15 +24,15 @@ _DECODERS: dict[type[PreTrainedConfig], type[LatentDecoder]] = {}
 class LatentDecoder(PreTrainedModel, GenerationMixin):
     """An autoregressive p(x|z). A row of `input_ids` is BOS ... EOS, and position t predicts token t + 1.
 
-    There is no attention mask: rows are padded on the right, and no decoder looks to its right.
+    There is no attention mask, since rows are padded on the right and decoders are causal.
     """
 
-    latent_dim: int  # D, of the meaning where there are slots too
+    latent_dim: int  # D; of the meaning in a model with slots
     slot_dim: int  # W; 0 without slots
     config_class = PreTrainedConfig
     main_input_name = "input_ids"
     base_model_prefix = "lm"
-    # The config of a loaded model names the attention that its own class chose; these let it through.
+    # The config of a loaded LM names its attention implementation, which transformers checks against these flags.
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_attention_backend = True
@@ -40,7 +40,7 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
     @classmethod
     @abstractmethod
     def from_config(cls, config: TextVAEConfig, lm: PreTrainedModel | None = None) -> LatentDecoder:
-        """Return the decoder that a model's config describes; `lm` are pretrained weights for it."""
+        """Build the decoder of a model config; `lm` is a pretrained language model to use in it."""
 
     @abstractmethod
     def forward(
@@ -53,16 +53,20 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
     ) -> CausalLMOutputWithPast:
         """Return logits (B, T, V) for input ids (B, T) given latents, and the cache for the next call.
 
-        The next call with a cache reads the newest token alone; a decoder that looks at no other returns None.
-        Latents are (B, D), or packed with wording slots as `SplitLatents.pack` does.
+        With a cache, the next call passes only the newest token. A decoder that needs no earlier tokens may return
+        None as its cache. Latents are (B, D), or packed with wording slots as `SplitLatents.pack` does.
         """
 
     @abstractmethod
     def states(self, input_ids: Tensor, latents: Tensor) -> Tensor:
-        """Return the last hidden states (B, T, H), of which the logits are made, for ids (B, T) and latents (B, D)."""
+        """Return the last hidden states (B, T, H), before the output layer, for ids (B, T) and latents (B, D)."""
 
     def blank(self, latents: Tensor) -> Tensor:
-        """Return latents that say nothing, for as many rows: what the decoder reads where it shall see none."""
+        """Return uninformative latents of the same shape, for decoding without a latent.
+
+        They are zeros, so a decoder must add a learnt bias: the gradient of zero vectors would grow to infinity in a
+        deep stack of RMSNorms.
+        """
         if not self.slot_dim:
             return torch.zeros_like(latents)
         split = SplitLatents.unpack(latents, self.latent_dim, self.slot_dim)
@@ -72,7 +76,7 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
         return nothing.pack()
 
     def head(self) -> Tensor | None:
-        """Return the weight (V, H) that makes logits of states, or None if they take more than a product."""
+        """Return the weight (V, H) of the output layer; None if the head has a bias, scale or cap."""
         return self.get_output_embeddings().weight  # type: ignore[union-attr, return-value]
 
     def nats(
@@ -87,14 +91,14 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
         """Return -log p(labels | latents) in nats.
 
         Args:
-            input_ids: What the decoder reads, shape (B, T).
+            input_ids: The decoder's inputs, shape (B, T).
             latents: Shape (B, D).
             labels: BOS ... EOS, shape (B, T), -100 where padded.
-            sampled_words: Estimate from so many words of the vocabulary beside those of the batch; 0 for all.
-            generator: Source of that sample; default: torch's global one.
+            sampled_words: Vocabulary entries sampled to estimate the softmax, besides the targets; 0 for all.
+            generator: Random generator of that sample; default: torch's global one.
 
         Returns:
-            The sum over sentences, a scalar with a gradient; and each sentence's, shape (B,), float32, without one.
+            The sum over sentences, a differentiable scalar; and nats per sentence, shape (B,), float32, detached.
         """
         head = self.head()
         if head is None:
@@ -117,7 +121,7 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
         latents: Tensor | None = None,
         use_cache: bool | None = None,
     ) -> dict[str, Any]:
-        """Hand the latents on at each step; with a cache only the newest token is read."""
+        """Pass the latents to each step; with a cache, only the newest token."""
         if past_key_values is not None and not is_first_iteration and use_cache:
             input_ids = input_ids[:, -1:]
         return {
@@ -131,12 +135,12 @@ class LatentDecoder(PreTrainedModel, GenerationMixin):
 def register_decoder(
     config_class: type[PreTrainedConfig], name: str | None = None
 ) -> Callable[[type[LatentDecoder]], type[LatentDecoder]]:
-    """Register a decoder class for the models whose `config.decoder` is of a class.
+    """Register a decoder class for models whose `config.decoder` is an instance of `config_class`.
 
     Args:
-        config_class: Its config; `PreTrainedConfig` stands for every config that no other decoder is registered for.
-        name: What `TrainConfig.decoder` and `TextVAEConfig.preset` call it, trained from scratch. Its config is then
-            what `config_class.from_preset(preset, vocab_size, dropout)` returns, and is loaded by its `model_type`.
+        config_class: Class of the decoder's config; `PreTrainedConfig` matches every config without its own decoder.
+        name: Name in `TrainConfig.decoder` and `TextVAEConfig.preset`, for training from scratch. The config is then
+            created by `config_class.from_preset(preset, vocab_size, dropout)` and loaded by its `model_type`.
 
     Returns:
         A class decorator.
@@ -154,6 +158,6 @@ def register_decoder(
 
 
 def build_decoder(config: TextVAEConfig, lm: PreTrainedModel | None = None) -> LatentDecoder:
-    """Return the decoder that a config describes; `lm` are pretrained weights for it."""
+    """Build the decoder of a model config; `lm` is a pretrained language model to use in it."""
     found = next(_DECODERS[known] for known in type(config.decoder).__mro__ if known in _DECODERS)
     return found.from_config(config, lm)

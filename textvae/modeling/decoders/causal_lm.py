@@ -14,15 +14,16 @@ from ..config import TextVAEConfig
 from ..slots import SlotReader, SplitLatents
 from .base import EMBEDDING_STD, LatentDecoder, register_decoder
 
-# Language models whose logits are a linear layer of their last states and nothing else: no bias, scale or cap.
+# Language models whose head is one linear layer without bias, scale or cap.
 PLAIN_HEADS = {"gpt2", "llama", "mistral", "qwen2", "qwen3", "smollm3", "gpt_neox", "olmo2"}
 
 
 @register_decoder(PreTrainedConfig)
 class CausalLMDecoder(LatentDecoder):
-    """Any causal language model, conditioned by K prefix vectors and by z added to every token embedding.
+    """Any causal language model, conditioned by K prefix vectors and by adding z to every token embedding.
 
-    Optimus calls the two "memory" and "embedding" (Li et al. 2020, sec. 3.2) and finds both better than either.
+    These are the "memory" and "embedding" schemes of Optimus (Li et al. 2020, sec. 3.2), which work best together. The
+    prefix has a learnt bias of the initial length of word embeddings, so that it is not zero for a blank latent.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class CausalLMDecoder(LatentDecoder):
     ):
         from_scratch = lm is None
         if lm is None:
-            # before us, so that its class chooses the attention
+            # before super().__init__, so that the LM's class chooses the attention implementation
             lm = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
         super().__init__(config)
         self.lm = lm
@@ -52,6 +53,9 @@ class CausalLMDecoder(LatentDecoder):
         self.reader = SlotReader(slots, hidden, 0) if slots else None
         self.keeps_logits = "logits_to_keep" in inspect.signature(self.lm.forward).parameters
         self.post_init()
+        if self.prefix is not None:
+            # The prefix of a blank latent. As zero vectors each RMSNorm would multiply its gradient by 1 / sqrt(eps).
+            nn.init.normal_(self.prefix.bias, std=self.embedding_std)
         if lora_rank:
             _adapt(lm, lora_rank)
 
@@ -61,7 +65,7 @@ class CausalLMDecoder(LatentDecoder):
         return cls(config.decoder, config.latent_dim, config.prefix_length, lm, config.lora_rank, slots)
 
     def _init_weights(self, module: nn.Module) -> None:
-        # A latent from the prior then weighs as much as a word: more would drown the words, less would be ignored.
+        # Gives a latent from the prior the scale of a token embedding: more would outweigh tokens, less be ignored.
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=self.embedding_std / module.in_features**0.5)
             nn.init.zeros_(module.bias)
@@ -73,7 +77,7 @@ class CausalLMDecoder(LatentDecoder):
         return self.lm.get_input_embeddings()
 
     def get_output_embeddings(self) -> nn.Module | None:
-        """Return the layer that makes logits of states."""
+        """Return the output layer."""
         return self.lm.get_output_embeddings()
 
     def head(self) -> Tensor | None:  # noqa: D102
@@ -84,7 +88,7 @@ class CausalLMDecoder(LatentDecoder):
         return output.last_hidden_state[:, self.prefix_length :]
 
     def _embed(self, input_ids: Tensor, latents: Tensor, first: int) -> Tensor:
-        """Return what the LM reads: before the first of the tokens the prefix, and z in each of them."""
+        """Return the input embeddings: token embeddings plus z, preceded by the prefix if `first` is 0."""
         embeddings_BTH = self.lm.get_input_embeddings()(input_ids)
         if self.reader is not None:
             split = SplitLatents.unpack(latents, self.latent_dim, self.slot_dim)
@@ -110,11 +114,11 @@ class CausalLMDecoder(LatentDecoder):
 
 
 def _adapt(lm: PreTrainedModel, rank: int) -> None:
-    """Give every linear layer of a language model but the head an adapter, which changes nothing yet."""
+    """Add a low-rank adapter, initially zero, to every linear layer of a language model except the head."""
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
         raise ImportError("low-rank adapters need peft: pip install 'textvae[peft]'") from error
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"), lm)
     for parameter in lm.parameters():
-        parameter._is_hf_initialized = True  # type: ignore[attr-defined]  # the model around us draws nothing anew
+        parameter._is_hf_initialized = True  # type: ignore[attr-defined]  # keeps TextVAEModel from reinitialising them

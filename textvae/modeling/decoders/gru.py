@@ -17,7 +17,7 @@ from .base import EMBEDDING_STD, LatentDecoder, register_decoder
 
 
 class GRUState:
-    """What is kept between two calls, in the shape of a transformers cache: the recurrent state, and unpacked slots."""
+    """A cache with the interface of a transformers cache: the recurrent state and the unpacked slots."""
 
     def __init__(self, hidden: Tensor, length: int, slots: UnpackedSlots | None = None):
         self.hidden = hidden  # (layers, B, H)
@@ -38,7 +38,7 @@ class GRUState:
 class GRUDecoder(LatentDecoder):
     """A GRU whose initial state is set by z and whose every input is concatenated with z (Bowman et al. 2016).
 
-    z is also added to what the words are read from, past the recurrence, so that it is used sooner (Dieng et al. 2019).
+    z is also added to the state before the output layer, a skip connection against collapse (Dieng et al. 2019).
     """
 
     config_class = GRUDecoderConfig
@@ -83,14 +83,14 @@ class GRUDecoder(LatentDecoder):
 
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:
-        return False  # generate() then takes the cache that forward returns
+        return False  # so that generate() uses the cache that forward returns
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the token embeddings."""
         return self.embedding
 
     def get_output_embeddings(self) -> nn.Module:
-        """Return the layer that makes logits of states."""
+        """Return the output layer."""
         return self.output
 
     def states(self, input_ids: Tensor, latents: Tensor) -> Tensor:  # noqa: D102
@@ -109,13 +109,13 @@ class GRUDecoder(LatentDecoder):
             hidden = start.unflatten(-1, (self.config.num_hidden_layers, -1)).transpose(0, 1).contiguous()
         else:
             hidden = state.hidden
-        if inputs_BTI.is_cuda:  # autocast would run cuDNN's GRU in float16, whose small gradients are 0
+        if inputs_BTI.is_cuda:  # autocast would run cuDNN's GRU in float16, where small gradients underflow
             with torch.autocast("cuda", enabled=False):
                 states_BTG, hidden = self.gru(inputs_BTI.float(), hidden)
         else:
             states_BTG, hidden = self.gru(inputs_BTI, hidden)
         length = inputs_BTI.shape[1] + (state.length if state else 0)
-        # with the GRU's own strides a product would copy its weight per sentence
+        # with the GRU's strides, the next matrix product would copy its weight per sentence
         return states_BTG.contiguous(), GRUState(hidden, length)
 
     def forward(self, input_ids, latents, past_key_values=None, use_cache=None, return_dict=None):  # noqa: D102
@@ -125,9 +125,9 @@ class GRUDecoder(LatentDecoder):
 
 
 class SlotGRUDecoder(GRUDecoder):
-    """A GRU that reads wording slots twice: by its place before the recurrence, and by its state after it.
+    """A GRU that attends to wording slots twice: by position before the recurrence, and with its state after it.
 
-    The meaning sets the initial state and is added to every input and to what the words are read from.
+    The meaning sets the initial state, and is added to every input and to the state before the output layer.
     """
 
     def __init__(self, config: GRUDecoderConfig, slots: TextVAEConfig):

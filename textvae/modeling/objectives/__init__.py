@@ -1,4 +1,4 @@
-"""The objective: the negative ELBO, and a registry of further loss terms; one module each."""
+"""The training objective: the negative ELBO, and a registry of additional loss terms; one module each."""
 
 from . import contrastive, distillation, mmd  # noqa: F401  # each registers its term
 from .terms import Step, register_term

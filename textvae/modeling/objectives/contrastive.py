@@ -1,4 +1,4 @@
-"""The contrastive term: two views of a text find each other."""
+"""The contrastive term: two views of a text should have similar means."""
 
 # B sentences, D latent dimensions
 from __future__ import annotations
@@ -13,19 +13,19 @@ CONTRASTIVE_TEMPERATURE = 0.05  # as in Gao et al. 2021
 
 
 def contrastive_nats(means_BD: Tensor, others_BD: Tensor, groups_B: Tensor | None = None) -> Tensor:
-    """Return the nats it takes to find the other view of each text among those of the batch (Gao et al. 2021, eq. 1).
+    """Return the cross-entropy of identifying each text's other view within the batch (Gao et al. 2021, eq. 1).
 
-    Both ways on average, by the cosine over a temperature of 0.05.
+    Cosines are divided by a temperature of 0.05; the loss is averaged over both directions.
 
     Args:
         means_BD: Latents of B texts, shape (B, D).
         others_BD: Latents of their other views, shape (B, D).
-        groups_B: Group of each text, shape (B,): the views of its fellows count as neither right nor wrong.
+        groups_B: Group of each text, shape (B,). Other members of a text's group are left out of its negatives.
 
     Returns:
-        A scalar in nats per text; where nothing tells them apart, ln of the number of views that count.
+        A scalar in nats per text; ln of the number of candidates if all cosines are equal.
     """
-    with torch.autocast(means_BD.device.type, enabled=False):  # cosines near 1 in bf16 would be a coarse grid
+    with torch.autocast(means_BD.device.type, enabled=False):  # bf16 is too coarse for cosines near 1
         cosines_BB = F.normalize(means_BD.float(), dim=-1) @ F.normalize(others_BD.float(), dim=-1).t()
     logits_BB = cosines_BB / CONTRASTIVE_TEMPERATURE
     if groups_B is not None:

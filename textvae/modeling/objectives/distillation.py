@@ -1,4 +1,4 @@
-"""The distillation term: the meaning follows a teacher's embedding."""
+"""The distillation term: the cosine distance between the meaning and a teacher's embedding."""
 
 # B sentences, D latent dimensions
 from __future__ import annotations
@@ -11,7 +11,7 @@ from .terms import Step, register_term
 
 
 def cosine_distance(means_BD: Tensor, teacher_BD: Tensor) -> Tensor:
-    """Return 1 - cosine between each text's mean and its teacher's embedding, shape (B,); 0 in rows that are NaN."""
+    """Return 1 - cosine between each text's mean and its teacher's embedding, shape (B,); 0 in rows with NaN."""
     known_B1 = teacher_BD.isfinite().all(-1, keepdim=True)
     cosines_B = F.cosine_similarity(means_BD, torch.where(known_B1, teacher_BD, 1.0).to(means_BD.dtype), dim=-1)
     return (1 - cosines_B) * known_B1.squeeze(-1)
@@ -21,5 +21,5 @@ def cosine_distance(means_BD: Tensor, teacher_BD: Tensor) -> Tensor:
 def distillation(step: Step) -> Tensor:
     """Return 1 - cosine between mu and the teacher's embedding, averaged over the batch."""
     if step.teacher is None:
-        raise ValueError("distillation needs the embeddings of the texts by a teacher: give teacher")
+        raise ValueError("distillation needs a teacher's embeddings of the texts: give teacher")
     return cosine_distance(step.posterior.mean, step.teacher).mean()

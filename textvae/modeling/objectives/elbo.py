@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def free_bits(kl_BD: Tensor, floor: float) -> Tensor:
-    """Return the KL objective with a floor: sum over dimensions of max(floor, mean over sentences).
+    """Return the KL with a floor per dimension: sum over dimensions of max(floor, mean over sentences).
 
     Below the floor a dimension has no KL gradient, so it is free to carry information (Kingma et al. 2016, eq. 16).
 

@@ -32,7 +32,7 @@ def squared_mmd(a_ND: Tensor, b_ND: Tensor) -> Tensor:
 def mmd(step: Step) -> Tensor:
     """Return the squared MMD between the latents and as many draws from N(0, I) (Zhao et al. 2019, eq. 6).
 
-    0 for a batch of one text, which has no pairs.
+    0 for a batch of one text, since it has no pairs.
     """
     if len(step.latents) < 2:
         return step.latents.new_zeros(())

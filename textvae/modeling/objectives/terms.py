@@ -16,20 +16,20 @@ from ..gaussian import DiagonalGaussian
 
 @dataclass(frozen=True)
 class Step:
-    """What a loss term may depend on: one batch, and what the model made of it.
+    """Arguments of a loss term: one batch and the model's outputs for it.
 
     Attributes:
         model: The model, a `TextVAEModel`.
         posterior: q(m|x), which is q(z|x) in a model without wording slots; mean and log_std have shape (B, D).
-        latents: The draw from it, shape (B, D), also where the decoder was given something else to read.
+        latents: Samples from it, shape (B, D), even where the decoder got another latent.
         slots: Posterior of the wording slots, shape (B, S, W); None without slots.
-        states: Which slots a text has, shape (B, S), as in `textvae.modeling.slots`; None without slots.
+        states: State of each slot (see `textvae.modeling.slots`), shape (B, S); None without slots.
         labels: The decoder's targets BOS ... EOS, shape (B, T), -100 where padded.
         partner_ids: The encoder's ids of another view of each text, shape (B, S), or None.
         partner_mask: 1 for their tokens, 0 for padding, shape (B, S), or None.
         groups: Group of each text, shape (B,), or None.
-        teacher: Embeddings of the texts by another encoder, shape (B, D), NaN in rows where unknown; or None.
-        generator: Source of random numbers; None for torch's global one.
+        teacher: Embeddings of the texts by a teacher encoder, shape (B, D), NaN in unknown rows; or None.
+        generator: Random generator; None for torch's global one.
     """
 
     model: Any
@@ -46,7 +46,7 @@ class Step:
 
     @cached_property
     def partner_means(self) -> Tensor:
-        """Posterior means of the other views, shape (B, D), encoded when first asked for.
+        """Posterior means of the other views, shape (B, D), encoded at first access.
 
         Raises:
             ValueError: The batch holds no other views.
@@ -61,10 +61,10 @@ _TERMS: dict[str, Term] = {}
 
 
 def register_term(name: str) -> Callable[[Term], Term]:
-    """Register a function of a `Step` that returns a scalar in nats per sentence; it is a decorator.
+    """Register a function of a `Step` that returns a scalar in nats per sentence, as a decorator.
 
     Args:
-        name: What `terms` of the model's forward and of `textvae.train` call it. Registered again, it is replaced.
+        name: Name in `terms` of the model's forward and of `textvae.train`. An existing term of that name is replaced.
 
     Examples:
         >>> @register_term("long_means")
@@ -80,7 +80,7 @@ def register_term(name: str) -> Callable[[Term], Term]:
 
 
 def check_terms(names: Mapping[str, float]) -> None:
-    """Raise ValueError for a term that is not registered, or a weight below 0."""
+    """Raise ValueError for a term that is not registered or a negative weight."""
     for name, weight in names.items():
         if name not in _TERMS:
             raise ValueError(f"unknown loss term {name!r}: use {', '.join(_TERMS)}, or register it with register_term")
@@ -89,10 +89,10 @@ def check_terms(names: Mapping[str, float]) -> None:
 
 
 def weighted_terms(step: Step, weights: Mapping[str, float]) -> list[Tensor]:
-    """Return each term times its weight, in the order of the mapping; those of weight 0 are left out.
+    """Return each term times its weight, in the order of the mapping; terms of weight 0 are skipped.
 
     Raises:
-        ValueError: A term is not registered, its weight is negative, or the batch lacks what it needs.
+        ValueError: A term is not registered, its weight is negative, or the batch lacks an input that it needs.
     """
     check_terms(weights)
     return [weight * _TERMS[name](step) for name, weight in weights.items() if weight]

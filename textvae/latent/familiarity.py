@@ -1,0 +1,150 @@
+"""How familiar a text is to a model: whether it comes back from its latent, and how likely it is from there."""
+
+# N texts
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from ..storage.atomic import read_json, write_json
+from ..storage.errors import CorruptFileError
+from ..text.cleaning import gate_texts
+from ..text.tokenizers import readable
+from ..text.word_diff import word_similarity
+from .geometry import Array
+from .reading import Reading
+
+CALIBRATION = "familiarity.json"
+PERCENTILES = 101  # 0%, 1% ... 100%
+FEWEST_TEXTS = 20
+UNFAMILIAR = 0.01  # of calibrated familiarity: one in a hundred texts like those of the training is below
+UNFAMILIAR_ROUND_TRIP = 0.25  # of the words that come back, where there is no calibration
+AT_ONCE = 1024  # texts in memory together
+
+
+class Codec(Protocol):
+    """What is needed of a model: a `LatentCodec` is one."""
+
+    tokenizer: PreTrainedTokenizerBase
+    calibration: Calibration | None
+
+    def read(self, texts: Sequence[str], /) -> Reading:
+        """Return token ids and posteriors."""
+
+    def nats(self, texts: Reading, latents: Any, /) -> Array:
+        """Return -log p(x|z) of each text."""
+
+    def decode(self, latents: Any, /) -> list[str]:
+        """Return a text for each latent."""
+
+
+class Scores(NamedTuple):
+    """What familiarity is made of, of each of N texts, shape (N,), float32.
+
+    Attributes:
+        round_trip: Share of the words that come back in order from the posterior mean, 0 to 1.
+        nats: -log p of the text from there, nats per token; in a model with wording slots from the meaning alone,
+            since slots bring back texts of any kind.
+    """
+
+    round_trip: Array
+    nats: Array
+
+    @property
+    def total(self) -> Array:
+        """The round trip minus the nats: what is calibrated."""
+        return self.round_trip - self.nats
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Percentiles of the scores of texts like those of the training, which the model was not trained on.
+
+    Attributes:
+        totals: The percentiles, rising, 101 numbers.
+        texts: Number of texts they were measured on.
+    """
+
+    totals: list[float]
+    texts: int
+
+    def familiarity(self, scores: Scores) -> Array:
+        """Return the share of the calibration texts whose score is lower, shape (N,), float32."""
+        shares = np.linspace(0, 1, len(self.totals))
+        return np.interp(scores.total, self.totals, shares).astype(np.float32)
+
+    def save(self, path: Path) -> None:
+        """Write the calibration as JSON."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> Calibration | None:
+        """Return the calibration of a file, None if there is no such file.
+
+        Raises:
+            CorruptFileError: It holds something else.
+        """
+        if not path.exists():
+            return None
+        content = read_json(path)
+        try:
+            totals = np.array(content["totals"], np.float64)
+            if totals.shape != (PERCENTILES,) or not np.isfinite(totals).all() or (np.diff(totals) < 0).any():
+                raise ValueError(f"{PERCENTILES} rising numbers are needed")
+            return cls(totals.tolist(), int(content["texts"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptFileError(f"{path} is no calibration ({error}): measure it with TextVAE.calibrate") from error
+
+
+def scores_of(vae: Codec, texts: Sequence[str], written: Sequence[str] | None = None) -> Scores:
+    """Return the scores of N texts.
+
+    Args:
+        vae: The model.
+        texts: The texts.
+        written: What greedy decoding of their posterior means writes, if it is known.
+    """
+    texts = gate_texts(texts)
+    nats, round_trip = np.empty(len(texts), np.float32), np.empty(len(texts), np.float32)
+    for start in range(0, len(texts), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        reading = vae.read(texts[part])
+        tokens = np.array([len(row) - 1 for row in reading.ids], np.float32)  # the BOS is given
+        nats[part] = vae.nats(reading, reading.meaning.mean.numpy()) / tokens
+        back = vae.decode(reading.mean) if written is None else written[part]
+        pairs = zip(readable(vae.tokenizer, texts[part]), back, strict=True)
+        round_trip[part] = [word_similarity(*pair) for pair in pairs]
+    return Scores(round_trip, nats)
+
+
+def familiarity(vae: Codec, texts: Sequence[str], written: Sequence[str] | None = None) -> Array:
+    """Return what `TextVAE.familiarity` does, for the same arguments as `scores_of`."""
+    scores = scores_of(vae, texts, written)
+    return scores.round_trip if vae.calibration is None else vae.calibration.familiarity(scores)
+
+
+def measure(vae: Codec, texts: Sequence[str]) -> Calibration:
+    """Return the calibration of a model on texts that it was not trained on.
+
+    Raises:
+        ValueError: There are fewer than 20 texts.
+    """
+    if len(texts) < FEWEST_TEXTS:
+        raise ValueError(f"a calibration needs at least {FEWEST_TEXTS} texts, got {len(texts)}: give more of them")
+    totals = np.quantile(scores_of(vae, texts).total, np.linspace(0, 1, PERCENTILES))
+    return Calibration([float(total) for total in totals], len(texts))
+
+
+def is_unfamiliar(calibrated: bool, known: Array) -> Array:
+    """Return whether texts are outside what a model knows, booleans (N,).
+
+    Args:
+        calibrated: Whether the model has a calibration.
+        known: What `TextVAE.familiarity` returned, shape (N,).
+    """
+    return known < (UNFAMILIAR if calibrated else UNFAMILIAR_ROUND_TRIP)
