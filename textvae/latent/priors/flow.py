@@ -173,7 +173,8 @@ class FlowPrior(Prior):
             raise ValueError(f"it holds {', '.join(arrays) or 'nothing'}")
         if min(arrays["deviation"].min(), arrays["variances"].min()) <= 0:
             raise ValueError("a deviation or a variance is not positive")
-        network = Denoiser(dim)
+        with seeded(0):  # the weights drawn here are replaced
+            network = Denoiser(dim)
         weights = {n.removeprefix("network."): torch.tensor(a) for n, a in arrays.items() if n not in shapes}
         try:
             network.load_state_dict(weights)
