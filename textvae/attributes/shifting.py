@@ -16,7 +16,7 @@ from ..latent.vae import TextVAE
 from ..modeling.sampling import MOST_CANDIDATES
 from ..storage.errors import check_range
 from ..text.cleaning import gate_texts
-from ..text.word_diff import pair_similarity, patch, word_similarity
+from ..text.word_diff import pair_similarity, patch, single_changes, word_similarity
 from .attribute import Attribute
 from .slot_shifting import Found, fills, openings, ranked_slots
 from .target import Target
@@ -89,7 +89,8 @@ def shift(
 
     In a model with wording slots the loop is always closed, and candidates are written otherwise: the meaning moves,
     and of each text's exact latent those slots are opened whose opening brings it nearest to the target: one, two, up
-    to four, then all, until a candidate reaches it. The other slots keep their words.
+    to four, then all, until a candidate reaches it. The other slots keep their words. Each change of a draft
+    is tried alone too.
 
     Args:
         vae: The model.
@@ -232,6 +233,11 @@ def _open_slots(vae: TextVAE, pools: Sequence[_Pool], target: Target, candidates
         if not going:
             return
         found = fills(vae, latents[going], opened[going], target, strengths, samples, seed)
+        for i, drafts in zip(going, found, strict=True):
+            for draft, further in list(drafts.items()):
+                for text in single_changes(pools[i].source, draft):
+                    if text:
+                        drafts.setdefault(text, further)
         _judge(vae, [pools[i] for i in going], found, target)
 
 
