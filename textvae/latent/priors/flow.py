@@ -173,13 +173,14 @@ class FlowPrior(Prior):
             raise ValueError(f"it holds {', '.join(arrays) or 'nothing'}")
         if min(arrays["deviation"].min(), arrays["variances"].min()) <= 0:
             raise ValueError("a deviation or a variance is not positive")
-        network = Denoiser(dim)
+        with seeded(0):  # the weights drawn here are replaced
+            network = Denoiser(dim)
         weights = {n.removeprefix("network."): torch.tensor(a) for n, a in arrays.items() if n not in shapes}
         try:
             network.load_state_dict(weights)
         except RuntimeError as error:
             raise ValueError(f"its network has other weights than one of {dim} dimensions") from error
-        return cls(*(arrays[name] for name in shapes), network=network)
+        return cls(arrays["mean"], arrays["deviation"], arrays["variances"], arrays["axes"], network)
 
 
 class Denoiser(nn.Module):
