@@ -94,7 +94,7 @@ def test_a_pretrained_source_that_names_code_is_refused(tmp_path, name, content,
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(json.dumps(content))
     with pytest.raises(CorruptFileError, match=match):
-        check_source(str(tmp_path))
+        check_source(str(tmp_path), modules=True)
 
 
 # Weights

@@ -39,8 +39,8 @@ def load_lm(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     return model, tokenizer
 
 
-def check_source(source: str) -> None:
-    """Check that the JSON files of a folder name no code and no kernels, and its modules are those of their library.
+def check_source(source: str, modules: bool = False) -> None:
+    """Check that the JSON files of a folder name no code and no kernels; with `modules`, none but their library's own.
 
     Of a name on the hub nothing is checked here: transformers itself refuses code there.
 
@@ -54,7 +54,7 @@ def check_source(source: str) -> None:
         content = _json(path)
         if path.name.endswith(("config.json", "tokenizer.json")) and isinstance(content, dict):
             check_without_code(content, path)
-        for module in content if path.name == "modules.json" and isinstance(content, list) else ():
+        for module in content if modules and path.name == "modules.json" and isinstance(content, list) else ():
             kind = module.get("type") if isinstance(module, dict) else None
             if not isinstance(kind, str) or not kind.startswith("sentence_transformers."):
                 raise CorruptFileError(f"{path} asks for the module {shown(kind)}, which may be any code: not loaded")
@@ -97,7 +97,7 @@ def load_sentence_encoder(encoder: str, device: str) -> Any:
         ImportError: sentence-transformers is not installed.
         ValueError: The encoder could not be loaded.
     """
-    check_source(encoder)
+    check_source(encoder, modules=True)  # which sentence-transformers imports by their names
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:

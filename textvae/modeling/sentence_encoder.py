@@ -38,6 +38,7 @@ class NoDecoder:
     """Stands for the config of a decoder in a model without one."""
 
     model_type: str = "no decoder"
+    vocab_size: int = 1  # asked for the size of a batch, before the refusal to write
 
 
 @dataclass
