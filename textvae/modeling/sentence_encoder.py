@@ -31,6 +31,7 @@ class NoDecoder:
     """Stands for the config of a decoder in a model without one."""
 
     model_type: str = "no decoder"
+    vocab_size: int = 1
 
 
 @dataclass
