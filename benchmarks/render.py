@@ -61,6 +61,7 @@ def fill(match: re.Match[str]) -> str:
         recipe,
         language,
         guidance,
+        operations,
         disentanglement,
         bars,
         search,
@@ -166,7 +167,37 @@ def guidance() -> str:
         elif id.endswith("ratio"):
             others = [values[f"guidance.{name}.{key}"] for key in ("duplicates", "distinct_2", "recon_bleu")]
             weights.append([name, f"{value:.2f}", *map("{:{}}".format, others, (".1%", ".0%", ".1f"))])
-    return "\n".join(map(_table, (priors, weights)))
+    return "\n".join(map(_table, (priors, weights, _flow(values))))
+
+
+def _flow(values: dict[str, float]) -> list[list[str]]:
+    """Return the table of what the flow and other priors draw for the English model."""
+    columns = {
+        "sliced_wasserstein": ("distance", "{:.3f}".format),
+        "classifier_accuracy": ("told apart", "{:.1%}".format),
+    }
+    table = [["English latents from", *(title for title, _ in columns.values())], ["---"] * (1 + len(columns))]
+    for name in ("posteriors", "standard", "mixture", "flow"):
+        table.append([name, *(show(values[f"prior.flow.{name}.{key}"]) for key, (_, show) in columns.items())])
+    return table
+
+
+def operations() -> str:
+    """Return a table of benchmarks/operations.py for each operation."""
+    tables: dict[str, dict[str, dict[str, float]]] = {}
+    for id, value in _rows("operations").items():
+        operation, _, name = id.removeprefix("operations.").partition(".")
+        setting, _, measure = name.rpartition(".")
+        tables.setdefault(operation, {}).setdefault(setting, {})[measure] = value
+    written = []
+    for operation, settings in tables.items():
+        measures = list(dict.fromkeys(measure for values in settings.values() for measure in values))
+        lines = [[operation, *(measure.replace("_", " ") for measure in measures)], ["---"] * (len(measures) + 1)]
+        for setting, values in settings.items():
+            shown = (f"{values[m]:.{1 if 'bleu' in m else 3}f}" if m in values else "" for m in measures)
+            lines.append([re.sub(r"\.(?=[a-z])", ", ", setting.replace("_", " ")) or "attribute", *shown])
+        written.append(_table(lines))
+    return "\n".join(written)
 
 
 def disentanglement() -> str:

@@ -29,7 +29,7 @@ DOORS = {
     },
     "huggingface_hub": {"modeling.config", "latent.hub"},
     "safetensors": {
-        "latent.loading", "latent.latents", "latent.priors", "attributes.attribute", "index.backends.numpy",
+        "modeling.weights", "latent.latents", "latent.priors", "attributes.attribute", "index.backends.numpy",
         "integrations.sentence_transformers", "cli.folders", "modeling.sentence_encoder",
     },
     "matplotlib": {"evaluation.plots"},

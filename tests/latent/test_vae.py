@@ -223,10 +223,11 @@ def test_a_text_longer_than_the_decoder_has_positions_for_is_refused(small_vae, 
 def test_the_candidate_whose_mean_is_nearest_wins(small_vae, sentences):
     latents = small_vae.encode(sentences[:2])
     options = {"temperature": 1.5, "seed": 3}
-    several = np.repeat(latents, 4, 0)
-    written = small_vae.decode(several, **options)  # the same draws, one by one
-    distances = np.linalg.norm(small_vae.encode(written) - several, axis=1).reshape(2, 4)
-    expected = [written[4 * i + int(j)] for i, j in enumerate(distances.argmin(1))]
+    sampled = small_vae.decode(np.repeat(latents, 4, 0), **options)  # the same draws, one by one
+    greedy = small_vae.decode(latents)
+    written = [text for i, first in enumerate(greedy) for text in (first, *sampled[4 * i : 4 * i + 4])]
+    distances = np.linalg.norm(small_vae.encode(written) - np.repeat(latents, 5, 0), axis=1).reshape(2, 5)
+    expected = [written[5 * i + int(j)] for i, j in enumerate(distances.argmin(1))]
     assert small_vae.decode(latents, candidates=4, **options) == expected
     assert set(distances.argmin(1)) != {0}
 

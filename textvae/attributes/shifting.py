@@ -16,8 +16,9 @@ from ..latent.vae import TextVAE
 from ..modeling.sampling import MOST_CANDIDATES
 from ..storage.errors import check_range
 from ..text.cleaning import gate_texts
-from ..text.word_diff import pair_similarity, patch, word_similarity
+from ..text.word_diff import pair_similarity, patch, single_changes, word_similarity
 from .attribute import Attribute
+from .slot_shifting import Found, fills, openings, ranked_slots
 from .target import Target
 
 LONGEST_SPAN = 3  # words that one local rewrite replaces
@@ -86,6 +87,11 @@ def shift(
     the decoder at a moved latent, namely the words whose deletion changes the scores most. The best candidate has the
     attributes with the required certainty, keeps most pairs of words, and is likely under the decoder.
 
+    In a model with wording slots the loop is always closed, and candidates are written otherwise: the meaning moves,
+    and of each text's exact latent those slots are opened whose opening brings it nearest to the target: one, two, up
+    to four, then all, until a candidate reaches it. The other slots keep their words. Each change of a draft
+    is tried alone too.
+
     Args:
         vae: The model.
         texts: N texts.
@@ -93,10 +99,12 @@ def shift(
         strength: 1 sets the typical score of the positive class, -1 that of the negative class, 0.5 moves half of the
             way, 2 beyond it by the distance of the classes; one for each attribute.
         keep: Attributes whose scores are held constant.
-        candidates: 1 only decodes the moved latent. Above 1, whole sentences (beam search at several strengths) and, in
-            each of up to two rounds, about this many local rewrites (greedy and sampled) are decoded and re-encoded,
-            and the best one is returned; a text that already has the attribute is returned unchanged. Keep the strength
-            at 1 or -1 then and raise `certainty`: candidates are decoded at 1.5 and 3 times the strength anyway.
+        candidates: 1 only decodes the moved latent, or opens slots greedily at the strength itself. Above 1, whole
+            sentences (beam search at several strengths) and, in each of up to two rounds, about this many local
+            rewrites (greedy and sampled) are decoded and re-encoded, and the best one is returned; a text that already
+            has the attribute is returned unchanged. Keep the strength at 1 or -1 then and raise `certainty`: candidates
+            are decoded at 1.5 and 3 times the strength anyway. With wording slots it is about the number of fills each
+            time that slots are opened.
         certainty: Probability required of every attribute, above 0 and below 1; higher values change more words.
         seed: Seed of the candidates; None for a random one.
 
@@ -126,11 +134,16 @@ def shift(
     latents = vae.encode(texts)
     scores_NM = target.scores(latents)
     pools = [_Pool(*facts) for facts in zip(texts, latents, scores_NM, strict=True)]
-    if candidates == 1 or not any(strengths):
-        _judge(vae, pools, [{text: 1.0} for text in vae.decode(target.move(latents))], target)
+    has_slots = vae.model.config.slot_dim > 0
+    if not any(strengths) or (candidates == 1 and not has_slots):
+        moved = vae.exact(texts) if has_slots else target.move(latents)
+        _judge(vae, pools, [{text: 1.0} for text in vae.decode(moved)], target)
         return [pool.result(target) for pool in pools]
     _judge(vae, pools, [{text: 0.0} for text in texts], target)
     asked = [pool for pool in pools if pool.best.missing > 0]  # the others already reach the target
+    if has_slots:
+        _open_slots(vae, asked, target, candidates, seed)
+        return [pool.result(target) for pool in pools]
     if asked:
         found = _whole(vae, [pool.source for pool in asked], np.stack([pool.latent for pool in asked]), target)
         _judge(vae, asked, found, target)
@@ -176,9 +189,6 @@ class _Pool:
         )  # fmt: skip
 
 
-Found = list[dict[str, float]]  # for each text its candidates, and the strength multiplier of each
-
-
 def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target) -> None:
     """Re-encode the candidates and keep the best of each pool."""
     owners = [
@@ -208,6 +218,27 @@ def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target) -
         worth = KEPT_PAIRS_WEIGHT * pair_similarity(pool.source, text) + fluency - MISSING_WEIGHT * missing - drift
         if worth > pool.best.worth:
             pool.best = _Candidate(text, further, score, float(odds), float(missing), similarity, float(nat), worth)
+
+
+def _open_slots(vae: TextVAE, pools: Sequence[_Pool], target: Target, candidates: int, seed: int | None) -> None:
+    """Open more and more of each text's slots, those first that carry the old value, until it reaches the target."""
+    if not pools:
+        return
+    latents = vae.exact([pool.source for pool in pools])
+    order = ranked_slots(vae, latents, target)
+    strengths = (1.0,) if candidates == 1 else STRENGTH_MULTIPLIERS
+    samples = 0 if candidates == 1 else max(1, candidates // (2 * len(strengths)))
+    for opened in openings(latents, order):
+        going = [i for i, pool in enumerate(pools) if pool.best.missing > 0]
+        if not going:
+            return
+        found = fills(vae, latents[going], opened[going], target, strengths, samples, seed)
+        for i, drafts in zip(going, found, strict=True):
+            for draft, further in list(drafts.items()):
+                for text in single_changes(pools[i].source, draft):
+                    if text:
+                        drafts.setdefault(text, further)
+        _judge(vae, [pools[i] for i in going], found, target)
 
 
 def _whole(vae: TextVAE, texts: Sequence[str], latents: Array, target: Target) -> Found:

@@ -191,7 +191,8 @@ def shift(
             the negative class, 0 only reconstructs.
         keep: Attribute folder whose score is held constant.
         candidates: Local rewrites of each sentence in each of up to two rounds, beside whole sentences. Above 1 the
-            candidates are re-encoded, and the one is printed that has the attributes and keeps most other words.
+            candidates are re-encoded, and the one is printed that has the attributes and keeps most other words. In a
+            model with wording slots, fills of the slots each time that one more is opened.
         certainty: Probability required of every attribute for a candidate to count as shifted; higher values change
             more words.
         explain: Also print scores before and after, probability, words kept, nats and whether the target was reached.

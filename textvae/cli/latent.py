@@ -1,12 +1,9 @@
-"""Verbs of the latent space: encode, decode, sample, and move latents."""
+"""Verbs of the latent space: encode, decode, reconstruct, sample and vary."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
-
-from cyclopts import Parameter
+from typing import Literal
 
 from ..storage.row_files import TABLES, save_latents
 from .errors import UsageError
@@ -17,7 +14,6 @@ from .options import (
     DEVICE,
     PRINTING,
     READING,
-    STDIN,
     Count,
     Device,
     Output,
@@ -29,7 +25,6 @@ from .options import (
     at_least,
     blocks,
     can_write_file,
-    in_place,
     sentences,
 )
 
@@ -97,6 +92,8 @@ def decode(
     candidates: int = 1,
     refinements: int = 0,
     guidance: float = 1.0,
+    repetition_penalty: float | None = None,
+    no_repeat_ngram_size: int | None = None,
     max_length: int | None = None,
     seed: Seed | None = None,
     batch_size: int = 256,
@@ -111,9 +108,14 @@ def decode(
         temperature: 0 takes the likeliest token each time; above 0 samples.
         top_p: Sample among the likeliest tokens whose probabilities sum to this.
         num_beams: Beams of a beam search, without a temperature.
-        candidates: Texts written for each latent; the one whose own latent lies nearest is printed.
+        candidates: Texts written for each latent; the one whose own latent lies nearest is printed. With a temperature
+            the greedy text is tried too.
         refinements: Refinement rounds: re-encode the output and shift the target latent by the error.
         guidance: Weight of the latent; below 1 the texts are more fluent and less faithful.
+        repetition_penalty: Above 1 makes tokens that a text already has less likely; by default 1, and 1.3 for a model
+            with wording slots.
+        no_repeat_ngram_size: No text repeats so many tokens in a row; by default 0, which allows all, and 2 for a model
+            with wording slots.
         max_length: Longest text in tokens; by default the model's.
         seed: Seed of the sampling; by default random.
         batch_size: Latents decoded together.
@@ -130,6 +132,8 @@ def decode(
         candidates=candidates,
         refinements=refinements,
         guidance=guidance,
+        repetition_penalty=repetition_penalty,
+        no_repeat_ngram_size=no_repeat_ngram_size,
         max_length=max_length,
         seed=seed,
         batch_size=batch_size,
@@ -231,6 +235,9 @@ def vary(
     spread: float = 1.0,
     wording: float | None = None,
     temperature: float = 0.0,
+    drafts: int | None = None,
+    distinct: bool = True,
+    exact: int = 0,
     seed: Seed | None = None,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
@@ -245,138 +252,31 @@ def vary(
         wording: Share of the wording slots that are kept, for a model that has them: 1 is near a copy, 0 keeps the
             meaning alone; by default 0.5.
         temperature: Temperature of the tokens; at 0 all variety comes from the latents.
+        drafts: Texts written for each variation, of which the one nearest to the sentence's latent is printed; by
+            default 4 for a model with wording slots, else 1.
+        distinct: Prefer drafts that are neither the sentence nor an earlier variation.
+        exact: Keep the wording slots of an exact latent, found in at most so many gradient steps.
         seed: Seed of the draw; by default random.
         device: Where the model runs.
         printing: What is printed.
     """
     at_least(1, "n", n)
+    at_least(0, "--exact", exact)
     sources = sentences(text)
     vae = device.load(run)
     familiarity = Familiarity(vae, printing)
     for source in sources:
         (known,) = familiarity.of([source])
-        for varied in vae.vary(source, n, spread=spread, wording=wording, temperature=temperature, seed=seed):
+        for varied in vae.vary(
+            source,
+            n,
+            spread=spread,
+            wording=wording,
+            temperature=temperature,
+            drafts=drafts,
+            distinct=distinct,
+            exact=exact,
+            seed=seed,
+        ):
             printing.result({"source": source, "text": varied, "familiarity": known}, varied)
     familiarity.say()
-
-
-def interpolate(
-    run: Path,
-    a: Text,
-    b: Text,
-    /,
-    *,
-    n: Count = 7,
-    method: Literal["slerp", "linear"] = "slerp",
-    device: Device = DEVICE,
-    printing: Printing = PRINTING,
-) -> None:
-    """Write texts along the path from one sentence to another.
-
-    Args:
-        run: Run folder, or org/name on the hub.
-        a: The first sentence; - is the next line of standard input.
-        b: The last sentence; - is the next line of standard input.
-        n: Number of texts, the reconstructions of both ends included.
-        method: Spherical or linear interpolation.
-        device: Where the model runs.
-        printing: What is printed.
-    """
-    at_least(2, "n", n)
-    start, end = in_place([a, b])
-    for step, text in enumerate(device.load(run).interpolate(start, end, n, method=method)):
-        printing.result({"position": step / (n - 1), "text": text}, text)
-
-
-def analogy(
-    run: Path,
-    a: Text,
-    b: Text,
-    c: Text,
-    /,
-    *,
-    scale: float = 1.0,
-    device: Device = DEVICE,
-    printing: Printing = PRINTING,
-) -> None:
-    """Write what is to C as B is to A: the latent of C + scale * (B - A).
-
-    Args:
-        run: Run folder, or org/name on the hub.
-        a: From this sentence; - is the next line of standard input.
-        b: To this one.
-        c: The sentence that is changed in the same way.
-        scale: How much of the difference is added.
-        device: Where the model runs.
-        printing: What is printed.
-    """
-    first, second, third = in_place([a, b, c])
-    text = device.load(run).analogy(first, second, third, scale=scale)
-    printing.result({"text": text}, text)
-
-
-def blend(
-    run: Path,
-    /,
-    *texts: Text,
-    weights: list[float] | None = None,
-    device: Device = DEVICE,
-    printing: Printing = PRINTING,
-) -> None:
-    """Write one text from the mean of several sentences' latents.
-
-    Args:
-        run: Run folder, or org/name on the hub.
-        texts: The sentences; - alone takes those of standard input.
-        weights: Weight of each sentence, normalised to sum to 1; by default equal.
-        device: Where the model runs.
-        printing: What is printed.
-    """
-    if not texts:
-        raise UsageError("blend needs sentences. See textvae blend --help")
-    sources = list(sentences(STDIN)) if texts == (STDIN,) else in_place(texts)
-    if weights is not None and len(weights) != len(sources):
-        raise ValueError(f"there are {len(sources)} sentences and {len(weights)} weights: give one weight each")
-    text = device.load(run).blend(sources, weights)
-    printing.result({"text": text}, text)
-
-
-def traverse(
-    run: Path,
-    text: Text,
-    /,
-    *,
-    dim: int,
-    values: Sequence[float] = (-3, -2, -1, 0, 1, 2, 3),
-    explain: Annotated[bool, Parameter(negative=())] = False,
-    device: Device = DEVICE,
-    printing: Printing = PRINTING,
-) -> None:
-    """Write a sentence with one latent dimension set to each of several values.
-
-    Args:
-        run: Run folder, or org/name on the hub.
-        text: The sentence, or - for those of standard input.
-        dim: The dimension, from 0.
-        values: Its values; the prior has standard deviation 1.
-        explain: Also print which words differ from the reconstruction.
-        device: Where the model runs.
-        printing: What is printed.
-    """
-    at_least(0, "--dim", dim)
-    sources = sentences(text)
-    vae = device.load(run)
-    from ..text.word_diff import word_changes
-
-    for source in sources:
-        rebuilt = vae.reconstruct([source])[0] if explain else ""
-        for value, moved in zip(values, vae.traverse(source, dim, values), strict=True):
-            record: dict[str, object] = {"source": source, "dim": dim, "value": value, "text": moved}
-            line = moved
-            if explain:
-                record["changes"] = word_changes(rebuilt, moved)
-                told = "; ".join(
-                    f"{old or '(nothing)'} > {new or '(nothing)'}" for old, new in word_changes(rebuilt, moved)
-                )
-                line = f"{value:g}\t{moved}\t{told or 'no change'}"
-            printing.result(record, line)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..latent.geometry import barycentre
 from ..modeling.forks import check_fork
 from ..storage.versions import Versions
 from ..text.cleaning import gate_texts, refuse_table
@@ -156,7 +155,7 @@ class SearchableIndex:
     def blend(self, hits: Sequence[Hit], *, refinements: int = 0) -> str:
         """Decode one text from the weighted mean latent of hits, a summary of what they have in common.
 
-        The weight of a hit is its cosine, or 1 / (1 + distance).
+        It is `TextVAE.blend` of them. The weight of a hit is its cosine, or 1 / (1 + distance).
 
         Args:
             hits: Hits that `search` returned for a query.
@@ -169,9 +168,8 @@ class SearchableIndex:
         if not hits:
             raise ValueError("there are no hits to blend: search with another query or condition")
         weights = [weight(hit.score, self.metric) for hit in hits]
-        latents = self.vae.encode([hit.text for hit in hits])
-        middle = barycentre(latents, weights if sum(weights) > LEAST_WEIGHT else None)
-        return self.vae.decode(middle[None], refinements=refinements)[0]
+        texts = [hit.text for hit in hits]
+        return self.vae.blend(texts, weights if sum(weights) > LEAST_WEIGHT else None, refinements=refinements)
 
     def get(self, id: Any) -> tuple[str, dict[str, Any]]:
         """Return the text and the metadata of an id.

@@ -16,7 +16,7 @@ from ..modeling.randomness import generator_of
 from ..storage.errors import require
 from ..text.cleaning import gate_texts, normalised
 from ..text.tokenizers import encoder_ids, to_texts, wrap
-from .decoding import Decoding, decode, write_ids
+from .decoding import Decoding, decode, repetition_guard, write_ids
 from .embeddings import Vectors, cosines, progress_bar
 from .geometry import Array
 from .latents import Latents, on_sphere, packed
@@ -129,6 +129,8 @@ class LatentCodec(StoredModel):
         candidates: int = 1,
         refinements: int = 0,
         guidance: float = 1,
+        repetition_penalty: float | None = None,
+        no_repeat_ngram_size: int | None = None,
         prefixes: Sequence[str] | None = None,
         max_length: int | None = None,
         seed: int | None = None,
@@ -138,22 +140,30 @@ class LatentCodec(StoredModel):
 
         Args:
             latents: Shape (N, D), or `Latents`; one latent of shape (D,) gives a list of one text. In a model with
-                wording slots an array of meanings leaves the wording to the decoder.
+                wording slots an array of meanings leaves the wording to the decoder. With `unit_mean` vectors of any
+                length will do: sums, differences, centroids, rows of a vector store.
             temperature: 0 takes the likeliest token each time; above 0 samples.
             top_k: Sample among this many likeliest tokens; 0 for all.
             top_p: Sample among the likeliest tokens whose probabilities sum to this.
             num_beams: Beams of a beam search; not together with a temperature.
-            candidates: Texts written for each latent, of which the one whose own mean lies nearest is returned.
+            candidates: Texts written for each latent, of which the one whose own mean lies nearest is returned (that of
+                the highest cosine in a model with `unit_mean`). Beside samples the greedy text is tried too.
             refinements: Refinement rounds: re-encode the output and shift the target latent by the error; the text
                 nearest to the latent is returned. Not together with sampling.
             guidance: Weight of the latent in the logits: 1 is the decoder itself; below 1 mixes in the decoder without
                 a latent, for more fluent and less faithful texts; above 1 follows the latent more closely. Values other
                 than 1 need a model trained with latent dropout, and no beams.
+            repetition_penalty: Above 1 makes tokens that a text already has less likely (Keskar et al. 2019), as in
+                transformers. By default 1, which changes nothing; 1.3 where no latent has a given wording slot.
+            no_repeat_ngram_size: No text repeats so many tokens in a row; 0 allows all. By default 0; 2 where no latent
+                has a given wording slot.
             prefixes: The beginning of each text, one for each latent; not with beams.
             max_length: Longest text in tokens; by default the model's.
             seed: Seed of the sampling; None for a random one.
             batch_size: Latents decoded together.
         """
+        points = self.on_sphere(self._latents(latents))
+        penalty, size = repetition_guard(points, self.model.config, repetition_penalty, no_repeat_ngram_size)
         options = Decoding(
             temperature=temperature,
             top_k=top_k,
@@ -162,13 +172,14 @@ class LatentCodec(StoredModel):
             candidates=candidates,
             refinements=refinements,
             guidance=guidance,
+            repetition_penalty=penalty,
+            no_repeat_ngram_size=size,
             max_length=max_length,
             batch_size=batch_size,
         )
         longest = self.model.config.longest_text
         fits = longest is None or (max_length or 0) <= longest
         require(fits, f"max_length must be at most {longest}, the positions of the decoder, got {max_length}")
-        points = self.on_sphere(self._latents(latents))
         begun = None
         if prefixes is not None:
             require(num_beams == 1, "choose prefixes or beams (num_beams), not both")

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from ..modeling import TextVAEModel
+from ..modeling.config import TextVAEConfig
 from ..modeling.forks import check_fork
 from ..modeling.sampling import Decoding
+from ..modeling.slots import GIVEN
 from ..text.tokenizers import pad
 from .embeddings import batches
 from .geometry import Array
@@ -20,7 +23,10 @@ FEEDBACK = 0.3  # share of the error that each refinement adds to its target; wi
 ARRIVED = 1e-4  # mean squared error, per dimension, below which a text is not refined
 MOST_LOGITS = 2**28  # of one step, a gigabyte
 
-__all__ = ["Decoding", "Write", "decode", "write_ids"]
+# Against loops in texts from the meaning alone; measured in results/operations.json
+REPETITION_PENALTY, NO_REPEAT_NGRAM_SIZE = 1.3, 2
+
+__all__ = ["Decoding", "Write", "decode", "repetition_guard", "write_ids"]
 
 
 class Write(Protocol):
@@ -61,7 +67,7 @@ def decode(
         begun: Token ids of each text's beginning.
         generator: Source of the samples, on the model's device; None for torch's global one.
     """
-    written = write(latents, options, begun, generator)
+    written = _candidates(latents, options, write, begun, generator)
     if options.candidates == 1 and not options.refinements:
         return written
     texts, means, misses = _nearest(encode(written), written, latents[:, :dim])
@@ -71,12 +77,39 @@ def decode(
         going = np.flatnonzero(misses > ARRIVED * dim)
         aims[going, :dim] += FEEDBACK * (meanings[going] - latest[going])
         beginnings = None if begun is None else [begun[i] for i in going.tolist()]
-        written = write(aims[going], options, beginnings, generator)
+        written = _candidates(aims[going], options, write, beginnings, generator)
         tried, latest[going], missed = _nearest(encode(written), written, meanings[going])
         for i, text, miss in zip(going.tolist(), tried, missed.tolist(), strict=True):
             if miss < misses[i]:
                 texts[i], misses[i] = text, miss
     return texts
+
+
+def repetition_guard(
+    latents: Array, config: TextVAEConfig, penalty: float | None, size: int | None
+) -> tuple[float, int]:
+    """Return repetition_penalty and no_repeat_ngram_size; None stands for the default of such latents."""
+    alone = False
+    if config.slot_dim:
+        slots = (latents.shape[1] - config.latent_dim) // (config.slot_dim + 1)
+        alone = not (latents[:, latents.shape[1] - slots :] == GIVEN).any()
+    defaults = (REPETITION_PENALTY, NO_REPEAT_NGRAM_SIZE) if alone else (1.0, 0)
+    return defaults[0] if penalty is None else penalty, defaults[1] if size is None else size
+
+
+def _candidates(
+    latents: Array,
+    options: Decoding,
+    write: Write,
+    begun: Sequence[Sequence[int]] | None,
+    generator: torch.Generator | None,
+) -> list[str]:
+    """Return the candidates of each latent, grouped by latent; beside several samples stands the greedy text, first."""
+    written, each = write(latents, options, begun, generator), options.candidates
+    if each == 1 or not options.temperature:
+        return written
+    greedy = write(latents, replace(options, temperature=0, top_k=0, top_p=1, candidates=1), begun)
+    return [text for i, first in enumerate(greedy) for text in (first, *written[i * each : (i + 1) * each])]
 
 
 @torch.inference_mode()
@@ -106,6 +139,8 @@ def write_ids(
                 points,
                 num_beams=options.num_beams,
                 num_return_sequences=options.candidates,
+                repetition_penalty=float(options.repetition_penalty),
+                no_repeat_ngram_size=options.no_repeat_ngram_size,
                 max_length=options.max_length or model.config.max_length,
             )
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,6 @@ from ..storage.atomic import atomic_path
 from ..storage.errors import CorruptFileError
 from .geometry import Array
 
-TINY = 1e-6
 DIMENSIONS = {"meaning": 2, "slots": 3, "states": 2}
 
 
@@ -132,7 +132,7 @@ def packed(latents: ArrayLike | Latents, dim: int, slot_dim: int) -> Array:
                 f"the model needs {dim} and {slot_dim}"
             )
         return latents.pack()
-    points = np.asarray(latents.cpu() if isinstance(latents, torch.Tensor) else latents, np.float32)
+    points = _as_array(latents)
     if points.shape == (0,):
         points = points.reshape(0, dim)
     if points.shape == (dim,):
@@ -144,9 +144,18 @@ def packed(latents: ArrayLike | Latents, dim: int, slot_dim: int) -> Array:
     return points
 
 
+def _as_array(latents: Any) -> Array:
+    """Return arrays, tensors of any type and device, and lists of either as float32."""
+    if isinstance(latents, list | tuple) and any(isinstance(each, torch.Tensor) for each in latents):
+        latents = torch.stack([torch.as_tensor(each) for each in latents])
+    if isinstance(latents, torch.Tensor):
+        latents = latents.detach().float().cpu()
+    return np.asarray(latents, np.float32)
+
+
 def on_sphere(points: Array, dim: int) -> Array:
-    """Return rows whose first D numbers, the meaning, are scaled to the length sqrt(D)."""
+    """Return rows whose first D numbers, the meaning, are scaled to the length sqrt(D); a zero vector stays."""
     points = points.copy()
-    lengths = np.linalg.norm(points[:, :dim], axis=1, keepdims=True)
-    points[:, :dim] *= dim**0.5 / np.maximum(lengths, TINY)
+    lengths = np.linalg.norm(points[:, :dim].astype(np.float64), axis=1, keepdims=True)
+    points[:, :dim] = points[:, :dim] * (dim**0.5 / np.where(lengths > 0, lengths, 1.0))
     return points

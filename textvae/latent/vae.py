@@ -10,15 +10,19 @@ from typing import Literal, Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from ..modeling.precision import default_device
 from ..modeling.sentence_encoder import is_sentence_encoder
 from ..storage.errors import check_range, require
 from ..text.cleaning import gate_texts
 from . import geometry
+from .drafts import DRAFTS, TEMPERATURE, VARY_DRAFTS, best, choose, closeness
+from .exact import STEPS
 from .familiarity import Calibration, familiarity, measure
 from .geometry import Array, Method
 from .hub import local_folder, upload
+from .latents import Latents
 from .loading import encoder_tokenizers, load_encoder
 from .priors import Prior, StandardNormal, prior_class
 from .reading import Reading
@@ -180,59 +184,167 @@ class TextVAE(Reconstruction):
         spread: float = 1.0,
         wording: float | None = None,
         temperature: float = 0,
+        drafts: int | None = None,
+        distinct: bool = True,
+        exact: int = 0,
         seed: int | None = None,
     ) -> list[str]:
         """Write n texts from latents drawn around one sentence.
 
+        Several drafts of each are re-encoded; the one whose meaning is nearest to the sentence's is returned.
+
         Args:
             text: The sentence.
             n: Number of texts.
-            spread: Width of the draw: 0 stays at the mean, 1 adds half the prior's standard deviation to the
-                posterior's own.
-            wording: Share of the wording slots that are kept, redrawn for each text; the others are left to the
-                decoder. 1 is near a copy, 0 keeps the meaning alone. By default 0.5; only for a model with slots.
+            spread: Width of the draw: 0 stays at the mean, 1 adds half the corpus' standard deviation (the prior's if
+                unknown) to the posterior's own. Kept wording slots are drawn from their posterior, of so many times its
+                deviation.
+            wording: Dial from paraphrase to copy: the share of the wording slots that are kept, redrawn for each text;
+                the others are left to the decoder. 1 is near a copy, 0 keeps the meaning alone. By default 0.5; only
+                for a model with slots.
             temperature: Sampling temperature of the decoder.
+            drafts: Texts written for each one returned, each from a draw of its own; by default 4 for a model with
+                wording slots, else 1.
+            distinct: Prefer drafts that are neither the sentence nor one of the texts before, case and punctuation
+                aside. With one draft there is no choice.
+            exact: Keep the slots of an exact latent, found in at most so many steps, as in `exact`.
             seed: Seed of the draw.
         """
         check_range("n", n, 1, MOST_TEXTS)
         require(spread >= 0, f"spread must not be negative, got {spread}")
-        has_slots = self.model.config.slot_dim > 0
+        config = self.model.config
+        has_slots = config.slot_dim > 0
         require(wording is None or has_slots, f"wording needs a model with wording slots, got {wording}")
         kept = VARY_WORDING if wording is None else wording
         require(0 <= kept <= 1, f"wording must be a share in [0, 1], got {wording}")
+        each = (VARY_DRAFTS if has_slots else 1) if drafts is None else drafts
+        require(each >= 1, f"drafts must be at least 1, got {drafts}")
         reading = self.read([text])
-        std = np.sqrt(reading.meaning.std.numpy() ** 2 + (VARY_SCALE * spread) ** 2) if spread else 0.0
+        start = self.exact(reading, steps=exact) if exact else reading.mean
         generator = np.random.default_rng(seed)
-        noise = generator.standard_normal((n, self.dim), dtype=np.float32)
-        meanings = (reading.meaning.mean.numpy() + std * noise).astype(np.float32)
-        if not has_slots or not kept:  # open slots would still reveal their number
-            return self.decode(meanings, temperature=temperature, seed=seed)
-        latents = reading.mean[[0] * n].moved(meanings)
-        slots = latents.states.shape[1]
-        ranks = generator.permuted(np.tile(np.arange(slots), (n, 1)), axis=1)
-        return self.decode(latents.opened(ranks >= round(kept * slots)), temperature=temperature, seed=seed)
+        meanings = start.meaning + self._width(reading.meaning.std.numpy(), spread) * generator.standard_normal(
+            (n * each, self.dim), dtype=np.float32
+        )
+        meanings = meanings.astype(np.float32)
+        points: Array | Latents = meanings
+        if has_slots and kept:  # open slots would still reveal their number
+            points = _with_slots(start, meanings, np.float32(spread) * reading.slots.std.numpy(), kept, generator)
+        written = self.decode(points, temperature=temperature, seed=seed)
+        if each == 1:
+            return written
+        scores = closeness(self.encode(written), reading.meaning.mean.numpy()[0], config.unit_mean)
+        return choose(written, scores, n, [text]) if distinct else best(written, scores, n)
+
+    def _width(self, std: Array, spread: float) -> Array:
+        """Return the standard deviations (N, D) that a spread means for posteriors with these.
+
+        Its unit is the corpus' deviation in each dimension if known, else the prior's, 1.
+        """
+        known = self.latent_statistics
+        unit = np.float32(1) if known is None else known.deviation
+        return np.sqrt(std**2 + (VARY_SCALE * spread * unit) ** 2) if spread else np.zeros_like(std)
 
     # Moving
 
-    def interpolate(self, a: str, b: str, n: int = 7, *, method: Method = "slerp") -> list[str]:
+    def interpolate(
+        self,
+        a: str,
+        b: str,
+        n: int = 7,
+        *,
+        method: Method = "slerp",
+        exact: int | None = None,
+        drafts: int | None = None,
+        seed: int = 0,
+    ) -> list[str]:
         """Write n texts along the path from one sentence to another, the reconstructions of both included.
 
-        A model with wording slots decodes the two ends from all of z, and the points between from meanings alone.
+        In a model with wording slots the ends are written from exact latents, and the points between from meanings
+        alone: of several drafts the one whose own meaning is nearest, and that is none of the texts before or the end.
+
+        Args:
+            a: The first sentence.
+            b: The last sentence.
+            n: Number of texts, at least 2.
+            method: "slerp" or "linear", as in `textvae.latent.geometry.path`.
+            exact: Most steps of the exact latents that the ends are written from, as in `exact`; 0 takes the posterior
+                means. By default 50 for a model with wording slots, else 0.
+            drafts: Sampled texts for each point between, beside the greedy one; 1 is the greedy one alone. By default
+                8 for a model with wording slots, else 1.
+            seed: Seed of the drafts.
         """
         require(n <= MOST_TEXTS, f"n must be at most {MOST_TEXTS:,}, got {n:,}")
-        ends = self.read([a, b]).mean
-        points = geometry.path(ends.meaning[0], ends.meaning[1], n, method)
-        first, last = self.decode(ends)
-        return [first, *self.decode(points[1:-1]), last]
+        reading = self.read([a, b])
+        steps = (STEPS if self.model.config.slot_dim else 0) if exact is None else exact
+        start, end = reading.meaning.mean.numpy()
+        points = geometry.path(start, end, n, method)
+        first, last = self.decode(self.exact(reading, steps=steps) if steps else reading.mean)
+        return [first, *self._from_meanings(points[1:-1], drafts=drafts, seed=seed, avoid=[first, last]), last]
 
-    def analogy(self, a: str, b: str, c: str, *, scale: float = 1.0) -> str:
-        """Write the text that is to c as b is to a: z = c + scale * (b - a)."""
+    def _from_meanings(
+        self,
+        meanings: ArrayLike,
+        /,
+        *,
+        drafts: int | None = None,
+        refinements: int = 0,
+        seed: int = 0,
+        avoid: Sequence[str] | None = None,
+    ) -> list[str]:
+        """Write a text for each meaning, the best of several drafts: centroids, sums, points of a path.
+
+        Args:
+            meanings: Shape (N, D), or (D,) for one. In a model without wording slots a meaning is a whole latent.
+            drafts: Sampled texts for each meaning, beside the greedy one, of which the one whose own meaning is nearest
+                is returned; 1 is the greedy one alone. By default 8 for a model with wording slots, else 1.
+            refinements: Refinement rounds, as in `decode`; not together with `avoid`.
+            seed: Seed of the drafts.
+            avoid: With it, no text is one of these or of those before, where another draft is left; case and
+                punctuation make no difference.
+
+        Returns:
+            N texts.
+        """
+        config = self.model.config
+        each = (DRAFTS if config.slot_dim else 1) if drafts is None else drafts
+        require(each >= 1, f"drafts must be at least 1, got {drafts}")
+        require(avoid is None or not refinements, "choose refinements or texts to avoid (avoid), not both")
+        if each == 1:
+            return self.decode(meanings, refinements=refinements)
+        if avoid is None:
+            return self.decode(meanings, temperature=TEMPERATURE, seed=seed, candidates=each, refinements=refinements)
+        points = self.on_sphere(self._latents(meanings))
+        sampled, greedy = self.decode(points.repeat(each, 0), temperature=TEMPERATURE, seed=seed), self.decode(points)
+        written = [text for i, first in enumerate(greedy) for text in (first, *sampled[i * each : (i + 1) * each])]
+        scores = closeness(self.encode(written), points.repeat(each + 1, 0), config.unit_mean)
+        return choose(written, scores, len(points), avoid)
+
+    def analogy(self, a: str, b: str, c: str, *, scale: float = 1.0, drafts: int | None = None, seed: int = 0) -> str:
+        """Write the text that is to c as b is to a: z = c + scale * (b - a), with drafts as in `blend`."""
         first, second, third = self.encode([a, b, c])
-        return self.decode((third + scale * (second - first))[None])[0]
+        return self._from_meanings((third + scale * (second - first))[None], drafts=drafts, seed=seed)[0]
 
-    def blend(self, texts: Sequence[str], weights: Sequence[float] | None = None) -> str:
-        """Write one text from the weighted mean of several texts' latents."""
-        return self.decode(geometry.barycentre(self.encode(gate_texts(texts)), weights)[None])[0]
+    def blend(
+        self,
+        texts: Sequence[str],
+        weights: Sequence[float] | None = None,
+        *,
+        drafts: int | None = None,
+        refinements: int = 0,
+        seed: int = 0,
+    ) -> str:
+        """Write one text from the weighted mean of several texts' latents.
+
+        Args:
+            texts: The texts.
+            weights: Weight of each, normalised to sum to 1; by default equal.
+            drafts: Sampled texts, beside the greedy one, of which the one whose own latent is nearest to the mean is
+                returned; 1 is the greedy one alone. By default 8 for a model with wording slots, else 1.
+            refinements: Refinement rounds, as in `decode`.
+            seed: Seed of the drafts.
+        """
+        middle = geometry.barycentre(self.encode(gate_texts(texts)), weights)
+        return self._from_meanings(middle[None], drafts=drafts, refinements=refinements, seed=seed)[0]
 
     def traverse(self, text: str, dim: int, values: Sequence[float]) -> list[str]:
         """Write the text with one latent dimension set to each of the values.
@@ -265,3 +377,12 @@ class TextVAE(Reconstruction):
             return upload(repo_id, self.save_pretrained, private=private, message=commit_message)
         finally:
             self.path = path
+
+
+def _with_slots(start: Latents, meanings: Array, std: Array, kept: float, generator: np.random.Generator) -> Latents:
+    """Return latents with the slots of one text, a share of them kept and drawn, the others open."""
+    n, slots = len(meanings), start.states.shape[1]
+    latents = start[[0] * n]
+    drawn = latents.slots + std * generator.standard_normal(latents.slots.shape, dtype=np.float32)
+    ranks = generator.permuted(np.tile(np.arange(slots), (n, 1)), axis=1)
+    return Latents(meanings, drawn, latents.states).opened(ranks >= round(kept * slots))

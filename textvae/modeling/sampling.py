@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from transformers import (
+    LogitsProcessorList,
+    NoRepeatNGramLogitsProcessor,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from ..storage.errors import check_range, require
 from .config import TextVAEConfig
@@ -15,6 +22,7 @@ from .decoders.base import LatentDecoder
 
 MOST_CANDIDATES = 1000  # of one latent, which are decoded together; also beams
 MOST_REFINEMENTS = 1000
+MOST_TOKENS = 16_384  # of a written text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +40,8 @@ class Decoding:
     candidates: int = 1
     refinements: int = 0
     guidance: float = 1
+    repetition_penalty: float = 1
+    no_repeat_ngram_size: int = 0
     max_length: int | None = None
     batch_size: int = 256
 
@@ -46,6 +56,11 @@ class Decoding:
         check_range("refinements", self.refinements, 0, MOST_REFINEMENTS)
         require(self.guidance >= 0, f"guidance must not be negative, got {self.guidance}")
         require(self.guidance == 1 or self.num_beams == 1, "choose guidance or beams (num_beams), not both")
+        penalty, size = self.repetition_penalty, self.no_repeat_ngram_size
+        require(penalty > 0, f"repetition_penalty must be above 0, got {penalty}")
+        require(size >= 0, f"no_repeat_ngram_size must not be negative, got {size}")
+        longest = f"max_length must be at most {MOST_TOKENS:,} tokens, got {self.max_length}"
+        require(self.max_length is None or self.max_length <= MOST_TOKENS, longest)
         short = self.max_length is not None and self.max_length < 2
         require(not short, f"max_length must be at least 2 tokens, got {self.max_length}")
         both = self.temperature and self.num_beams > 1
@@ -74,7 +89,7 @@ def write(
         decoder: Any decoder.
         latents_BD: Shape (B, D), or packed with wording slots.
         config: Gives the special tokens and the longest text.
-        options: Temperature, top_k, top_p, guidance and max_length count.
+        options: Temperature, top_k, top_p, guidance, max_length and the two against repetition count.
         prefixes_BP: Token ids that the texts begin with, BOS first, shape (B, P), padded on the right.
         generator: Source of the samples, on the device of the latents; default: torch's global one.
 
@@ -82,7 +97,7 @@ def write(
         Token ids BOS ... EOS, shape (B, U), padded on the right.
     """
     guidance, max_length = options.guidance, options.max_length or config.max_length
-    warpers = sampling_warpers(options)
+    guards, warpers = repetition_guards(options), sampling_warpers(options)
     written_BU = latents_BD.new_full((len(latents_BD), max_length), config.pad_token_id, dtype=torch.long)
     written_BU[:, 0] = config.bos_token_id
     rows = torch.arange(len(latents_BD), device=latents_BD.device)
@@ -101,6 +116,8 @@ def write(
         if guidance != 1:
             with_latent_BV, without_BV = logits_BV.log_softmax(-1).chunk(2)
             logits_BV = without_BV + guidance * (with_latent_BV - without_BV)  # Ho & Salimans 2022, eq. 6
+        if guards:
+            logits_BV = guards(written_BU[rows, :position], logits_BV)  # type: ignore[arg-type]
         if options.temperature:
             shares_BV = warpers(None, logits_BV).softmax(-1)  # type: ignore[arg-type]
             tokens = torch.multinomial(shares_BV, 1, generator=generator).squeeze(1)
@@ -121,6 +138,16 @@ def write(
             if cache is not None:
                 cache.reorder_cache(kept)
     return written_BU
+
+
+def repetition_guards(options: Decoding) -> LogitsProcessorList:
+    """Return what transformers' `generate` does to the logits against repetition, before all else."""
+    guards = LogitsProcessorList()
+    if options.repetition_penalty != 1:
+        guards.append(RepetitionPenaltyLogitsProcessor(float(options.repetition_penalty)))
+    if options.no_repeat_ngram_size:
+        guards.append(NoRepeatNGramLogitsProcessor(options.no_repeat_ngram_size))
+    return guards
 
 
 def sampling_warpers(options: Decoding) -> LogitsProcessorList:

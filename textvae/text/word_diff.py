@@ -74,6 +74,19 @@ def word_changes(before: str, after: str) -> list[tuple[str, str]]:
     return [(" ".join(old[i:j]), " ".join(new[k:m])) for kind, i, j, k, m in codes if kind != "equal"]
 
 
+def single_changes(before: str, after: str) -> list[str]:
+    """Return the first text with each of its changes to the second made alone, if there are several.
+
+    Examples:
+        >>> single_changes("the red car is slow", "the blue car is fast")
+        ['the blue car is slow', 'the red car is fast']
+    """
+    old, new = before.split(), after.split()
+    codes = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    changes = [(i, j, k, m) for kind, i, j, k, m in codes if kind != "equal"]
+    return [" ".join(old[:i] + new[k:m] + old[j:]) for i, j, k, m in changes] if len(changes) > 1 else []
+
+
 def patch(source: str, before: str, after: str) -> str:
     """Apply the word changes from `before` to `after` to `source`, where `source` has the same words.
 

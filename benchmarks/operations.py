@@ -1,0 +1,186 @@
+"""Measure the operations of a model with wording slots: exact latents, texts from meanings, variations, paths, shifts.
+
+    python benchmarks/operations.py --run RUN --pack PACK [--positive FILE --negative FILE]
+
+PACK is what scripts/english_corpus.py wrote; its held-out dev sentences are used, which choose the defaults. FILEs hold
+sentences of each sentiment, of which the last are shifted and the others are the examples. Rows go to
+results/operations.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import lzma
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from results import row, write_results
+from textvae import Attribute, Decoding, TextVAE, shift
+from textvae.evaluation.text_scores import bleu
+from textvae.latent.drafts import closeness, same_words
+from textvae.latent.exact import exact_latents
+from textvae.latent.geometry import Array
+
+RATES = (0.02, 0.1, 0.2)  # of the exact latents, in 25 steps
+STEPS = (10, 25, 50)  # at a rate of 0.1
+GUARDS = ((1.0, 0), (1.3, 0), (1.3, 3), (1.3, 2), (1.5, 2))
+TEMPERATURES = (0.3, 0.5, 0.7, 1.0)
+EXAMPLES = 400  # of each side of the attribute
+
+
+def main() -> None:
+    """Measure each operation on held-out sentences."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--pack", type=Path, required=True)
+    parser.add_argument("--positive", type=Path)
+    parser.add_argument("--negative", type=Path)
+    parser.add_argument("--sentences", type=int, default=300, help="for exact latents; the others take a part of them")
+    parser.add_argument("--only", nargs="*", default=["exact", "guard", "drafts", "vary", "path", "shift"])
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    with lzma.open(arguments.pack / "held_out.json.xz", "rt", encoding="utf-8") as file:
+        dev = json.load(file)["dev"]
+    texts = [text for source in sorted(dev) for text in dev[source]]
+    random.Random(0).shuffle(texts)
+    texts = texts[: arguments.sentences]
+    vae = TextVAE.from_pretrained(arguments.run, "cpu")
+    few = texts[: len(texts) // 5]
+    measured = {
+        "exact": lambda: of_exact(vae, texts),
+        "guard": lambda: of_guard(vae, texts[: len(texts) // 2]),
+        "drafts": lambda: of_drafts(vae, few),
+        "vary": lambda: of_vary(vae, texts[: len(texts) // 20]),
+        "path": lambda: of_paths(vae, texts[: len(texts) // 15]),
+        "shift": lambda: of_shift(vae, arguments.positive, arguments.negative) if arguments.positive else [],
+    }
+    for name in arguments.only:
+        rows = measured[name]()
+        for each in rows:
+            sys.stdout.write(f"{each['id']} {each['value']:.4f} {each['note']}\n")
+        sys.stdout.flush()
+        write_results("operations", rows, replaces=f"operations.{name}.")
+
+
+def of_exact(vae: TextVAE, texts: Sequence[str]) -> list[dict]:
+    """Return how many sentences come back word for word after gradient steps, and how far the meaning moved."""
+    reading = vae.read(texts)
+    start = reading.mean.pack()
+    tried = {"start": start}
+    for rate in RATES:
+        for steps in STEPS if rate == 0.1 else (25,):
+            tried[f"rate_{rate:g}.steps_{steps}"] = exact_latents(vae.model, reading.ids, start, steps, rate)
+    rows = []
+    for name, latents in tried.items():
+        written = vae.write(latents, Decoding())
+        same = np.mean([a == b for a, b in zip(written, texts, strict=True)])
+        cosine = closeness(latents[:, : vae.dim], start[:, : vae.dim], True)
+        rows += [
+            row(f"operations.exact.{name}.exact", float(same), n=len(texts)),
+            row(f"operations.exact.{name}.bleu", bleu(written, texts), n=len(texts)),
+            row(f"operations.exact.{name}.cosine", float(cosine.mean()), n=len(texts), note="of m to its mean"),
+        ]
+    return rows
+
+
+def of_guard(vae: TextVAE, texts: Sequence[str]) -> list[dict]:
+    """Return the round trip and the loops of greedy texts from meanings alone."""
+    meanings, rows = vae.encode(texts), []
+    for penalty, size in GUARDS:
+        written = vae.decode(meanings, repetition_penalty=penalty, no_repeat_ngram_size=size)
+        rows += _judged(vae, f"guard.penalty_{penalty:g}.ngram_{size}", written, meanings, texts)
+    return rows
+
+
+def of_drafts(vae: TextVAE, texts: Sequence[str]) -> list[dict]:
+    """Return the same of the nearest of 8 samples and the greedy text."""
+    meanings, rows = vae.encode(texts), []
+    for temperature in TEMPERATURES:
+        written = vae.decode(meanings, candidates=8, temperature=temperature, seed=0)
+        rows += _judged(vae, f"drafts.8.temperature_{temperature:g}", written, meanings, texts)
+    return rows
+
+
+def _judged(vae: TextVAE, name: str, written: Sequence[str], meanings: Array, texts: Sequence[str]) -> list[dict]:
+    cosine = closeness(vae.encode(written), meanings, True)
+    n = len(texts)
+    return [
+        row(f"operations.{name}.cosine", float(cosine.mean()), n=n, note=f"{texts[0]} | {written[0]}"),
+        row(f"operations.{name}.bleu", bleu(written, texts), n=n),
+        row(f"operations.{name}.repeating", float(np.mean([repeats(text) for text in written])), n=n),
+    ]
+
+
+def of_vary(vae: TextVAE, texts: Sequence[str]) -> list[dict]:
+    """Return how near, how different from the sentence and from each other its variations are."""
+    rows, count = [], 4
+    for wording in (0.0, 0.5, 1.0):
+        for spread, drafts in ((1.0, 1), (1.0, 4), (0.5, 4)):
+            groups = [vae.vary(t, count, wording=wording, spread=spread, drafts=drafts, seed=0) for t in texts]
+            sources = [text for text in texts for _ in range(count)]
+            written = [text for group in groups for text in group]
+            new = [
+                len({same_words(v) for v in group} - {same_words(t)}) / count
+                for t, group in zip(texts, groups, strict=True)
+            ]
+            cosine = closeness(vae.encode(written), vae.encode(sources), True)
+            name, n = f"operations.vary.wording_{wording:g}.spread_{spread:g}.drafts_{drafts}", len(written)
+            rows += [
+                row(f"{name}.cosine", float(cosine.mean()), n=n, seed=0, note=f"{texts[0]} | {groups[0][0]}"),
+                row(f"{name}.bleu_to_source", bleu(written, sources), n=n, seed=0),
+                row(f"{name}.new", float(np.mean(new)), n=n, seed=0, note="share unlike the sentence and the others"),
+            ]
+    return rows
+
+
+def of_paths(vae: TextVAE, texts: Sequence[str]) -> list[dict]:
+    """Return how many ends of a path are the sentences, and how many of its texts repeat another."""
+    rows = []
+    for name, options in {"mean": {"exact": 0, "drafts": 1}, "default": {}}.items():
+        paths = [vae.interpolate(a, b, 5, **options) for a, b in zip(texts[::2], texts[1::2], strict=True)]
+        ends = [text == end for p, a, b in zip(paths, texts[::2], texts[1::2], strict=True)
+                for text, end in ((p[0], a), (p[-1], b))]  # fmt: skip
+        repeated = [1 - len({same_words(text) for text in path}) / len(path) for path in paths]
+        rows += [
+            row(f"operations.path.{name}.ends", float(np.mean(ends)), n=len(ends), note=" | ".join(paths[0])),
+            row(f"operations.path.{name}.repeated", float(np.mean(repeated)), n=len(paths)),
+        ]
+    return rows
+
+
+def of_shift(vae: TextVAE, positive: Path, negative: Path) -> list[dict]:
+    """Return how many sentences reach the other sentiment, and how many words they keep."""
+    sides = [path.read_text(encoding="utf-8").splitlines() for path in (positive, negative)]
+    for side in sides:
+        random.Random(0).shuffle(side)
+    attribute = Attribute.fit(vae, *(side[:EXAMPLES] for side in sides), name="sentiment")
+    texts = [text for text in sides[1][EXAMPLES:] if len(text.split()) <= 12][:20]
+    rows = [row("operations.shift.accuracy", attribute.accuracy, n=attribute.scored, note="cross-validated")]
+    for name, candidates in (("greedy", 1), ("candidates_8", 8)):
+        results = shift(vae, texts, attribute, 1.0, candidates=candidates)
+        changed = [each for each in results if each.text != each.source]
+        note = " || ".join(f"{each.source} > {each.text}" for each in changed[:6])
+        n, kept = len(texts), float(np.mean([each.similarity for each in results]))
+        rows += [
+            row(f"operations.shift.{name}.reached", float(np.mean([r.reached for r in results])), n=n, note=note),
+            row(f"operations.shift.{name}.similarity", kept, n=n),
+            row(f"operations.shift.{name}.changed", len(changed) / n, n=n),
+        ]
+    return rows
+
+
+def repeats(text: str) -> bool:
+    """Return whether a word follows itself or a pair of words comes twice; 3% of real sentences do."""
+    words = text.lower().split()
+    pairs = list(zip(words, words[1:], strict=False))
+    return len(set(pairs)) < len(pairs) or any(a == b for a, b in pairs)
+
+
+if __name__ == "__main__":
+    main()

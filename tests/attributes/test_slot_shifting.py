@@ -1,0 +1,82 @@
+"""Shifts of models with wording slots: the meaning moves, slots that carry the old value open, the others stay."""
+
+import numpy as np
+import pytest
+import torch
+
+from textvae import Attribute, TextVAE, shift
+from textvae.attributes.slot_shifting import openings, ranked_slots
+from textvae.latent.latents import Latents
+from textvae.modeling import TextVAEConfig
+from textvae.modeling.slots import ABSENT, OPEN
+
+SUBJECTS = ["the soup", "our waiter", "my new phone", "the big room", "this old hotel", "their coffee"]
+GOOD = [f"{subject} near the river was really good ." for subject in SUBJECTS]
+BAD = [f"{subject} near the river was really bad ." for subject in SUBJECTS]
+
+
+class Stub:
+    """A model that writes which slot is open, and a target that this text misses by a table."""
+
+    def __init__(self, missing):
+        self.missed = missing
+
+    def decode(self, latents):
+        return [f"{i // 3}:{int((row == OPEN).argmax())}" for i, row in enumerate(latents.states)]
+
+    def read(self, texts):
+        return texts
+
+    def move(self, meaning, further):
+        return meaning
+
+    def missing(self, texts):
+        return np.array([self.missed[int(row)][int(slot)] for row, slot in (text.split(":") for text in texts)])
+
+
+def test_slots_are_ranked_by_how_near_the_target_their_opening_brings_the_text():
+    latents = Latents(np.zeros((2, 4)), np.ones((2, 3, 2)), np.array([[1, 1, 1], [1, 1, ABSENT]]))
+    stub = Stub([[2.0, 0.5, 1.0], [3.0, 1.0, 0.0]])
+    assert ranked_slots(stub, latents, stub).tolist() == [[1, 2, 0], [1, 0, 2]]  # padding comes last
+
+
+def test_slots_are_opened_in_their_order_one_more_each_time_and_at_last_all():
+    order = np.array([[2, 0, 1, 5, 3, 4], [0, 1, 2, 3, 4, 5]])
+    latents = Latents(np.zeros((2, 4)), np.ones((2, 6, 2)), np.ones((2, 6)))
+    steps = list(openings(latents, order))
+    assert [np.flatnonzero(step[0]).tolist() for step in steps] == [
+        [2], [0, 2], [0, 1, 2], [0, 1, 2, 5], [0, 1, 2, 3, 4, 5],
+    ]  # fmt: skip
+    assert [int(step[1].sum()) for step in steps] == [1, 2, 3, 4, 6]
+    one = Latents(np.zeros((1, 4)), np.ones((1, 1, 2)), np.ones((1, 1)))
+    assert [step.tolist() for step in openings(one, np.zeros((1, 1), int))] == [[[True]]]
+
+
+@pytest.fixture(scope="module")
+def learnt():
+    """A model that has learnt twelve sentences, slots opened at random."""
+    split = {"latent_dim": 24, "slot_dim": 16, "unit_mean": True, "slot_tokens": 3}
+    vae = TextVAE.from_texts(GOOD + BAD, TextVAEConfig.preset("tiny", vocab_size=380, max_length=24, **split))
+    rows = vae.read(GOOD + BAD).ids
+    width = max(map(len, rows))
+    ids = torch.tensor([row + [2] * (width - len(row)) for row in rows])
+    torch.manual_seed(0)
+    optimizer = torch.optim.AdamW(vae.model.train().parameters(), 4e-3)
+    for _ in range(150):
+        output = vae.model(ids, (ids != 2).long(), beta=1e-3, free_bits=0.5, open_all=0.2, open_some=0.8)
+        optimizer.zero_grad()
+        output.loss.backward()
+        optimizer.step()
+    vae.model.eval()
+    return vae
+
+
+def test_only_what_carries_the_attribute_changes(learnt):
+    sentiment = Attribute.fit(learnt, GOOD, BAD, name="sentiment")
+    assert [each.text for each in shift(learnt, BAD, sentiment, candidates=8, certainty=0.6)] == GOOD
+    for one in shift(learnt, GOOD[:2], sentiment, -1.0):  # greedily, at the strength itself
+        assert one.reached and one.text in BAD
+    kept = shift(learnt, GOOD, sentiment, 1.0, candidates=8, certainty=0.6)
+    assert [each.text for each in kept] == GOOD  # they have it
+    assert [each.text for each in shift(learnt, BAD, sentiment, 0.0)] == BAD
+    assert shift(learnt, [], sentiment, candidates=4) == []

@@ -1,0 +1,148 @@
+"""Texts from meanings alone: the guard against repetition, drafts and their choice, vectors from elsewhere."""
+
+import numpy as np
+import pytest
+import torch
+
+from textvae import Decoding, TextVAE
+from textvae.latent.decoding import NO_REPEAT_NGRAM_SIZE, REPETITION_PENALTY
+from textvae.latent.drafts import best, choose, closeness, same_words
+from textvae.latent.latents import on_sphere
+from textvae.modeling import TextVAEConfig
+
+
+@pytest.fixture(scope="module")
+def split_vae(sentences):
+    """An untrained model with wording slots."""
+    split = {"latent_dim": 24, "slot_dim": 16, "unit_mean": True}
+    return TextVAE.from_texts(sentences, TextVAEConfig.preset("tiny", vocab_size=320, max_length=24, **split))
+
+
+# The guard against repetition
+
+
+@pytest.mark.parametrize("options", [{"repetition_penalty": 1.4}, {"no_repeat_ngram_size": 2}])
+def test_the_guard_is_that_of_generate(small_vae, options):
+    latents = np.random.default_rng(0).normal(size=(5, 32)).astype(np.float32)
+    written = small_vae.model.write(torch.tensor(latents), Decoding(**options))
+    generated = small_vae.model.generate(torch.tensor(latents), do_sample=False, **options)
+    assert written.tolist() == generated[:, : written.shape[1]].tolist()
+    assert written.tolist() != small_vae.model.write(torch.tensor(latents)).tolist()
+
+
+def test_no_text_repeats_a_forbidden_pair_of_tokens(small_vae):
+    latents = torch.randn(6, 32)
+    for row in small_vae.model.write(latents, Decoding(no_repeat_ngram_size=2, temperature=1.0)).tolist():
+        tokens = [token for token in row if token != small_vae.model.config.pad_token_id]
+        pairs = list(zip(tokens, tokens[1:], strict=False))
+        assert len(set(pairs)) == len(pairs)
+
+
+def test_texts_from_meanings_alone_are_guarded_unless_said_otherwise(split_vae, small_vae, sentences):
+    meanings = split_vae.encode(sentences)
+    guard = {"repetition_penalty": REPETITION_PENALTY, "no_repeat_ngram_size": NO_REPEAT_NGRAM_SIZE}
+    off = {"repetition_penalty": 1, "no_repeat_ngram_size": 0}
+    plain = split_vae.decode(meanings, **off)
+    assert split_vae.decode(meanings) == split_vae.decode(meanings, **guard) != plain
+    assert split_vae.decode(meanings, num_beams=2) == split_vae.decode(meanings, num_beams=2, **guard)
+    whole = split_vae.read(sentences).mean
+    assert split_vae.decode(whole.opened()) == split_vae.decode(whole.opened(), **guard)
+    assert split_vae.decode(whole) == split_vae.decode(whole, **off) == split_vae.reconstruct(sentences)
+    flat = small_vae.encode(sentences)
+    assert small_vae.decode(flat) == small_vae.decode(flat, **off) != small_vae.decode(flat, **guard)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"repetition_penalty": 0}, "repetition_penalty must be above 0, got 0"),
+        ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size must not be negative, got -1"),
+    ],
+)
+def test_an_impossible_guard_is_refused(small_vae, options, message):
+    with pytest.raises(ValueError, match=message):
+        small_vae.decode(np.zeros((1, 32)), **options)
+
+
+# Vectors from elsewhere
+
+
+def test_any_kind_of_vector_is_decoded(split_vae, sentences):
+    meanings = split_vae.encode(sentences[:2])
+    expected = split_vae.decode(meanings)
+    tensor = torch.tensor(meanings)
+    for vectors in (
+        meanings.astype(np.float64) * 1e-9,
+        meanings * np.float32(1e25),
+        meanings.tolist(),
+        tensor.double().requires_grad_(),
+        list(tensor),
+        tuple(meanings),
+    ):
+        assert split_vae.decode(vectors) == expected
+    assert split_vae.decode(tensor.bfloat16()[0]) == split_vae.decode(tensor.bfloat16().float().numpy()[0])
+    assert len(split_vae.decode(np.zeros(24))) == len(split_vae.decode(meanings[0] - meanings[0])) == 1
+
+
+def test_only_a_zero_vector_does_not_get_the_length_of_a_mean():
+    points = np.array([[3.0, 4.0, 7.0], [3e-30, 4e-30, 7.0], [0.0, 0.0, 7.0]], np.float32)
+    scaled = on_sphere(points, 2)
+    np.testing.assert_allclose(scaled[:2], [[0.6 * 2**0.5, 0.8 * 2**0.5, 7]] * 2, rtol=1e-6)
+    assert scaled[2].tolist() == [0, 0, 7]
+    assert points[0].tolist() == [3, 4, 7]
+
+
+# Drafts
+
+
+def test_each_place_has_its_best_draft_that_is_not_taken():
+    drafts = ["a b", "c d", "A b!", "e", "c d", "a b"]
+    scores = np.array([1.0, 2.0, 3.0, 1.0, 2.0, 1.0])
+    assert choose(drafts, scores, 3) == ["c d", "A b!", "c d"]  # the last place has no other draft
+    assert choose(drafts, scores, 3, ["C, d"]) == ["a b", "e", "c d"]
+    assert best(drafts, scores, 3) == ["c d", "A b!", "c d"]
+    assert same_words("A b!") == same_words(" a  B") != same_words("ab")
+    assert same_words("!") != same_words("?")
+
+
+def test_closeness_is_the_cosine_or_minus_the_distance(split_vae):
+    a, b = np.random.default_rng(0).normal(size=(2, 3, 24)).astype(np.float32)
+    cosines = np.diag(split_vae.similarity(a, b).numpy())
+    np.testing.assert_allclose(closeness(a, b, True), cosines, atol=1e-6)
+    np.testing.assert_allclose(closeness(a, b[0], False), -np.sqrt(np.square(a - b[0]).mean(1)), rtol=1e-5)
+    assert closeness(a, np.zeros(24), True).tolist() == [0, 0, 0]
+
+
+def test_a_blend_is_the_draft_nearest_to_the_centroid(split_vae, sentences):
+    middle = np.average(split_vae.encode(sentences[:3]), 0, [2, 1, 1])
+    drafts = split_vae.decode(np.repeat(middle[None], 8, 0), temperature=0.5, seed=3)
+    tried = [*split_vae.decode(middle), *drafts]
+    cosines = split_vae.similarity(split_vae.encode(tried), middle)[:, 0]
+    assert split_vae.blend(sentences[:3], [2, 1, 1], seed=3) == tried[int(cosines.argmax())]
+    assert split_vae.blend(sentences[:3], [2, 1, 1], drafts=1) == tried[0]
+
+
+def test_variations_repeat_neither_the_sentence_nor_each_other(split_vae, sentences):
+    written = split_vae.vary(sentences[0], 4, drafts=6, temperature=1.0, seed=0)
+    assert len({same_words(text) for text in [sentences[0], *written]}) == 5
+    assert split_vae.vary(sentences[0], 4, drafts=6, temperature=1.0, seed=0) == written
+    with pytest.raises(ValueError, match="drafts must be at least 1, got 0"):
+        split_vae.vary(sentences[0], 1, drafts=0)
+
+
+def test_variations_are_the_nearest_of_their_drafts(split_vae, sentences):
+    source = split_vae.encode(sentences[0])
+    options = {"temperature": 1.0, "seed": 0}
+    every = split_vae.vary(sentences[0], 12, drafts=1, **options)
+    scores = split_vae.similarity(split_vae.encode(every), source)[:, 0].numpy()
+    chosen = split_vae.vary(sentences[0], 3, drafts=4, distinct=False, **options)
+    assert chosen == [every[4 * i + int(scores[4 * i : 4 * i + 4].argmax())] for i in range(3)]
+
+
+def test_the_points_between_two_ends_repeat_nothing(split_vae, sentences):
+    path = split_vae.interpolate(sentences[0], sentences[1], 5, drafts=12)
+    assert len({same_words(text) for text in path}) == 5
+    ends = split_vae.reconstruct(sentences[:2], exact=50)
+    assert [path[0], path[-1]] == ends
+    plain = split_vae.interpolate(sentences[0], sentences[1], 5, drafts=1, exact=0)
+    assert [plain[0], plain[-1]] == split_vae.reconstruct(sentences[:2])

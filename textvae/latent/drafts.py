@@ -1,0 +1,64 @@
+"""Drafts: several texts for each place, ranked by their own meaning, and chosen without repeats."""
+
+# N places, C drafts of each, D numbers of a meaning
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from .geometry import Array
+
+DRAFTS = 8  # texts written for each one returned, of a model with wording slots; measured in results/operations.json
+TEMPERATURE = 0.5  # of those drafts that differ by their samples alone
+VARY_DRAFTS = 4
+
+
+def choose(drafts: Sequence[str], scores: Array, places: int, taken: Iterable[str] = ()) -> list[str]:
+    """Return a text for each place: its best draft that was not taken, by an earlier place either.
+
+    A place all of whose drafts are taken has its best one.
+
+    Args:
+        drafts: N * C texts, grouped by place.
+        scores: Of each draft, shape (N * C,); the highest is the best.
+        places: N.
+        taken: Texts to avoid; case and punctuation make no difference.
+
+    Examples:
+        >>> choose(["a b", "c", "a b.", "d"], [2.0, 1.0, 2.0, 1.0], 2)
+        ['a b', 'd']
+    """
+    used, chosen = {same_words(text) for text in taken}, []
+    each = len(drafts) // places if places else 0
+    for place in range(places):
+        order = np.argsort(-np.asarray(scores[place * each : (place + 1) * each]), kind="stable")
+        ranked = [drafts[place * each + int(j)] for j in order]
+        text = next((draft for draft in ranked if same_words(draft) not in used), ranked[0])
+        used.add(same_words(text))
+        chosen.append(text)
+    return chosen
+
+
+def best(drafts: Sequence[str], scores: Array, places: int) -> list[str]:
+    """Return the best draft of each place, whether or not it is that of another."""
+    each = len(drafts) // places
+    return [drafts[place * each + int(scores[place * each : (place + 1) * each].argmax())] for place in range(places)]
+
+
+def same_words(text: str) -> str:
+    """Return what two texts share that differ in case, spaces and punctuation only."""
+    return " ".join(re.findall(r"\w+", text.casefold())) or text
+
+
+def closeness(meanings: Array, targets: Array, unit_mean: bool) -> Array:
+    """Return how near meanings (N, D) are to those aimed at (N, D) or (D,), shape (N,).
+
+    It is the cosine in a model with `unit_mean`, else minus the distance over the square root of D.
+    """
+    targets = np.broadcast_to(targets, meanings.shape)
+    if not unit_mean:
+        return -np.linalg.norm(meanings - targets, axis=1) / meanings.shape[1] ** 0.5
+    lengths = np.linalg.norm(meanings, axis=1) * np.linalg.norm(targets, axis=1)
+    return (meanings * targets).sum(1) / np.where(lengths > 0, lengths, 1)
