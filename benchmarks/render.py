@@ -167,7 +167,19 @@ def guidance() -> str:
         elif id.endswith("ratio"):
             others = [values[f"guidance.{name}.{key}"] for key in ("duplicates", "distinct_2", "recon_bleu")]
             weights.append([name, f"{value:.2f}", *map("{:{}}".format, others, (".1%", ".0%", ".1f"))])
-    return "\n".join(map(_table, (priors, weights)))
+    return "\n".join(map(_table, (priors, weights, _flow(values))))
+
+
+def _flow(values: dict[str, float]) -> list[list[str]]:
+    """Return the table of what the flow and other priors draw for the English model."""
+    columns = {
+        "sliced_wasserstein": ("distance", "{:.3f}".format),
+        "classifier_accuracy": ("told apart", "{:.1%}".format),
+    }
+    table = [["English latents from", *(title for title, _ in columns.values())], ["---"] * (1 + len(columns))]
+    for name in ("posteriors", "standard", "mixture", "flow"):
+        table.append([name, *(show(values[f"prior.flow.{name}.{key}"]) for key, (_, show) in columns.items())])
+    return table
 
 
 def operations() -> str:

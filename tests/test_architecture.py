@@ -19,7 +19,7 @@ DOORS = {
     "filelock": {"storage.locks"},
     "tokenizers": {"text.tokenizers"},
     "datasets": {"text.records"},
-    "pyarrow": {"storage.row_files", "text.lines", "text.records", "text.token_cache"},
+    "pyarrow": {"storage.record_files", "storage.row_files", "text.lines", "text.records", "text.token_cache"},
     "faiss": {"index.backends.faiss"},
     "sqlite3": {"index.item_store"},
     "transformers": {
@@ -29,7 +29,7 @@ DOORS = {
     },
     "huggingface_hub": {"modeling.config", "latent.hub"},
     "safetensors": {
-        "latent.loading", "latent.latents", "latent.priors", "attributes.attribute", "index.backends.numpy",
+        "modeling.weights", "latent.latents", "latent.priors", "attributes.attribute", "index.backends.numpy",
         "integrations.sentence_transformers", "cli.folders", "modeling.sentence_encoder",
     },
     "matplotlib": {"evaluation.plots"},

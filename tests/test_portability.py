@@ -185,14 +185,14 @@ def test_a_run_is_trained_resumed_and_started_from_on_windows(windows, sentences
     assert not list((tmp_path / "run").rglob("*.arrow"))
 
 
-def test_a_model_on_another_drive_has_no_relative_path(monkeypatch, tmp_path):
+def test_a_model_on_another_drive_has_its_own_path_for_a_relative_one(monkeypatch, tmp_path):
     assert relative_path(tmp_path / "models" / "run", tmp_path / "index") == "../models/run"
 
     def relpath(path, start):
         raise ValueError("path is on mount 'D:', start on mount 'C:'")
 
     monkeypatch.setattr(os.path, "relpath", relpath)
-    assert relative_path(tmp_path / "models" / "run", tmp_path / "index") is None
+    assert relative_path(tmp_path / "models" / "run", tmp_path / "index") == (tmp_path / "models/run").as_posix()
     LatentIndex.build(StubVAE(path=tmp_path / "run"), TEXTS).save(tmp_path / "index")
     assert LatentIndex.load(tmp_path / "index").model_path == tmp_path / "run"
 

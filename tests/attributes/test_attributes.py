@@ -299,7 +299,7 @@ class Parrot:
     fingerprint = "0123456789abcdef"
     words = ["the", "food", "was", "bad", "great", "and", "cold", "warm"]
     dim, prior = len(words), StandardNormal(len(words))
-    model = SimpleNamespace(config=SimpleNamespace(latent_dropout=0.1, max_length=16))
+    model = SimpleNamespace(config=SimpleNamespace(latent_dropout=0.1, max_length=16, slot_dim=0))
 
     def encode(self, texts):
         bags = np.array([[text.split().count(word) for word in self.words] for text in texts], np.float32)

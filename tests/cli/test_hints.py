@@ -19,7 +19,7 @@ FLAGS = [
     ("train texts.txt -o run --epoch 3", "--epochs"),  # by its letters
 ]
 WORDS = {
-    "embed": "encode", "generate": "sample", "rewrite": "shift", "paraphrase": "vary", "evaluate": "eval",
+    "embed": "encode", "generate": "sample", "paraphrase": "vary", "evaluate": "eval",
     "fit": "train", "query": "search", "Embed": "encode", "trian": "train",
 }  # fmt: skip
 

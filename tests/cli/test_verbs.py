@@ -18,6 +18,7 @@ from textvae import TextVAE
 from textvae.attributes.attribute import Attribute
 from textvae.cli import VERBS, _app, main
 from textvae.cli.errors import explain
+from textvae.cli.terminal import shown
 from textvae.index import LatentIndex
 from textvae.modeling import TextVAEConfig
 from textvae.storage.errors import CorruptFileError
@@ -185,7 +186,7 @@ def test_json_and_text_say_the_same(textvae, command, sentences, keys, count):
     assert len(records) == count
     assert all(set(record) == keys for record in records)
     lines = textvae(command + seed, *words).lines
-    assert all(" ".join(record["text"].splitlines()) in line for record, line in zip(records, lines, strict=True))
+    assert all(shown(record["text"]) in line for record, line in zip(records, lines, strict=True))
 
 
 def test_sentences_come_from_stdin_where_a_hyphen_stands(textvae):

@@ -70,3 +70,20 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pacmap", None)
     with pytest.raises(ImportError, match=r"needs pacmap: pip install 'textvae\[pacmap\]'"):
         plot_map(LATENTS, TEXTS, None, tmp_path / "map.png", "pacmap")
+
+
+@pytest.mark.parametrize(
+    "labels", [["$10 - $20_^", "$100\\frac$", "_hidden", ""], ["$x^", "_a", "__", "%{}\\"], ["a\nb", "$$", "#&~", "é$"]]
+)
+def test_a_label_is_drawn_letter_by_letter(tmp_path, labels, monkeypatch):
+    from matplotlib.figure import Figure
+
+    drawn, save = [], Figure.savefig
+
+    def watch(figure, *arguments, **options):
+        drawn.extend(text.get_text() for axes in figure.axes for text in axes.get_legend().get_texts())
+        save(figure, *arguments, **options)
+
+    monkeypatch.setattr(Figure, "savefig", watch)
+    picture, _ = plot_map(LATENTS, TEXTS, labels * 5, tmp_path / "map.png")
+    assert is_png(picture) and drawn == sorted(set(labels))

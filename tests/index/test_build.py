@@ -12,7 +12,7 @@ from textvae.index import build as building
 from textvae.index import partial_build as staging
 from textvae.index.backends import faiss as faiss_backend
 from textvae.index.backends.faiss import automatic_factory
-from textvae.index.item_store import Row
+from textvae.index.rows import Row
 from textvae.storage.errors import CorruptFileError
 
 METADATA = [{"n": n} for n in range(60)]

@@ -13,7 +13,8 @@ from stubs import DIM, TEXTS, StubVAE, ranking
 from textvae.index import LatentIndex, filters
 from textvae.index.backends.faiss import FaissBackend
 from textvae.index.filters import DEPTH, PARTS, parse_filter
-from textvae.index.item_store import ItemStore, Row
+from textvae.index.item_store import ItemStore
+from textvae.index.rows import Row
 
 SIGNS = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,

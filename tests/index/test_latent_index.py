@@ -334,9 +334,7 @@ def test_too_little_training_text_is_one_clear_line(vae, factory):
 
 
 def test_vectors_that_faiss_refuses_add_nothing(vae, index, monkeypatch):
-    with pytest.raises(
-        ValueError, match="the factory 'IDMap,Flat' refuses these vectors: add does not make sense with"
-    ):
+    with pytest.raises(ValueError, match="the index factory 'IDMap,Flat' is not supported .* use auto, Flat"):
         LatentIndex.build(vae, TEXTS, factory="IDMap,Flat")
     with monkeypatch.context() as patch:
         patch.setattr(index._vectors.index, "add_with_ids", lambda *_: (_ for _ in ()).throw(RuntimeError("full")))
@@ -482,7 +480,7 @@ def test_a_folder_that_is_not_an_index_is_never_replaced(index, tmp_path):
     index.save(tmp_path / "empty")
 
 
-@pytest.mark.parametrize("failing", [1, 2])
+@pytest.mark.parametrize("failing", [1, 2, 3, 4])
 def test_a_crash_between_the_two_renames_is_recovered(index, vae, tmp_path, monkeypatch, failing):
     index.save(tmp_path / "index")
     rename, calls = os.rename, []
@@ -498,7 +496,7 @@ def test_a_crash_between_the_two_renames_is_recovered(index, vae, tmp_path, monk
     with pytest.raises(KeyboardInterrupt):
         LatentIndex.build(vae, ["only"]).save(tmp_path / "index")
     monkeypatch.undo()
-    assert (tmp_path / "index").exists() == (failing == 1)
+    assert (tmp_path / "index").exists() == (failing < 4)
     assert LatentIndex.load(tmp_path / "index", vae).texts == TEXTS
     LatentIndex.build(vae, ["only"]).save(tmp_path / "index")
     assert LatentIndex.load(tmp_path / "index", vae).texts == ["only"]
@@ -537,7 +535,7 @@ def test_a_file_that_the_manifest_does_not_vouch_for_is_refused(index, vae, tmp_
     index.save(tmp_path / "index")
     manifest = tmp_path / "index" / MANIFEST
     write_json(manifest, {other: digests for other, digests in read_json(manifest).items() if other != name})
-    with pytest.raises(CorruptFileError, match=f"does not list {name}"):
+    with pytest.raises(CorruptFileError, match=rf"{name} cannot be used: manifest.json does not list it"):
         LatentIndex.load(tmp_path / "index", vae)
 
 

@@ -58,8 +58,18 @@ def build(encoder, sentences, **options):
     return vae
 
 
+ODD = [
+    " the\u00a0 room\r\nwas\u3000cold ",
+    "so\u00adup \u200bcafe\u0301",
+    "a\u200db \u200c c",
+    "👩\u200d💻",
+    "\u0928\u200d\u0928\u200c",
+    "a\0b",
+]
+
+
 def texts(sentences):
-    return [*sentences, "good</s>", "<pad> and <s>", "a much longer sentence , " * 60, "é 🦊", "x"]
+    return [*sentences, "good</s>", "<pad> and <s>", "a much longer sentence , " * 60, "é 🦊", "x", *ODD]
 
 
 OPTIONS = [{}, {"latent_dim": 7}, {"bn_gamma": 0.6}, {"keep_encoder": True}]

@@ -20,7 +20,7 @@ from textvae.storage.folders import (
 from textvae.storage.plain import check_plain_file, is_plain_name
 
 UNSAFE = ["", ".", "..", "../x", "/etc/passwd", "a/../b", "a/./b", "a//b", "a/", "a\\b", "C:x", "x\n", "x\x1b[2J",
-          "a./b", "b ", "\ud800", "x\0", "~/../x", None, 3]  # fmt: skip
+          "a./b", "b ", "\ud800", "x\0", "~/../x", "x" * 256, "a/" * 600 + "b", None, 3]  # fmt: skip
 
 
 @pytest.fixture

@@ -3,5 +3,6 @@
 from .attribute import Attribute
 from .rewriting import Rewritten, rewrite
 from .shifting import shift
+from .writable import with_writability, writability
 
-__all__ = ["Attribute", "Rewritten", "rewrite", "shift"]
+__all__ = ["Attribute", "Rewritten", "rewrite", "shift", "with_writability", "writability"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from ..latent import geometry
@@ -20,7 +21,8 @@ from ..latent.reading import Reading
 from ..latent.vae import TextVAE
 from ..storage.atomic import read_json, write_json
 from ..storage.errors import CorruptFileError
-from ..storage.folders import atomic_folder, open_folder, read_folder
+from ..storage.folders import atomic_folder, open_folder, read_folder, require_file
+from ..storage.schema import Field, check_fields, integer, is_number, text
 from ..text.cleaning import gate_texts
 from .labels import split_labels
 from .probes import Examples, LinearScore, Probe, best_probe, fit_words, hold_out, presence
@@ -30,7 +32,22 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 ARRAYS = {"direction", "weights", "midpoint", "word_weights"}
+ABOUT, DIRECTION, MOST_BYTES = "attribute.json", "direction.safetensors", 1 << 20
+LARGEST = 1e12  # of a weight or a slope: scores of larger ones are not finite
+NUMBER = Field(lambda value: is_number(value) and abs(value) <= LARGEST, f"a number of at most {LARGEST:g}")
+PAIR = Field(lambda value: isinstance(value, list) and len(value) == 2 and all(map(NUMBER.holds, value)), "two numbers")
+SHARE = Field(lambda value: is_number(value) and 0 <= value <= 1, "a share in [0, 1]")
+FIELDS = {
+    **dict.fromkeys(("name", "fingerprint", "probe", "positive", "negative"), text()),
+    **dict.fromkeys(("slope", "threshold"), NUMBER),
+    **dict.fromkeys(("reading", "typical"), PAIR),
+    **dict.fromkeys(("scored", "examples"), integer(0, 2**53)),
+    "unlabelled": integer(0, 2**53).or_absent(),  # older attributes have no such field
+    "accuracy": SHARE.or_null(),
+    "writability": SHARE.or_null().or_absent(),
+}
 FEWEST_UNLABELLED = 4
+LEAST_WRITABILITY = 0.5  # below which the card says that outputs are not natural
 MIN_LOG_ODDS = 0.1  # required of a shifted text even if typical examples have less
 
 
@@ -58,6 +75,7 @@ class Attribute:
             discriminants, "dimension" is one latent dimension.
         positive: Name of the class with high scores.
         negative: Name of the class with low ones.
+        writability: Share of texts shifted along it that are natural, as `writability` measures; None if not measured.
     """
 
     name: str
@@ -77,6 +95,7 @@ class Attribute:
     probe: str = "means"
     positive: str = "positive"
     negative: str = "negative"
+    writability: float | None = None
 
     @classmethod
     def fit(
@@ -309,8 +328,14 @@ class Attribute:
         others = f" and {self.unlabelled} texts without a label" if self.unlabelled else ""
         return (
             f"{self.name}: {self.examples} examples{others}, cross-validated accuracy {self.accuracy:.1%} "
-            f"({low:.1%} to {high:.1%})"
+            f"({low:.1%} to {high:.1%}){self._writable()}"
         )
+
+    def _writable(self) -> str:
+        if self.writability is None:
+            return ""
+        odd = "" if self.writability >= LEAST_WRITABILITY else ": it tells texts apart, but does not write natural ones"
+        return f", writability {self.writability:.1%}{odd}"
 
     def __repr__(self) -> str:
         sides = f"{self.negative!r} to {self.positive!r}"
@@ -319,11 +344,12 @@ class Attribute:
 
     def save(self, path: str | Path) -> None:
         """Write the attribute as a folder: attribute.json and direction.safetensors."""
-        with atomic_folder(path, "attribute.json") as folder:
-            save_file(
-                {key: np.ascontiguousarray(getattr(self, key)) for key in ARRAYS}, folder / "direction.safetensors"
-            )
-            write_json(folder / "attribute.json", {key: getattr(self, key) for key in sorted(self._facts())})
+        with atomic_folder(path, ABOUT) as folder:
+            save_file({key: np.ascontiguousarray(getattr(self, key)) for key in ARRAYS}, folder / DIRECTION)
+            facts = {key: getattr(self, key) for key in sorted(self._facts())}
+            if self.writability is None:  # older versions know no such field
+                del facts["writability"]
+            write_json(folder / ABOUT, facts)
 
     @classmethod
     def _facts(cls) -> set[str]:
@@ -341,13 +367,30 @@ class Attribute:
 
     @classmethod
     def _read(cls, folder: Path) -> Attribute:
-        open_folder(folder, "attribute", "attribute.json")
-        facts, arrays = read_json(folder / "attribute.json"), load_file(folder / "direction.safetensors")
-        older = cls._facts() - {"unlabelled"}  # older attributes have no such field
-        if not older <= set(facts) <= cls._facts() or set(arrays) != ARRAYS:
+        open_folder(folder, "attribute", ABOUT)
+        path = require_file(folder, ABOUT)
+        facts = read_json(path, MOST_BYTES)
+        if not set(facts) <= cls._facts():
             raise CorruptFileError(f"{folder} does not hold the fields of an attribute: fit it again")
-        facts |= {key: tuple(facts[key]) for key in ("reading", "typical")}
-        return cls(**(facts | arrays))
+        check_fields(facts, FIELDS, path)
+        if facts["accuracy"] is not None and not facts["scored"]:
+            raise CorruptFileError(f"{path} has an accuracy of no examples: fit the attribute again")
+        pairs = {key: tuple(facts[key]) for key in ("reading", "typical")}
+        return cls(**(facts | pairs | _read_arrays(require_file(folder, DIRECTION))))
+
+
+def _read_arrays(path: Path) -> dict[str, Array]:
+    """Return the arrays of an attribute, float32, of one length but for the weights of words."""
+    try:
+        arrays = load_file(path)
+    except (SafetensorError, TypeError, KeyError) as error:  # numpy knows no bfloat16
+        raise CorruptFileError(f"{path} is no direction of an attribute: fit it again") from error
+    right = set(arrays) == ARRAYS and all(a.ndim == 1 and len(a) and a.dtype == np.float32 for a in arrays.values())
+    if not right or len({len(arrays[name]) for name in ARRAYS - {"word_weights"}}) > 1:
+        raise CorruptFileError(f"{path} does not hold the fields of an attribute: fit it again")
+    if not all((np.abs(array) <= LARGEST).all() for array in arrays.values()):  # NaN neither
+        raise CorruptFileError(f"{path} holds numbers that are not finite or huge: fit the attribute again")
+    return arrays
 
 
 def _words(reading: Reading, vocab_size: int) -> csr_matrix:

@@ -149,7 +149,8 @@ class Rewriter:
         seed: int | None = 0,
     ):
         attributes = [attribute] if isinstance(attribute, Attribute) else list(attribute)
-        strengths = [strength] * len(attributes) if isinstance(strength, Real) else list(strength)  # type: ignore[arg-type]
+        given = [strength] * len(attributes) if isinstance(strength, Real) else strength
+        strengths = [float(each) for each in given]  # type: ignore[union-attr]
         if len(strengths) != len(attributes):
             raise ValueError(f"{len(attributes)} attributes need as many strengths, got {len(strengths)}")
         for each in attributes:

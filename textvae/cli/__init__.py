@@ -18,10 +18,11 @@ from cyclopts import App, Parameter
 
 from .. import __doc__ as summary
 from .. import __version__
-from . import attributes, evaluation, folders, index, index_changes, latent, moving, training
+from . import attributes, evaluation, folders, index, index_changes, latent, moving, rewriting, training
 from .errors import explain
 from .logs import log_on_stderr
 from .options import PRINTING
+from .terminal import shown
 
 # The help text of a verb is its docstring, the order here is the order of the help.
 VERBS: dict[str, Callable[..., None]] = {
@@ -37,6 +38,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "traverse": moving.traverse,
     "attribute": attributes.attribute,
     "shift": attributes.shift,
+    "rewrite": rewriting.rewrite,
     "index": index.index,
     "search": index.search,
     "index-add": index_changes.index_add,
@@ -67,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except BrokenPipeError:  # the reader closed the pipe, as `| head -1` does
         _discard_output()
-    except (Exception, KeyboardInterrupt) as error:
-        if os.environ.get("TEXTVAE_DEBUG") == "1":
+    except BaseException as error:
+        if os.environ.get("TEXTVAE_DEBUG") == "1" or isinstance(error, SystemExit | GeneratorExit):
             raise
         try:
             sys.stdout.flush()
@@ -76,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _discard_output()
         failure = explain(error)
         with contextlib.suppress(OSError, AttributeError, ValueError):  # standard error is closed or full
-            sys.stderr.write(f"textvae: {failure.message}\n")
+            sys.stderr.write(f"textvae: {shown(failure.message)}\n")
         return failure.code
     return 0
 

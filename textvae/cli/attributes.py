@@ -53,6 +53,7 @@ def attribute(
     name: str | None = None,
     probe: Literal["means", "lda", "logistic"] | None = None,
     dims: Annotated[bool, Parameter(negative=())] = False,
+    writability: Annotated[bool, Parameter(negative=())] = False,
     reading: Reading = READING,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
@@ -75,6 +76,8 @@ def attribute(
         name: Name of the attribute; by default the folder's name.
         probe: How the score is fitted; by default the probe with the highest cross-validated accuracy.
         dims: Also print each latent dimension's mutual information with the attribute, highest first.
+        writability: Also shift up to 200 of the examples to the other class, and store which share of the outputs is as
+            natural as 95% of the examples are.
         reading: How the texts are read.
         device: Where the model runs.
         printing: What is printed.
@@ -83,9 +86,10 @@ def attribute(
     whole = (positive is None) == (negative is None) and (corpus is None) == (label is None)
     if sum(ways) != 1 or not whole:
         raise UsageError(f"attribute needs one kind of examples: {WAYS}")
-    if dim is not None and (dims or probe or unlabelled is not None or encoder is not None):
+    if dim is not None and (dims or probe or writability or unlabelled is not None or encoder is not None):
         raise UsageError(
-            "--dims, --probe, --unlabelled and --encoder need examples, --dim has none. See textvae attribute --help"
+            "--dims, --probe, --writability, --unlabelled and --encoder need examples, --dim has none. "
+            "See textvae attribute --help"
         )
     if encoder is not None and unlabelled is None:
         raise UsageError("--encoder labels the texts of --unlabelled: give those too. See textvae attribute --help")
@@ -118,6 +122,10 @@ def attribute(
     else:
         fitted = Attribute.fit(vae, *sides, unlabelled=others, encoder=encoder, name=name, probe=probe)
         high = [True] * len(sides[0]) + [False] * len(sides[1])
+    if writability:
+        from ..attributes.writable import with_writability
+
+        fitted = with_writability(vae, fitted, texts)
     _write(fitted, output, printing)
     if dims:
         _print_dimensions(vae, texts, high, printing)
@@ -129,6 +137,8 @@ def _write(fitted: Attribute, output: Path, printing: Printing) -> None:
         key: getattr(fitted, key)
         for key in ("name", "probe", "accuracy", "interval", "threshold", "examples", "unlabelled")
     }
+    if fitted.writability is not None:
+        record["writability"] = fitted.writability
     printing.result(record, fitted.summary())
 
 
@@ -195,10 +205,7 @@ def shift(
     if (text is None) == (input is None):
         raise UsageError("shift takes either a sentence or --input. See textvae shift --help")
     at_least(1, "--candidates", candidates)
-    asked = [_folder_and_strength(each, strength) for each in attribute]
-    for folder in [*(folder for folder, _ in asked), *keep]:
-        if not (folder / ABOUT).exists():
-            open_folder(folder, "attribute", ABOUT)  # raises the error before torch is imported, which takes seconds
+    asked = asked_of(attribute, strength, keep)
     sources: Iterable[str] = sentences(text) if text is not None else reading.texts(str(input), printing)
     vae = device.load(run)
     from ..attributes.attribute import Attribute
@@ -219,6 +226,15 @@ def shift(
                 record |= dataclasses.asdict(each)
             printing.result(record, f"{each.text}\t{each.summary()}" if explain else each.text)
     familiarity.say()
+
+
+def asked_of(attribute: Sequence[str], strength: float, keep: Sequence[Path] = ()) -> list[tuple[Path, float]]:
+    """Return the folders and strengths of --attribute, after a check that all folders are attributes."""
+    asked = [_folder_and_strength(each, strength) for each in attribute]
+    for folder in [*(folder for folder, _ in asked), *keep]:
+        if not (folder / ABOUT).exists():
+            open_folder(folder, "attribute", ABOUT)  # raises the error before torch is imported, which takes seconds
+    return asked
 
 
 def _folder_and_strength(said: str, strength: float) -> tuple[Path, float]:

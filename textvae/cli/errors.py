@@ -43,6 +43,8 @@ def explain(error: BaseException) -> Failure:
         return Failure(EXHAUSTED, message if str(error) else "out of memory: lower --batch-size")
     if isinstance(error, CorruptFileError) or type(error).__name__ == "SafetensorError":
         return Failure(CORRUPT, message)
+    if type(error).__name__ == "PanicException":  # of a library in Rust; no Exception
+        return Failure(CORRUPT, f"a file makes the library that reads it fail ({message}): restore it from a copy")
     if isinstance(error, (ValueError, OSError)):
         return Failure(BAD_INPUT, message)
     if isinstance(error, (ArithmeticError, ImportError)):  # a diverged run or a missing extra: the message is enough

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
 from ..latent.hub import local_folder
 from ..storage.atomic import read_json
-from ..storage.folders import check_manifest, open_folder
+from ..storage.folders import check_manifest, find_file, open_folder, require_file
 from ..storage.kinds import kind_of
 from .options import (
     PRINTING,
@@ -85,36 +86,29 @@ def doctor(*, printing: Printing = PRINTING) -> None:
 
 
 def _run_facts(path: Path) -> dict[str, Any]:
+    from ..modeling.config_file import read_config
+    from ..modeling.weights import has_weights, read_shapes
+
     open_folder(path, "run", "config.json")
-    config = read_json(path / "config.json")
-    if config.get("model_type") != "textvae":
+    if read_json(require_file(path, "config.json")).get("model_type") != "textvae":
         raise ValueError(f"{path} holds a model of another kind, not a run of textvae: it is {kind_of(path)}")
-    made_from = read_json(path / TRAINING) if (path / TRAINING).exists() else {}
+    config = read_config(path)
+    shapes = [shape for _, shape in read_shapes(path).values()] if has_weights(path) else []
+    training = find_file(path, TRAINING)
+    made_from = read_json(training) if training is not None else {}
     best = {f"best_{name}": value for name, value in best_validation(path).items()}
     return {
         "kind": "run",
         "path": str(path),
-        "encoder": config["encoder"]["model_type"],
-        "decoder": config["decoder"]["model_type"],
-        "latent_dim": config["latent_dim"],
-        "vocab_size": config["decoder"]["vocab_size"],
-        "max_length": config["max_length"],
-        "parameters": _count_parameters(path),
+        "encoder": config.encoder.model_type,
+        "decoder": config.decoder.model_type,
+        "latent_dim": config.latent_dim,
+        "vocab_size": config.decoder.vocab_size,
+        "max_length": config.max_length,
+        "parameters": sum(map(prod, shapes)),
         "sentences": made_from.get("sentences"),
         "steps": made_from.get("steps"),
     } | best
-
-
-def _count_parameters(path: Path) -> int:
-    from math import prod
-
-    from safetensors import safe_open
-
-    count = 0
-    for file in path.glob("model*.safetensors"):
-        with safe_open(file, "numpy") as weights:
-            count += sum(prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
-    return count
 
 
 def _index_facts(path: Path) -> dict[str, Any]:

@@ -58,7 +58,6 @@ VERBS: dict[str, str] = {
     "paraphrase": "vary",
     "query": "search",
     "rephrase": "vary",
-    "rewrite": "shift",
     "roundtrip": "reconstruct",
     "steer": "shift",
     "style": "shift",

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .terminal import shown
+
 
 class _Screen(logging.Handler):
     """Write messages to the current sys.stderr, which may be replaced."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(self.format(record) + "\n")
+        sys.stderr.write(shown(self.format(record)) + "\n")
         sys.stderr.flush()
 
 

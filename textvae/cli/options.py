@@ -18,6 +18,7 @@ from cyclopts.validators import Number
 from ..latent.hub import local_folder
 from ..storage.folders import open_folder
 from ..storage.row_files import TABLES, finite
+from .terminal import in_json, shown
 
 if TYPE_CHECKING:
     from ..latent.vae import TextVAE
@@ -56,24 +57,24 @@ class Printing:
     quiet: bool = False
 
     def result(self, record: Mapping[str, Any], line: str) -> None:
-        """Print one result: the record under --json, NaN as null, else the line, in which line breaks become spaces."""
-        shown = json_format.dumps(finite(record), ensure_ascii=False) if self.json else " ".join(line.splitlines())
-        sys.stdout.write(shown + "\n")
+        """Print one result: the record under --json, NaN as null, else the line; no breaks or control characters."""
+        text = in_json(json_format.dumps(finite(record), ensure_ascii=False)) if self.json else shown(line)
+        sys.stdout.write(text + "\n")
 
     def facts(self, record: Mapping[str, Any]) -> None:
         """Print one record: under --json a line, else a table of names and values without those that are None."""
         if self.json:
             self.result(record, "")
             return
-        shown = {name: value for name, value in record.items() if value is not None}
-        width = max(map(len, shown))
-        for name, value in shown.items():
+        known = {name: value for name, value in record.items() if value is not None}
+        width = max(map(len, known))
+        for name, value in known.items():
             self.result({}, f"{name:{width}}  {_number(value)}")
 
     def note(self, message: str) -> None:
         """Print a line to stderr unless quiet."""
         if not self.quiet:
-            sys.stderr.write(message + "\n")
+            sys.stderr.write(shown(message) + "\n")
 
 
 @Parameter(name="*")

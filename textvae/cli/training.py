@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,8 @@ from cyclopts.config import Dict
 
 from ..storage.atomic import read_json
 from ..storage.errors import CorruptFileError
+from ..storage.plain import check_plain_file
+from ..storage.schema import read_measurements
 from ..training.config import TrainConfig, without_retired
 from .errors import UsageError
 from .options import (
@@ -92,7 +93,9 @@ def options_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCo
         options = _config_file(path)
     elif given["--resume"] and given["--output"]:
         path = Path(given["--output"][0].value) / TRAINING
-        options = read_json(path).get("options", {}) if path.exists() else {}
+        options = read_json(path).get("options", {}) if path.is_file() else {}
+        if not isinstance(options, dict):
+            raise CorruptFileError(f"{path} has no options: restore it from a copy")
     else:
         return
     present = {name.rstrip("_"): value for name, value in without_retired(options).items() if value is not None}
@@ -111,10 +114,11 @@ def _config_file(path: Path) -> dict[str, Any]:
 
 def best_validation(run: Path) -> dict[str, float]:
     """Return the step and the numbers measured at a run's best validation, {} if there was none."""
-    if not (run / METRICS).exists():
+    try:
+        path = check_plain_file(run, METRICS)  # lines are added while training runs: the manifest does not list it
+    except FileNotFoundError:
         return {}
-    rows = [json.loads(line) for line in (run / METRICS).read_text(encoding="utf-8").splitlines()]
+    rows = read_measurements(path)
     best: dict[str, float] = min((row for row in rows if "eval_loss" in row), key=itemgetter("eval_loss"), default={})
-    numbers = {name: value for name, value in best.items() if isinstance(value, int | float)}
-    measured = ("step", *(name for name in numbers if name.startswith("eval_")))
-    return {name.removeprefix("eval_"): numbers[name] for name in measured} if best else {}
+    measured = ("step", *(name for name in best if name.startswith("eval_")))
+    return {name.removeprefix("eval_"): best[name] for name in measured} if best else {}

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..storage.atomic import atomic_path
+from ..storage.plain import check_plain_file
+from ..storage.schema import read_measurements
 
 PANELS = (
     ("reconstruction (nats per sentence)", "reconstruction", "eval_reconstruction"),
@@ -92,7 +94,7 @@ def plot_training(run: str | Path, output: str | Path | None = None) -> Path:
     metrics = Path(run) / "metrics.jsonl"
     if not metrics.exists():
         raise FileNotFoundError(f"{run} has no metrics.jsonl: only runs made by `textvae train` can be drawn")
-    rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    rows = read_measurements(check_plain_file(metrics.parent, metrics.name))
     figure = _figure(10, 6)
     for axes, (title, train, valid) in zip(figure.subplots(2, 2).flat, PANELS, strict=True):
         for key, style, label in ((train, "-", "training"), (valid, "o-", "validation")):

@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike
 
 from ..latent import geometry
 from ..latent.collapse import active_units
-from ..latent.vae import TextVAE
+from ..latent.vae import MOST_TEXTS, TextVAE
 from ..modeling.gaussian import DiagonalGaussian
+from ..storage.errors import check_range
 from ..text.cleaning import gate_texts, normalised
 from ..text.tokenizers import readable
 from . import disentanglement
@@ -162,6 +163,8 @@ def evaluate(
         raise ValueError(f"evaluation needs at least 2 texts, got {len(texts) or 'none'}")
     if min(num_samples, n_prior, n_paths) < 1:
         raise ValueError(f"num_samples, n_prior and n_paths must be at least 1, got {num_samples, n_prior, n_paths}")
+    for name, value in (("num_samples", num_samples), ("n_prior", n_prior), ("n_paths", n_paths)):
+        check_range(name, value, 1, MOST_TEXTS)
     outside = OutsideLM(lm) if lm else None  # first, so that a wrong name fails early
     reading = vae.read(texts)
     posterior = reading.meaning

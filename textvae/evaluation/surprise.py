@@ -11,9 +11,11 @@ import torch
 
 from ..latent.embeddings import batches
 from ..latent.geometry import Array
+from ..latent.likelihood import MOST_SAMPLES
 from ..latent.vae import TextVAE
 from ..modeling.gaussian import DiagonalGaussian
 from ..modeling.likelihood import importance_weighted_bound
+from ..storage.errors import check_range
 from ..text.cleaning import gate_texts
 from .text_scores import within_length
 
@@ -50,13 +52,13 @@ def novelty(vae: TextVAE, texts: Sequence[str], *, num_samples: int = 16, seed: 
         num_samples: Importance samples K per text; with more, the nats decrease towards the true value.
         seed: Seed of the noise, which is shared by all texts to make their scores comparable.
     """
-    if num_samples < 1:
-        raise ValueError(f"num_samples must be at least 1, got {num_samples}")
+    check_range("num_samples", num_samples, 1, MOST_SAMPLES)
     texts = gate_texts(texts)
     noise_KD = torch.randn(num_samples, vae.dim, generator=torch.Generator().manual_seed(seed))
     posterior = vae.posterior(texts)
     log_likelihood = np.zeros(len(texts), np.float32)
-    for part in batches(len(texts), AT_ONCE, "scored"):
+    at_once = max(1, min(AT_ONCE, MOST_SAMPLES // num_samples))
+    for part in batches(len(texts), at_once, "scored"):
         log_likelihood[part] = _log_likelihood(vae, texts[part], posterior[part], noise_KD)
     words = np.array([len(text.split()) + 1 for text in within_length(vae, texts)], np.float32)
     means = posterior.mean.numpy()

@@ -17,8 +17,9 @@ from .._progress import Progress
 from .backends import Backend, backend_class
 from .backends.base import AUTO, FLAT_LIMIT
 from .distances import Metric, check_metric, embedded, width
-from .item_store import ItemStore, Row
+from .item_store import ItemStore
 from .partial_build import Staging
+from .rows import Row
 
 if TYPE_CHECKING:
     from ..latent.vae import TextVAE

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from ..storage.atomic import read_json
 from ..storage.errors import CorruptFileError
-from ..storage.folders import MANIFEST, open_folder
+from ..storage.folders import MANIFEST, listed_files, open_folder, require_file
+from ..storage.schema import Field, check_fields, integer, is_int, text
 from .backends import backend_class
 from .distances import METRICS
 
 OLDER_BACKEND = "faiss"  # for indexes saved before index.json named the backend
 FORMAT_VERSION, WITH_IDS = 1, 2  # format with numbered texts, and format with ids from the user
 ITEMS, ABOUT = "items.sqlite", "index.json"
+MOST_BYTES = 1 << 26  # of index.json, which lists the removed vectors of a graph
+MOST_DIM = 1 << 20
+VERSION = {"format_version": integer(1, 1 << 16)}
+FIELDS = {
+    "model": text().or_null().or_absent(),
+    "model_relative": text().or_null(),
+    "fingerprint": text(256),
+    "metric": text(256),
+    "backend": text(256),
+    "factory": text(1024),
+    "dim": integer(1, MOST_DIM),
+    "count": integer(0),
+    "next_id": integer(0),
+    "tombstones": Field(
+        lambda value: isinstance(value, list) and all(map(is_int, value)) and len(set(value)) == len(value),
+        "an array of different integers",
+    ).or_absent(),
+}
 
 
 def open_index(path: Path) -> dict[str, Any]:
@@ -28,32 +47,40 @@ def open_index(path: Path) -> dict[str, Any]:
     open_folder(path, "index", ABOUT)
     if not (path / ABOUT).is_file():
         raise ValueError(f"{path} is not an index folder: it has no {ABOUT}")
-    listed = read_json(path / MANIFEST) if (path / MANIFEST).is_file() else {}
-    _check_listed(path, listed, ABOUT)
-    about = {"backend": OLDER_BACKEND} | read_json(path / ABOUT)
-    if about.get("format_version") not in (FORMAT_VERSION, WITH_IDS):
+    if listed_files(path) is None:
+        raise CorruptFileError(f"{path} has no {MANIFEST}: restore it from a copy or build the index again")
+    about = {"backend": OLDER_BACKEND} | read_json(require_file(path, ABOUT), MOST_BYTES)
+    check_fields(about, VERSION, path / ABOUT)
+    if about["format_version"] not in (FORMAT_VERSION, WITH_IDS):
         raise ValueError(
-            f"{path} has the index format {about.get('format_version')}, this textvae reads {FORMAT_VERSION} and "
+            f"{path} has the index format {about['format_version']}, this textvae reads {FORMAT_VERSION} and "
             f"{WITH_IDS}: upgrade textvae or build the index again"
         )
-    if about.get("metric") not in METRICS:
-        raise ValueError(f"{path} has the metric {about.get('metric')!r}: upgrade textvae or build the index again")
+    check_fields(about, FIELDS, path / ABOUT)
+    if about["metric"] not in METRICS:
+        raise ValueError(f"{path} has the metric {about['metric']!r}: upgrade textvae or build the index again")
+    _check_agreement(about, path / ABOUT)
     for name in (backend_class(about["backend"]).file, ITEMS):
-        _check_listed(path, listed, name)
+        require_file(path, name)  # faiss crashes on a damaged one
     folders = [Path(about["model"])] if about.get("model") else []
     if about.get("model_relative"):
         folders.append((path / about["model_relative"]).resolve())
     return about | {"model_folders": list(dict.fromkeys(folders))}
 
 
-def relative_path(model: Path, path: Path) -> str | None:
-    """Return the relative path from an index to its model, with "/"; None across Windows drives."""
+def _check_agreement(about: dict[str, Any], path: Path) -> None:
+    """Raise CorruptFileError unless the fields of an index.json agree with each other."""
+    model, relative = about.get("model"), about["model_relative"]
+    far = model is not None and bool(PureWindowsPath(model).drive)  # two drives of Windows have no relative path
+    if "model" in about and (model is None) != (relative is None) and not far:
+        raise CorruptFileError(f"{path} has one of 'model' and 'model_relative', not both: build the index again")
+    if about["count"] > about["next_id"]:
+        raise CorruptFileError(f"{path} has {about['count']} texts and ids up to {about['next_id']}: build it again")
+
+
+def relative_path(model: Path, path: Path) -> str:
+    """Return the path from an index to its model, with "/" on every system; between drives of Windows its own path."""
     try:
         return Path(os.path.relpath(model, path)).as_posix()
     except ValueError:
-        return None
-
-
-def _check_listed(path: Path, listed: dict[str, Any], name: str) -> None:
-    if name not in listed:  # an unlisted file has no checksum, and faiss crashes on damaged files
-        raise CorruptFileError(f"{path / MANIFEST} does not list {name}: restore it from a copy or build it again")
+        return model.as_posix()

@@ -7,37 +7,24 @@ import operator
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..storage.errors import listed
-from ..text.cleaning import SURROGATES, as_string, refuse_table
+from ..storage.errors import CorruptFileError, listed
 from .filters import Filter, json_path
-from .metadata import check_depth, metadata_json
+from .item_checks import ITEMS, NAMES, READ, Guard, check_content, check_schema, read_metadata
+from .rows import Row, checked_name
 
-Item = str | Mapping[str, Any]
 # NaN, which older versions stored, is no JSON to SQLite, which would give up the whole query
 OBJECTS = "CASE WHEN json_valid(metadata) THEN metadata ELSE without_nan(metadata) END"
-READ = json.JSONDecoder(parse_constant=lambda nan: None).decode  # NaN and infinity are null
 COPIES = os.name == "nt"  # at once when a saved store is opened: Windows replaces no folder with an open file
 StoreError = sqlite3.Error  # what a store raises when its file is damaged or the disk is full
-
-NAMES = "CREATE TABLE IF NOT EXISTS names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)"
 MOST_IDS = 5  # ids that an error message lists
-
-
-class Row(NamedTuple):
-    """A text, its metadata as JSON, and its name, which is the id given by the user or None."""
-
-    text: str
-    metadata: str
-    name: str | None = None
 
 
 class ItemStore:
@@ -48,6 +35,7 @@ class ItemStore:
     The store is not thread-safe: callers must lock it.
 
     Examples:
+        >>> from textvae.index.rows import Row
         >>> store = ItemStore()
         >>> with store.adding([Row("a red fox", "{}")]) as ids:
         ...     print(list(ids))
@@ -67,22 +55,27 @@ class ItemStore:
         Raises:
             StoreError: The file cannot be opened.
         """
-        self.next_id = next_id
+        self.next_id, self._path = next_id, path
         self._is_saved = path is not None and not durable
+        self._guard: Guard | None = None
         if path is None:
             self._database = _temporary_database()
         elif durable:
             self._database = sqlite3.connect(path, check_same_thread=False)
+            self._database.execute("PRAGMA trusted_schema = OFF")
             self._database.execute("PRAGMA synchronous = EXTRA")  # a commit is on disk, its journal gone
         else:
             address = f"{path.as_uri()}?mode=ro&immutable=1"
             self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
+            self._guard = Guard(self._database, path.stat().st_size)
+            check_schema(self._database, path)
+            check_content(self._database, path, next_id)
             if COPIES:
                 self._own()
         if not self._is_saved:
-            self._database.execute(
-                "CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY, text TEXT NOT NULL, metadata TEXT NOT NULL)"
-            )
+            self._database.execute(ITEMS.replace("TABLE", "TABLE IF NOT EXISTS"))
+        if durable and path is not None:
+            check_schema(self._database, path)
         if durable:
             self.next_id = self.extent()[1] + 1
         self._add_function()
@@ -109,7 +102,7 @@ class ItemStore:
             raise TypeError(f"ids come as a list, got the single {names!r}")
         if not self.named:
             return [_number(name) for name in names]
-        wanted = [_checked_name(name) for name in names]
+        wanted = [checked_name(name) for name in names]
         found = self._known(wanted)
         unknown = [repr(name) for name in wanted if name not in found]
         if unknown:
@@ -121,7 +114,7 @@ class ItemStore:
         if not self.named:
             return {id: id for id in ids}
         wanted = "SELECT id, name FROM names WHERE id IN (SELECT value FROM json_each(?))"
-        return dict(self._database.execute(wanted, (json.dumps(list(ids)),)))
+        return dict(self._query(wanted, (json.dumps(list(ids)),)))
 
     def split(self, rows: Sequence[Row], names: Sequence[Any]) -> tuple[list[Row], list[Row]]:
         """Name the rows and split them into those whose names are in the store and new ones.
@@ -130,7 +123,7 @@ class ItemStore:
             ValueError: A name is empty or given twice.
             TypeError: A name is not a string.
         """
-        named = [row._replace(name=_checked_name(name)) for row, name in zip(rows, names, strict=True)]
+        named = [row._replace(name=checked_name(name)) for row, name in zip(rows, names, strict=True)]
         _check_distinct([str(row.name) for row in named], "changed")
         found = self._known([str(row.name) for row in named])
         return [row for row in named if row.name in found], [row for row in named if row.name not in found]
@@ -144,33 +137,33 @@ class ItemStore:
         row = self._row(id)
         if row is None:
             raise ValueError(f"the index has no id {id}")
-        return row[0], READ(row[1])
+        return row[0], read_metadata(row[1], self._path, id)
 
     def get_many(self, ids: Iterable[int]) -> dict[int, tuple[str, dict[str, Any]]]:
         """Return the text and the metadata of each id; unknown ids are left out."""
         wanted = "SELECT id, text, metadata FROM items WHERE id IN (SELECT value FROM json_each(?))"
-        rows = self._database.execute(wanted, (json.dumps(list(ids)),))
-        return {id: (text, READ(metadata) if metadata != "{}" else {}) for id, text, metadata in rows}
+        rows = self._query(wanted, (json.dumps(list(ids)),))
+        return {id: (text, read_metadata(metadata, self._path, id)) for id, text, metadata in rows}
 
     def ids(self) -> list[int]:
         """Return every id, ascending."""
-        return [id for (id,) in self._database.execute("SELECT id FROM items ORDER BY id")]
+        return [id for (id,) in self._query("SELECT id FROM items ORDER BY id")]
 
     def texts(self) -> list[str]:
         """Return every text, in the order of `ids`."""
-        return [text for (text,) in self._database.execute("SELECT text FROM items ORDER BY id")]
+        return [text for (text,) in self._query("SELECT text FROM items ORDER BY id")]
 
     def rows(self) -> Iterator[Row]:
         """Yield every row, in the order of `ids`."""
         names = "LEFT JOIN names USING (id)" if self._has_names else ""
         chosen = f"SELECT text, metadata, {'name' if names else 'NULL'} FROM items {names} ORDER BY id"
-        yield from map(Row._make, self._database.execute(chosen))
+        yield from map(Row._make, self._query(chosen))
 
     def matching(self, condition: Filter) -> NDArray[np.int64]:
         """Return the ids whose metadata meet a condition, ascending."""
         read = f"SELECT id, {OBJECTS} AS metadata FROM items"
         query = f"SELECT id FROM ({read}) WHERE {condition.sql} ORDER BY id"
-        return np.fromiter((id for (id,) in self._database.execute(query, condition.values)), np.int64)
+        return np.fromiter((id for (id,) in self._query(query, condition.values)), np.int64)
 
     def unknown_keys(self, keys: Iterable[str]) -> list[str]:
         """Return those of the metadata keys, or paths of nested ones, that no text has."""
@@ -180,13 +173,13 @@ class ItemStore:
         return [
             key
             for key, queries in asked.items()
-            if not any(self._database.execute(query, (value,)).fetchone() for query, value in queries)
+            if not any(next(self._query(query, (value,)), None) for query, value in queries)
         ]
 
     def keys(self) -> list[str]:
         """Return every metadata key, sorted."""
         every = f"SELECT DISTINCT key FROM items, json_each({OBJECTS}) ORDER BY key"
-        return [key for (key,) in self._database.execute(every)]
+        return [key for (key,) in self._query(every)]
 
     def extent(self) -> tuple[int, int]:
         """Return the number of rows and the largest id, -1 if there is none.
@@ -194,7 +187,7 @@ class ItemStore:
         Raises:
             StoreError: The file is damaged.
         """
-        return self._database.execute("SELECT count(*), coalesce(max(id), -1) FROM items").fetchone()
+        return next(self._query("SELECT count(*), coalesce(max(id), -1) FROM items"))
 
     @contextmanager
     def adding(self, rows: Sequence[Row]) -> Iterator[range]:
@@ -211,7 +204,7 @@ class ItemStore:
         with self._database:
             self._database.executemany("INSERT INTO items VALUES (?, ?, ?)", ((id, *row[:2]) for id, row in stored))
             if names:
-                self._database.execute(NAMES)
+                self._database.execute(NAMES.replace("TABLE", "TABLE IF NOT EXISTS"))
                 self._database.executemany("INSERT INTO names VALUES (?, ?)", zip(ids, names, strict=True))
             yield ids
         self.next_id = ids.stop
@@ -261,6 +254,9 @@ class ItemStore:
         Raises:
             StoreError: The file cannot be written.
         """
+        if self._guard is not None:
+            self._guard.start()
+        self._database.execute("PRAGMA query_only = OFF")  # forbids writing another file too
         self._database.execute("VACUUM INTO ?", (str(path),))
 
     def _check_known(self, ids: Sequence[int], done: str) -> None:
@@ -285,76 +281,34 @@ class ItemStore:
         if not self._has_names:
             return {}
         wanted = "SELECT name, id FROM names WHERE name IN (SELECT value FROM json_each(?)) ORDER BY id"
-        return dict(self._database.execute(wanted, (json.dumps(list(names)),)))
+        return dict(self._query(wanted, (json.dumps(list(names)),)))
 
     def _row(self, id: int) -> tuple[str, str] | None:
         if not 0 <= id < self.next_id:
             return None
-        return self._database.execute("SELECT text, metadata FROM items WHERE id = ?", (int(id),)).fetchone()
+        return next(self._query("SELECT text, metadata FROM items WHERE id = ?", (int(id),)), None)
+
+    def _query(self, question: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield what a query finds; a saved database that fails then is damaged."""
+        if self._guard is not None:
+            self._guard.start()
+        try:
+            yield from self._database.execute(question, values)
+        except StoreError as error:
+            if not self._is_saved:
+                raise
+            raise CorruptFileError(f"{self._path} cannot be read ({error}): restore it from a copy") from error
 
     def _own(self) -> None:
         if self._is_saved:
             saved, self._database = self._database, _temporary_database()
             saved.backup(self._database)
             saved.close()
-            self._is_saved = False
+            self._is_saved, self._guard = False, None
             self._add_function()
 
     def _add_function(self) -> None:
         self._database.create_function("without_nan", 1, _without_nan)
-
-
-def rows_of(
-    corpus: Iterable[Item],
-    metadata: Iterable[Mapping[str, Any] | None] | None = None,
-    ids: Iterable[str] | None = None,
-) -> Iterator[Row]:
-    """Yield one row per text of a corpus; lone surrogates, which SQLite cannot store, become U+FFFD.
-
-    Args:
-        corpus: Texts, or mappings with a "text" whose other keys are its metadata.
-        metadata: One dictionary (or None) per text, beside a corpus of strings; `metadata_json` says of what values.
-        ids: One name per text.
-
-    Raises:
-        ValueError: Metadata that is not JSON or not one per text, not one id per text, or a mapping without "text".
-        TypeError: The corpus is a single item or a table, an item is neither a string nor a mapping, or an id is no
-            string.
-
-    Examples:
-        >>> list(rows_of([{"text": "a red fox", "page": 3}]))
-        [Row(text='a red fox', metadata='{"page": 3}', name=None)]
-    """
-    if isinstance(corpus, str | bytes | Mapping):
-        raise TypeError(f"texts come as a list or another iterable, got a single {type(corpus).__name__}")
-    if not hasattr(corpus, "features"):  # of a data set, which yields mappings
-        refuse_table(corpus)
-    if hasattr(metadata, "columns"):
-        raise TypeError(f"metadata are one dictionary a text, got a {type(metadata).__name__}: df.to_dict('records')")
-    refuse_table(ids, "ids are")
-    missing: Any = object()
-    if isinstance(ids, str):
-        raise TypeError(f"ids come as a list, got the single {ids!r}")
-    beside = [part for part in (metadata, ids) if part is not None]
-    for position, (item, *others) in enumerate(zip_longest(corpus, *beside, fillvalue=missing)):
-        extra = others[0] if metadata is not None else None
-        name = others[-1] if ids is not None else None
-        if metadata is not None and (item is missing or extra is missing):
-            raise ValueError(f"texts and metadata differ in length after {position}: give one dictionary per text")
-        if item is missing or name is missing:
-            raise ValueError(f"texts and ids differ in length after {position}: give one id per text")
-        item = item.as_py() if hasattr(item, "as_py") else item  # a scalar of pyarrow
-        if isinstance(item, Mapping):
-            if "text" not in item or extra is not None:
-                raise ValueError(f"item {position} needs a 'text' and its metadata as other keys, got {list(item)}")
-            item, extra = item["text"], {key: value for key, value in item.items() if key != "text"}
-        text = as_string(item, f"the text of item {position}")
-        name = None if ids is None else _checked_name(name)
-        check_depth(extra, position)
-        try:
-            yield Row(SURROGATES.sub("\ufffd", text), metadata_json(dict(extra or {})), name)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"the metadata of item {position} is not JSON ({error})") from error
 
 
 def _without_nan(stored: str) -> str:
@@ -362,17 +316,6 @@ def _without_nan(stored: str) -> str:
         return json.dumps(READ(stored))
     except ValueError:  # damaged
         return "{}"
-
-
-def _checked_name(name: Any) -> str:
-    name = name.as_py() if hasattr(name, "as_py") else name  # a scalar of pyarrow
-    if not isinstance(name, str):
-        raise TypeError(f"ids of texts are strings, got {name!r}: give str({name!r})")
-    if not name:
-        raise ValueError("the id of a text is empty: give each text an id of its own")
-    if "\0" in name:
-        raise ValueError(f"the id {name!r} has a NUL character: leave it out")
-    return SURROGATES.sub("\ufffd", name)
 
 
 def _number(name: Any) -> int:

@@ -20,10 +20,11 @@ from ..storage.versions import Versions
 from .backends import backend_class
 from .backends.base import reason
 from .build import Recipe, build_in_memory, build_on_disk
-from .distances import Metric, embedded
+from .distances import Metric, embedded, width
 from .folder import ABOUT, FORMAT_VERSION, ITEMS, WITH_IDS, open_index, relative_path
-from .item_store import Item, ItemStore, Row, StoreError, rows_of
+from .item_store import ItemStore, StoreError
 from .model_source import ModelSource
+from .rows import Item, Row, rows_of
 from .searching import SearchableIndex
 
 if TYPE_CHECKING:
@@ -315,18 +316,24 @@ class LatentIndex(SearchableIndex):
         about = open_index(path)
         try:
             store = backend_class(about["backend"])
+            items = ItemStore(path / ITEMS, about["next_id"])
             vectors = store.read(path / store.file, about["factory"], about.get("tombstones", ()), mapped=mmap)
-            items = ItemStore(path / ITEMS, about.get("next_id", 0))
-            stored, last = items.extent()
             model = ModelSource(about["fingerprint"], folders=about["model_folders"])
             index = cls(vectors, items, about["metric"], model)
-            counts = len(index), stored, about["count"]
+            counts = len(index), items.extent()[0], about["count"]
         except (RuntimeError, StoreError, KeyError, TypeError) as error:
             raise CorruptFileError(f"{path} is not a readable index ({reason(error)}): build it again") from error
-        if len(set(counts)) > 1 or last >= items.next_id or index.dim != about["dim"]:
+        if len(set(counts)) > 1 or not np.array_equal(np.sort(vectors.ids), items.ids()):
             raise CorruptFileError(
-                f"the files of {path} disagree: {counts[0]} vectors, {counts[1]} texts, {counts[2]} in {ABOUT}: "
-                "build the index again"
+                f"the files of {path} disagree: {counts[0]} vectors, {counts[1]} texts, {counts[2]} in {ABOUT}, or "
+                "their ids differ: build the index again"
+            )
+        shape = index.dim, vectors.width, vectors.inner_product
+        wanted = about["dim"], width(index.metric, about["dim"]), index.metric == "cosine"
+        if shape != wanted:
+            raise CorruptFileError(
+                f"the files of {path} disagree: the vectors have {shape[1]} numbers for the metric {index.metric!r}, "
+                f"not {wanted[1]}, or another measure: build the index again"
             )
         index._versions = versions
         return index

@@ -114,7 +114,7 @@ def _ordered(values: list[Any]) -> list[Any]:
 
 def check_depth(metadata: Mapping[str, Any] | None, position: int) -> None:
     """Raise ValueError if metadata are nested too deep for the readers of JSON, or hold themselves."""
-    level: list[Any] = [metadata or {}]
+    level: list[Any] = [metadata] if isinstance(metadata, Mapping) else []
     for _ in range(MOST_LEVELS):
         inner = [value for each in level for value in (each.values() if isinstance(each, Mapping) else each)]
         level = list({id(value): value for value in inner if isinstance(value, Mapping | list | tuple)}.values())

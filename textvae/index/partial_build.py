@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ..storage.atomic import STAGED, open_no_link, read_json, sync, write_json
 from ..storage.errors import CorruptFileError
-from .item_store import ItemStore, Row, StoreError
+from .item_store import ItemStore, StoreError
+from .rows import Row
 
 PARTIAL = ".partial"  # suffix of the folder during the build
 VECTORS, ITEMS, ABOUT = "vectors.f32", "items.sqlite", "build.json"

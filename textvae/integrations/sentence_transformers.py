@@ -16,6 +16,7 @@ from torch import Tensor
 from ..modeling.quiet import quiet_transformers
 from ..storage.atomic import read_json, write_json
 from ..storage.folders import atomic_folder
+from ..text.tokenizers import add_normalisation
 
 if TYPE_CHECKING:
     from ..latent.vae import TextVAE
@@ -130,6 +131,7 @@ def _save_tokenizer(vae: TextVAE, folder: Path) -> None:
     if backend is not None:  # reset the state of the last batch
         backend.no_truncation()
         backend.no_padding()
+    add_normalisation(tokenizer, vae.model.config.text_normalization)
     tokenizer.save_pretrained(folder)
     path = folder / "tokenizer_config.json"
     write_json(path, read_json(path) | {"padding_side": "right", "split_special_tokens": True})

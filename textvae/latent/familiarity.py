@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from ..storage.atomic import read_json, write_json
 from ..storage.errors import CorruptFileError
+from ..storage.schema import Field, check_fields, integer, is_number
 from ..text.cleaning import gate_texts
 from ..text.tokenizers import readable
 from ..text.word_diff import word_similarity
@@ -21,6 +23,14 @@ from .reading import Reading
 
 CALIBRATION = "familiarity.json"
 PERCENTILES = 101  # 0%, 1% ... 100%
+MOST_BYTES = 1 << 20
+FIELDS = {
+    "totals": Field(
+        lambda value: isinstance(value, list) and len(value) == PERCENTILES and all(map(is_number, value)),
+        f"an array of {PERCENTILES} rising numbers",
+    ),
+    "texts": integer(0),
+}
 FEWEST_TEXTS = 20
 UNFAMILIAR = 0.01  # of calibrated familiarity: one in a hundred texts like those of the training is below
 UNFAMILIAR_ROUND_TRIP = 0.25  # of the words that come back, where there is no calibration
@@ -91,14 +101,12 @@ class Calibration:
         """
         if not path.exists():
             return None
-        content = read_json(path)
-        try:
-            totals = np.array(content["totals"], np.float64)
-            if totals.shape != (PERCENTILES,) or not np.isfinite(totals).all() or (np.diff(totals) < 0).any():
-                raise ValueError(f"{PERCENTILES} rising numbers are needed")
-            return cls(totals.tolist(), int(content["texts"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptFileError(f"{path} is no calibration ({error}): measure it with TextVAE.calibrate") from error
+        content = read_json(path, MOST_BYTES)
+        check_fields(content, FIELDS, path)
+        totals = [float(total) for total in content["totals"]]
+        if (np.diff(totals) < 0).any():
+            raise CorruptFileError(f"{path} is no calibration (its numbers fall): measure it with TextVAE.calibrate")
+        return cls(totals, content["texts"])
 
 
 def scores_of(vae: Codec, texts: Sequence[str], written: Sequence[str] | None = None) -> Scores:
@@ -140,7 +148,7 @@ def measure(vae: Codec, texts: Sequence[str]) -> Calibration:
     return Calibration([float(total) for total in totals], len(texts))
 
 
-def is_unfamiliar(calibrated: bool, known: Array) -> Array:
+def is_unfamiliar(calibrated: bool, known: Array) -> NDArray[np.bool_]:
     """Return whether texts are outside what a model knows, booleans (N,).
 
     Args:

@@ -44,8 +44,7 @@ class Naturalness:
         if not texts:
             return np.empty(0, np.float32)
         rows = [row[1:] for row in self.vae.decoder_rows(texts)]
-        reading = self.vae.read(texts)
-        nats = self.vae.nats(reading, _latents(self.vae, texts))
+        nats = self.vae.nats(texts, _latents(self.vae, texts))
         alone = np.array([self.unigrams[row].sum() for row in rows])
         return ((-nats - alone) / [len(row) for row in rows]).astype(np.float32)
 

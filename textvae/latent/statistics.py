@@ -57,12 +57,13 @@ class LatentStatistics:
         Args:
             texts: Posterior of the meaning, mean and log_std of shape (N, D); or a `Reading`, slots included.
         """
-        if isinstance(texts, DiagonalGaussian):
-            return cls(*_moments(texts), np.zeros(0, np.float32), np.zeros(0, np.float32))
-        given = texts.slots[texts.states == GIVEN]
-        if not len(given):
-            return cls.measure(texts.meaning)
-        return cls(*_moments(texts.meaning), *_moments(given))
+        slots = DiagonalGaussian.standard(1, 0)
+        if isinstance(texts, Reading):
+            given = texts.states == GIVEN
+            slots = texts.slots[given] if given.any() else slots
+        mean, deviation = _moments(texts.meaning if isinstance(texts, Reading) else texts)
+        slot_mean, slot_deviation = _moments(slots)
+        return cls(mean, deviation, slot_mean, slot_deviation)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray]) -> LatentStatistics:
@@ -80,8 +81,9 @@ class LatentStatistics:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def _moments(posterior: DiagonalGaussian) -> list[Array]:
+def _moments(posterior: DiagonalGaussian) -> tuple[Array, Array]:
     """Return mean and deviation of the mixture of N posteriors."""
     mean, variance = posterior.mean.double(), posterior.std.double().square()
-    total = mean.var(0, correction=0) + variance.mean(0)
-    return [part.float().numpy() for part in (mean.mean(0), torch.sqrt(total.clamp(min=LEAST_VARIANCE)))]
+    centre = mean.mean(0)
+    total = ((mean - centre).square() + variance).mean(0)
+    return centre.float().numpy(), torch.sqrt(total.clamp(min=LEAST_VARIANCE)).float().numpy()

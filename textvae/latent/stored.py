@@ -7,7 +7,7 @@ import copy
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -18,7 +18,7 @@ from ..modeling.forks import check_fork
 from ..modeling.precision import default_device, prefer_attention
 from ..modeling.randomness import seeded
 from ..storage.errors import require
-from ..storage.folders import read_folder
+from ..storage.folders import find_file, read_folder
 from ..storage.versions import Versions
 from ..text.cleaning import NORMALIZATION, gate_texts, normalised
 from ..text.tokenizers import train_tokenizer
@@ -96,12 +96,14 @@ class StoredModel:
         versions = Versions()
         versions.note(path)
         model = load_model(path)
-        tokenizer, encoder_tokenizer = load_tokenizers(path)
+        tokenizer, encoder_tokenizer = load_tokenizers(path, cast(TextVAEConfig, model.config))
+        fitted = find_file(path, PRIOR)
+        prior = None if fitted is None else load_prior(fitted, model.config.latent_dim)
         model.to(torch.device(device) if device else default_device())  # type: ignore[arg-type]
-        prior = load_prior(path / PRIOR) if (path / PRIOR).exists() else None
         loaded = cls(model, tokenizer, encoder_tokenizer, path=path.resolve(), prior=prior)
         loaded.versions = versions
-        loaded.calibration = Calibration.load(path / CALIBRATION)
+        measured = find_file(path, CALIBRATION)
+        loaded.calibration = None if measured is None else Calibration.load(measured)
         return loaded
 
     @classmethod

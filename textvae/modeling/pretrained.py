@@ -8,7 +8,11 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
+from ..storage.atomic import parse_json
+from ..storage.errors import CorruptFileError
+from ..storage.schema import shown
 from ..text.tokenizers import load_tokenizer
+from .config_file import MOST_BYTES, check_without_code
 from .quiet import quiet_transformers
 
 
@@ -18,12 +22,13 @@ def load_lm(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     Raises:
         OSError: The model or tokenizer could not be loaded.
     """
+    check_source(source)
     gguf_file = _gguf_file(source)
     options = {"gguf_file": gguf_file} if gguf_file else {}
     try:
         with quiet_transformers():
             model = AutoModelForCausalLM.from_pretrained(
-                source, dtype=torch.float32, trust_remote_code=False, **options
+                source, dtype=torch.float32, trust_remote_code=False, use_safetensors=not gguf_file, **options
             )
         tokenizer = load_tokenizer(source, gguf_file)
     except (OSError, ValueError) as error:
@@ -34,13 +39,47 @@ def load_lm(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     return model, tokenizer
 
 
+def check_source(source: str) -> None:
+    """Check that the JSON files of a folder name no code and no kernels, and its modules are those of their library.
+
+    Of a name on the hub nothing is checked here: transformers itself refuses code there.
+
+    Raises:
+        CorruptFileError: They do.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        return
+    for path in sorted([*folder.glob("*.json"), *folder.glob("*/*.json")]):
+        content = _json(path)
+        if path.name.endswith(("config.json", "tokenizer.json")) and isinstance(content, dict):
+            check_without_code(content, path)
+        for module in content if path.name == "modules.json" and isinstance(content, list) else ():
+            kind = module.get("type") if isinstance(module, dict) else None
+            if not isinstance(kind, str) or not kind.startswith("sentence_transformers."):
+                raise CorruptFileError(f"{path} asks for the module {shown(kind)}, which may be any code: not loaded")
+
+
+def _json(path: Path) -> Any:
+    """Return what a JSON file says; its own library says what is wrong with others."""
+    if path.name == "tokenizer.json" or not path.is_file() or path.stat().st_size > MOST_BYTES:
+        return None
+    try:
+        return parse_json(path.read_bytes())
+    except ValueError:
+        return None
+
+
 def load_backbone(source: str) -> PreTrainedModel:
     """Load a pretrained encoder in float32, without a pooling layer, from a folder or hub id."""
-    # only BERT-like classes accept the option
+    check_source(source)
+    # only BERT-like classes take the option
     config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     options = {"add_pooling_layer": False} if config.model_type == "bert" else {}
     with quiet_transformers():
-        return AutoModel.from_pretrained(source, dtype=torch.float32, trust_remote_code=False, **options)
+        return AutoModel.from_pretrained(
+            source, dtype=torch.float32, trust_remote_code=False, use_safetensors=True, **options
+        )
 
 
 def _gguf_file(source: str) -> str | None:
@@ -58,6 +97,7 @@ def load_sentence_encoder(encoder: str, device: str) -> Any:
         ImportError: sentence-transformers is not installed.
         ValueError: The encoder could not be loaded.
     """
+    check_source(encoder)
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
@@ -66,7 +106,8 @@ def load_sentence_encoder(encoder: str, device: str) -> Any:
         ) from error
     try:
         with quiet_transformers():
-            return SentenceTransformer(encoder, device=device, trust_remote_code=False)
+            safe = {"use_safetensors": True}
+            return SentenceTransformer(encoder, device=device, trust_remote_code=False, model_kwargs=safe)
     except (OSError, ValueError) as error:
         told = str(error).splitlines()[0]
         raise ValueError(

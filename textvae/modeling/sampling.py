@@ -22,6 +22,7 @@ from .decoders.base import LatentDecoder
 
 MOST_CANDIDATES = 1000  # of one latent, which are decoded together; also beams
 MOST_REFINEMENTS = 1000
+MOST_TOKENS = 16_384  # of a written text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,8 @@ class Decoding:
         penalty, size = self.repetition_penalty, self.no_repeat_ngram_size
         require(penalty > 0, f"repetition_penalty must be above 0, got {penalty}")
         require(size >= 0, f"no_repeat_ngram_size must not be negative, got {size}")
+        longest = f"max_length must be at most {MOST_TOKENS:,} tokens, got {self.max_length}"
+        require(self.max_length is None or self.max_length <= MOST_TOKENS, longest)
         short = self.max_length is not None and self.max_length < 2
         require(not short, f"max_length must be at least 2 tokens, got {self.max_length}")
         both = self.temperature and self.num_beams > 1

@@ -10,16 +10,23 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from ..storage.atomic import read_json, write_json
+from ..storage.atomic import parse_json, read_json, write_json
+from ..storage.errors import CorruptFileError
+from ..storage.folders import find_file, require_file
+from ..storage.plain import check_plain_file, is_plain_name
+from ..storage.schema import check_fields, integer
 from ..text.tokenizers import readable
 from .gaussian import DiagonalGaussian
 
-MODULES = "modules.json"
+MODULES, RUN = "modules.json", "textvae"  # the model_type of a run
+MOST_BYTES = 1 << 20  # of a JSON file
+DENSE = {"in_features": integer(1, 1 << 20), "out_features": integer(1, 1 << 20)}
 POOLING_LENGTH = 512  # tokens that an encoder reads that says no length
 POINT_LOG_STD = -30.0  # an embedding is a point: a posterior without a width
 STOCK = "sentence_transformers.models."
@@ -240,7 +247,10 @@ POOLING_FLAGS = {
 
 def is_sentence_encoder(folder: Path) -> bool:
     """Return whether a folder is laid out as sentence-transformers does, and no run."""
-    return (folder / MODULES).is_file()
+    if find_file(folder, MODULES) is None:
+        return False
+    config = find_file(folder, "config.json")
+    return config is None or read_json(config).get("model_type") != RUN
 
 
 def load_sentence_network(folder: Path, backbone: PreTrainedModel, tokenizer: Any) -> SentenceEncoder:
@@ -276,7 +286,7 @@ def load_sentence_network(folder: Path, backbone: PreTrainedModel, tokenizer: An
 def _stages(folder: Path, hidden: int) -> list[nn.Module]:
     if not is_sentence_encoder(folder):
         return [Pooling(hidden, ["mean"])]
-    listed = json.loads((folder / MODULES).read_text(encoding="utf-8"))
+    listed = _modules(folder)
     stages: list[nn.Module] = []
     for module in listed[1:]:
         kind, place = module["type"].rpartition(".")[2], folder / module["path"]
@@ -291,20 +301,47 @@ def _stages(folder: Path, hidden: int) -> list[nn.Module]:
     return stages
 
 
+def _modules(folder: Path) -> list[dict[str, str]]:
+    """Return the modules that a folder lists; their folders are inside it."""
+    path = require_file(folder, MODULES)
+    try:
+        listed = parse_json(path.read_bytes()[:MOST_BYTES])
+    except ValueError as error:
+        raise CorruptFileError(f"{path} is not valid JSON ({error}): restore it from a copy") from error
+    right = isinstance(listed, list) and all(
+        isinstance(each, dict) and isinstance(each.get("type"), str) and isinstance(each.get("path"), str)
+        for each in listed
+    )
+    if not right or not all(each["path"] == "" or is_plain_name(each["path"]) for each in listed):
+        raise CorruptFileError(f"{path} lists no modules inside the folder: restore it from a copy")
+    return listed
+
+
 def _load_pooling(folder: Path, hidden: int) -> Pooling:
-    settings = read_json(folder / "config.json")
+    settings = _settings(folder)
     modes = settings.get("pooling_mode") or [mode for mode, flag in POOLING_FLAGS.items() if settings.get(flag)]
     return Pooling(hidden, [modes] if isinstance(modes, str) else list(modes))
 
 
 def _load_dense(folder: Path, hidden: int) -> Dense:
-    settings = read_json(folder / "config.json")
+    settings = _settings(folder)
     activation = settings.get("activation_function", "Tanh").rpartition(".")[2]
     if activation not in ACTIVATIONS:
         raise ValueError(f"{folder} has the activation {activation}, which is unknown here: use another encoder")
-    dense = Dense(settings["in_features"], settings["out_features"], settings.get("bias", True), activation)
-    dense.load_state_dict(load_file(folder / "model.safetensors"))
+    check_fields(settings, DENSE, folder / "config.json")
+    try:
+        weights = load_file(check_plain_file(folder, "model.safetensors"))
+        if tuple(weights["linear.weight"].shape) != (settings["out_features"], settings["in_features"]):
+            raise ValueError("a layer of another shape")
+        dense = Dense(settings["in_features"], settings["out_features"], settings.get("bias", True), activation)
+        dense.load_state_dict(weights)
+    except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
+        raise CorruptFileError(f"the weights in {folder} are not those of its config.json: restore both") from error
     return dense
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    return read_json(check_plain_file(folder, "config.json"), MOST_BYTES)
 
 
 LOADERS: dict[str, Callable[[Path, int], nn.Module]] = {
@@ -321,4 +358,4 @@ def _longest(config: PreTrainedConfig, tokenizer: Any) -> int:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.exists() else {}
+    return read_json(check_plain_file(path.parent, path.name), MOST_BYTES) if path.exists() else {}

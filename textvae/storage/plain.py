@@ -9,6 +9,7 @@ from pathlib import Path
 from .errors import CorruptFileError
 
 SNAPSHOTS, BLOBS = "snapshots", "blobs"  # folders of the hub's cache: the files of a snapshot link to blobs beside it
+MOST_LETTERS, MOST_BYTES = 1000, 255  # of a name, and of one of its parts
 NOT_IN_NAMES = frozenset('\\:*?"<>|')
 
 
@@ -22,6 +23,8 @@ def is_plain_name(name: object) -> bool:
     if not isinstance(name, str) or not name.isprintable() or NOT_IN_NAMES & set(name):
         return False
     parts = _parts(name)
+    if len(name) > MOST_LETTERS or any(len(part.encode()) > MOST_BYTES for part in parts):
+        return False
     return all(part not in ("", ".", "..") and part == part.rstrip(" .") for part in parts)  # Windows strips these
 
 

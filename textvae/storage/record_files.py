@@ -9,15 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .atomic import atomic_path
-
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
-FORMATS = (*DELIMITERS, ".jsonl", ".parquet")
-
-
-def check_format(path: Path) -> None:
-    """Raise ValueError unless the name of a file ends as one of the formats."""
-    if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"the name of {path} must end with one of {', '.join(FORMATS)}, which is its format")
+from .row_files import DELIMITERS, TABLES, finite
 
 
 def save_records(path: Path, blocks: Iterable[Sequence[Mapping[str, Any]]], columns: Mapping[str, type]) -> int:
@@ -29,10 +21,11 @@ def save_records(path: Path, blocks: Iterable[Sequence[Mapping[str, Any]]], colu
         columns: These keys and the types of their values, str or float.
 
     Raises:
-        ValueError: The name of the file says no format.
+        ValueError: The name of the file says no format of tables.
     """
-    check_format(path)
     suffix = path.suffix.lower()
+    if suffix not in TABLES:
+        raise ValueError(f"{path} has the ending {suffix or 'none'}: choose one of {', '.join(TABLES)}")
     with atomic_path(path) as staged:
         if suffix == ".parquet":
             return _save_parquet(staged, blocks, columns)
@@ -45,7 +38,7 @@ def save_records(path: Path, blocks: Iterable[Sequence[Mapping[str, Any]]], colu
                 if suffix in DELIMITERS:
                     table.writerows(block)
                 else:
-                    file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in block)
+                    file.writelines(json.dumps(finite(record), ensure_ascii=False) + "\n" for record in block)
                 count += len(block)
         return count
 

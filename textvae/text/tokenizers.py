@@ -3,14 +3,20 @@
 # B sentences, T tokens
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from ..storage.errors import CorruptFileError
+from .cleaning import INVISIBLE, JOINERS
+from .tokenizer_files import OPTIONS, TOKENIZER, stage_tokenizer
 
 # In this order, so that the ids are 0, 1, 2, 3, the defaults of TextVAEConfig.
 BOS, EOS, PAD, MASK = "<s>", "</s>", "<pad>", "<mask>"
@@ -59,10 +65,79 @@ def train_tokenizer(
     )  # fmt: skip
 
 
+def add_normalisation(tokenizer: PreTrainedTokenizerBase, version: int) -> None:
+    """Make a fast tokenizer itself do what `cleaning.normalised` does to texts, for use without textvae."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if not version or backend is None:
+        return
+    spaces = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
+    one_space = normalizers.Replace(Regex(f"[{spaces}]+"), " ")
+    own = [
+        normalizers.Replace(Regex(INVISIBLE.pattern), ""),
+        one_space,
+        normalizers.Replace(Regex(JOINERS.pattern), ""),
+    ]
+    before = [] if backend.normalizer is None else [backend.normalizer]
+    backend.normalizer = normalizers.Sequence([*own, one_space, normalizers.Strip(), normalizers.NFC(), *before])
+
+
 def load_tokenizer(path: str | Path, gguf_file: str | None = None) -> PreTrainedTokenizerBase:
     """Load a tokenizer from a folder or hub id; `gguf_file` is the name of a GGUF file in the folder."""
     options = {"gguf_file": gguf_file} if gguf_file else {}
     return AutoTokenizer.from_pretrained(path, trust_remote_code=False, **options)
+
+
+def load_run_tokenizer(folder: Path, inner: str = "") -> PreTrainedTokenizerBase:
+    """Load a tokenizer that textvae wrote from its two files, checked; nothing else of the folder is read.
+
+    Args:
+        folder: The run folder.
+        inner: Folder of the tokenizer in it, "" for the run folder itself.
+
+    Raises:
+        CorruptFileError: A file is missing, not listed, or not of such a tokenizer.
+    """
+    source = folder / inner
+    with tempfile.TemporaryDirectory(prefix="textvae-") as staged:
+        stage_tokenizer(folder, inner, Path(staged))
+        try:
+            with _native_errors():
+                tokenizer = AutoTokenizer.from_pretrained(staged, config=PreTrainedConfig(), trust_remote_code=False)
+        except Exception as error:  # of tokenizers and of each class of transformers
+            raise CorruptFileError(f"{source / TOKENIZER} is no tokenizer that can be loaded: restore it") from error
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise CorruptFileError(f"{source / OPTIONS} asks for a tokenizer of another kind: restore it from a copy")
+    tokenizer.name_or_path = tokenizer.init_kwargs["name_or_path"] = str(source)
+    return tokenizer
+
+
+def check_ids(tokenizer: PreTrainedTokenizerBase, vocab_size: int, source: Path) -> None:
+    """Check that every token that a text can have is one of the model's V.
+
+    Raises:
+        CorruptFileError: The tokenizer has more.
+    """
+    vocab = tokenizer.get_vocab()
+    special = set(tokenizer.all_special_ids)
+    around = tokenizer("a")["input_ids"]  # with the special tokens that it adds
+    largest = max([*around, *(id for id in vocab.values() if id not in special)], default=0)
+    if largest >= vocab_size:
+        raise CorruptFileError(
+            f"{source / TOKENIZER} has the token {largest}, the model knows {vocab_size}: restore both from a copy"
+        )
+
+
+@contextmanager
+def _native_errors() -> Iterator[None]:
+    """Turn a panic of the tokenizers library, which is no `Exception`, and its nameless errors into ours."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error) is Exception or type(error).__name__ == "PanicException":
+            raise CorruptFileError(
+                f"the tokenizer failed ({' '.join(str(error).split())}): its tokenizer.json is damaged; restore it"
+            ) from error
+        raise
 
 
 def wrap(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: SpecialTokens) -> list[list[int]]:
@@ -89,15 +164,17 @@ def pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
 
 def to_texts(tokenizer: PreTrainedTokenizerBase, ids: Iterable[Sequence[int]]) -> list[str]:
     """Return the text of each row of ids, without special tokens and outer spaces."""
-    return [str(tokenizer.decode(list(row), skip_special_tokens=True)).strip() for row in ids]
+    with _native_errors():
+        return [str(tokenizer.decode(list(row), skip_special_tokens=True)).strip() for row in ids]
 
 
 def readable(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[str]:
     """Return the texts as the tokenizer can reproduce them: lower-cased if it lower-cases."""
     normalizer = getattr(getattr(tokenizer, "backend_tokenizer", None), "normalizer", None)
-    if normalizer is None or normalizer.normalize_str("A") != "a":
-        return list(texts)
-    return [normalizer.normalize_str(text) for text in texts]
+    with _native_errors():
+        if normalizer is None or normalizer.normalize_str("A") != "a":
+            return list(texts)
+        return [normalizer.normalize_str(text) for text in texts]
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
@@ -110,7 +187,9 @@ def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: i
         else:
             backend.enable_truncation(max_length)
         backend.encode_special_tokens = True  # "</s>" in a text is text
-        return [row.ids for row in backend.encode_batch_fast(list(texts), add_special_tokens=max_length is not None)]
+        with _native_errors():
+            rows = backend.encode_batch_fast(list(texts), add_special_tokens=max_length is not None)
+        return [row.ids for row in rows]
     return tokenizer(
         list(texts),
         add_special_tokens=max_length is not None,

@@ -12,6 +12,7 @@ from ..latent.loading import load_tokenizers
 from ..latent.vae import TextVAE
 from ..modeling import TextVAEModel
 from ..modeling.config import PRESETS, TextVAEConfig, decoder_config, transformer_encoder
+from ..modeling.config_file import read_config
 from ..modeling.pretrained import load_backbone, load_lm
 from ..text.cleaning import NORMALIZATION
 from ..text.tokenizers import encoder_ids, load_tokenizer, train_tokenizer
@@ -101,8 +102,8 @@ def _slot_stride(
 
 def rebuild_model(folder: Path) -> TextVAE:
     """Return the untrained model that a run folder describes, with the folder's tokenizers."""
-    config = TextVAEConfig.from_pretrained(folder)
-    return TextVAE(TextVAEModel(config), *load_tokenizers(folder))
+    config = read_config(folder)
+    return TextVAE(TextVAEModel(config), *load_tokenizers(folder, config))
 
 
 def _encoder_length(config: Any, max_length: int) -> int:

@@ -14,14 +14,15 @@ from transformers.trainer import TRAINER_STATE_NAME
 from ..latent.familiarity import FEWEST_TEXTS
 from ..latent.hub import local_folder
 from ..latent.vae import TextVAE
-from ..modeling import TextVAEConfig, TextVAEModel
+from ..modeling.config_file import read_config
 from ..modeling.precision import default_device
-from ..modeling.quiet import quiet_transformers
 from ..modeling.randomness import global_randomness_kept
+from ..modeling.weights import load_network
+from ..storage.errors import CorruptFileError
 from ..storage.locks import only_writer
 from ..text.cleaning import NORMALIZATION, gate_texts, normalised
 from ..text.corpus import split_validation
-from ..text.tokenizers import load_tokenizer
+from ..text.tokenizers import load_run_tokenizer
 from .build import build_model, rebuild_model
 from .callbacks import reporting_callbacks
 from .config import TrainConfig, retired_in_use
@@ -122,7 +123,7 @@ def _text_normalization(run: RunFolder, config: TrainConfig) -> int:
         return NORMALIZATION
     folder = run.path if run.started else local_folder(config.from_ or "")
     known = (folder / "config.json").exists()
-    return TextVAEConfig.from_pretrained(folder).text_normalization if known else NORMALIZATION
+    return read_config(folder).text_normalization if known else NORMALIZATION
 
 
 def _read_data(
@@ -218,13 +219,14 @@ def _resumed(
         if before.get(key) != value:
             raise ValueError(f"cannot resume {run.path}: {_difference(key, before.get(key), value)}")
     if checkpoint is not None:
-        with quiet_transformers():
-            loaded: Any = TextVAEModel.from_pretrained(checkpoint, output_loading_info=True)
-        if loaded[1]["missing_keys"]:
-            raise ValueError(f"cannot resume {run.path}: another version of textvae made it; train in another folder")
+        try:
+            load_network(checkpoint)
+        except CorruptFileError as error:
+            told = f"another version of textvae made it, or it is damaged ({error}); train in another folder"
+            raise CorruptFileError(f"cannot resume {run.path}: {told}") from error
         made_from |= {SOURCE: before[SOURCE]} if SOURCE in before else {}
         return rebuild_model(run.path)
-    vae = build_model(config, texts, load_tokenizer(run.path), teacher_dim)
+    vae = build_model(config, texts, load_run_tokenizer(run.path), teacher_dim)
     if config.from_ is not None:
         made_from[SOURCE] = vae.fingerprint
         if before.get(SOURCE) != vae.fingerprint:

@@ -108,7 +108,9 @@ def test_draws_do_not_depend_on_how_many_are_carried_together(flow, monkeypatch)
 
 def test_a_saved_flow_is_the_same_bit_for_bit(flow, tmp_path):
     flow.save(tmp_path / "prior.safetensors")
+    state = torch.random.get_rng_state()
     loaded = load_prior(tmp_path / "prior.safetensors")
+    assert torch.equal(state, torch.random.get_rng_state())
     assert isinstance(loaded, FlowPrior)
     assert loaded.state().keys() == flow.state().keys()
     for name, array in flow.state().items():

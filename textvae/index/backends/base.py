@@ -37,6 +37,14 @@ class Backend(Protocol):
     factory: str
     tombstones: set[int]
 
+    @property
+    def ids(self) -> Ids:
+        """Ids of the vectors, tombstones left out, shape (N,)."""
+
+    @property
+    def inner_product(self) -> bool:
+        """Whether vectors are scored by inner products."""
+
     @classmethod
     def empty(cls, width: int, factory: str, inner_product: bool, count: int | None = None) -> Self:
         """Return a store without vectors.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ...modeling.forks import check_fork
 from .base import AUTO, FLAT_LIMIT, Ids, Neighbours, Vectors, reason, register_backend
+from .faiss_file import check_factory, check_file
 
 PLANNED = 1_000_000  # texts that "auto" assumes for a stream longer than FLAT_LIMIT
 MEMORY = 2 * 10**9  # bytes of float32 vectors above which "auto" stores one byte per number
@@ -83,6 +84,7 @@ class FaissBackend:
                 f"faiss does not know the index factory {factory!r} for {width} dimensions ({reason(error)}): "
                 "use auto, Flat, HNSW32, IVF256,Flat or another faiss factory string"
             ) from error
+        check_factory(memoryview(faiss.serialize_index(vectors).tobytes()), factory, inner_product)
         inner = _behind_transform(vectors)
         if not isinstance(inner, faiss.IndexIVF):
             return cls(faiss.IndexIDMap2(vectors), factory)
@@ -101,13 +103,17 @@ class FaissBackend:
             mapped: Memory-map the vectors, so that a search reads only those it needs.
 
         Raises:
-            RuntimeError: The file is not a faiss index.
+            RuntimeError: The file is not a faiss index of a kind that the factories make, or its parts disagree.
         """
         import faiss
 
+        removed = set(tombstones)
+        content = check_file(path)  # before faiss reads it
+        if content.ids is None or not removed <= set(content.ids[np.isin(content.ids, list(removed))].tolist()):
+            raise RuntimeError("removed vectors are not in the file")
         # IO_FLAG_MMAP_IFC maps every kind of index, the older IO_FLAG_MMAP only inverted lists
         flag = getattr(faiss, "IO_FLAG_MMAP_IFC", faiss.IO_FLAG_MMAP) if mapped else 0
-        return cls(faiss.read_index(str(path), flag), factory, tombstones, mapped=mapped)
+        return cls(faiss.read_index(str(path), flag), factory, removed, mapped=mapped)
 
     def write(self, path: Path) -> None:
         """Write the vectors, tombstones included, to a file.
@@ -126,6 +132,29 @@ class FaissBackend:
     def width(self) -> int:
         """Dimensions W of a vector."""
         return self.index.d
+
+    @property
+    def inner_product(self) -> bool:
+        """Whether vectors are scored by inner products."""
+        import faiss
+
+        return self.index.metric_type == faiss.METRIC_INNER_PRODUCT
+
+    @property
+    def ids(self) -> Ids:
+        """Ids of the vectors, tombstones left out, ascending."""
+        import faiss
+
+        if isinstance(self.index, faiss.IndexIDMap2):
+            labels = self._labels()
+        else:
+            lists: Any = faiss.extract_index_ivf(self.index).invlists
+            sizes = [lists.list_size(place) for place in range(lists.nlist)]
+            labels = np.concatenate(
+                [np.empty(0, np.int64)]
+                + [faiss.rev_swig_ptr(lists.get_ids(place), size) for place, size in enumerate(sizes) if size]
+            )
+        return np.sort(labels[~np.isin(labels, list(self.tombstones))])
 
     @property
     def training(self) -> int:

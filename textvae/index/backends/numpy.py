@@ -51,7 +51,8 @@ class NumpyBackend:
         try:
             with safe_open(path, framework="numpy") as file:
                 inner_product = file.metadata()["metric"] == "inner_product"
-                return cls(file.get_tensor("ids"), file.get_tensor("vectors"), inner_product, mapped=mapped)
+                ids, vectors = _checked(file.get_tensor("ids"), file.get_tensor("vectors"))
+                return cls(ids, vectors, inner_product, mapped=mapped)
         except (SafetensorError, OSError, TypeError, KeyError) as error:
             raise RuntimeError(f"{path.name} holds no vectors: {error}") from error
 
@@ -123,3 +124,15 @@ class NumpyBackend:
     def _check_unmapped(self) -> None:
         if self.mapped:
             raise ValueError("the index was loaded with mmap=True and cannot be changed: load it without mmap")
+
+
+def _checked(ids: np.ndarray, vectors: np.ndarray) -> tuple[Ids, Vectors]:
+    """Return ids and vectors; raise KeyError if they are not those of one store."""
+    right = (
+        ids.dtype == np.int64 and vectors.dtype == np.float32 and vectors.ndim == 2 and ids.shape == vectors.shape[:1]
+    )
+    if not right or not vectors.shape[1]:
+        raise KeyError(f"ids of the shape {ids.shape} and vectors of the shape {vectors.shape}")
+    if len(np.unique(ids)) != len(ids) or not np.isfinite(vectors).all():
+        raise KeyError("an id comes twice, or a vector is not finite")
+    return ids, vectors

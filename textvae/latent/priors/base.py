@@ -130,25 +130,41 @@ def prior_class(kind: str) -> type[Prior]:
     return _PRIORS[kind]
 
 
-def load_prior(path: str | Path) -> Prior:
+def load_prior(path: str | Path, dim: int | None = None) -> Prior:
     """Read what `Prior.save` wrote.
 
+    Args:
+        path: The file.
+        dim: Latent dimensions D of the model it is for, which its draws must have; None for any.
+
     Raises:
-        CorruptFileError: The file is something else.
+        CorruptFileError: The file is something else, or of another model.
         ValueError: No prior of its kind is registered.
     """
     try:
         with safe_open(path, framework="numpy") as file:
             kind = (file.metadata() or {}).get("kind", OLDER_KIND)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
-    except SafetensorError as error:
+    except (SafetensorError, TypeError, KeyError) as error:  # numpy knows no bfloat16
         raise CorruptFileError(f"{path} is no prior ({error}): restore it from a copy") from error
     found = prior_class(kind)
     try:
-        if not all(np.isfinite(array).all() for array in arrays.values()):
-            raise ValueError("it holds numbers that are not finite")
+        if not all(array.dtype.kind in "if" and np.isfinite(array).all() for array in arrays.values()):
+            raise ValueError("it holds numbers that are not finite, or no numbers")
+        _check_widths(arrays, dim)
         prior = found.from_state({name: array for name, array in arrays.items() if not name.startswith(STATISTICS)})
         kept = {name.removeprefix(STATISTICS): array for name, array in arrays.items() if name.startswith(STATISTICS)}
-        return prior.with_statistics(LatentStatistics.from_arrays(kept)) if kept else prior
-    except ValueError as error:
+        prior = prior.with_statistics(LatentStatistics.from_arrays(kept)) if kept else prior
+        if dim is not None and prior.sample(1, seed=0).shape != (1, dim):
+            raise ValueError(f"its latents have not the {dim} dimensions of the model")
+        return prior
+    except (ValueError, IndexError) as error:
         raise CorruptFileError(f"{path} is no prior ({error}): restore it from a copy") from error
+
+
+def _check_widths(arrays: Mapping[str, NDArray], dim: int | None) -> None:
+    """Raise ValueError if a mean or a number of dimensions is not of D, before anything is built for it."""
+    for name, array in arrays.items():
+        width = array.item() if name == "dim" and array.size == 1 else array.shape[-1] if array.ndim else 0
+        if dim is not None and name in ("dim", "mean", "means", f"{STATISTICS}mean") and width != dim:
+            raise ValueError(f"its {name} has not the {dim} dimensions of the model")

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from ..._progress import Progress
 from ...modeling.gaussian import LOG_2PI, DiagonalGaussian
+from ...modeling.randomness import seeded
 from ..geometry import Array
 from .base import Prior, register_prior
 
@@ -84,8 +85,7 @@ class FlowPrior(Prior):
         covariance = torch.cov(normalised.T, correction=0).reshape(2 * (len(centre),))
         variances, axes = torch.linalg.eigh(covariance + torch.diag(spread.square().mean(0)))
         variances = variances.clamp(min=FLOOR)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             network = Denoiser(len(centre))
         _train(network, normalised.float(), spread.float(), variances.float(), axes.float(), steps, seed)
         return cls(centre.numpy(), deviation.numpy(), variances.numpy(), axes.numpy(), network)
@@ -173,13 +173,14 @@ class FlowPrior(Prior):
             raise ValueError(f"it holds {', '.join(arrays) or 'nothing'}")
         if min(arrays["deviation"].min(), arrays["variances"].min()) <= 0:
             raise ValueError("a deviation or a variance is not positive")
-        network = Denoiser(dim)
+        with seeded(0):  # the weights drawn here are replaced
+            network = Denoiser(dim)
         weights = {n.removeprefix("network."): torch.tensor(a) for n, a in arrays.items() if n not in shapes}
         try:
             network.load_state_dict(weights)
         except RuntimeError as error:
             raise ValueError(f"its network has other weights than one of {dim} dimensions") from error
-        return cls(*(arrays[name] for name in shapes), network=network)
+        return cls(arrays["mean"], arrays["deviation"], arrays["variances"], arrays["axes"], network)
 
 
 class Denoiser(nn.Module):

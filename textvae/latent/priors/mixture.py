@@ -119,6 +119,14 @@ class MixturePrior(Prior):
         """Return the mixture of a state."""
         if {name: array.ndim for name, array in arrays.items()} != SHAPES:
             raise ValueError(f"it holds {', '.join(arrays) or 'nothing'}")
+        weights, means, factors = (arrays[name] for name in SHAPES)
+        shapes = weights.shape, means.shape, factors.shape
+        if not means.size or shapes != (means.shape[:1], means.shape, (*means.shape, means.shape[1])):
+            raise ValueError(f"its weights, means and factors have the shapes {shapes}")
+        if (weights < 0).any() or not 0.99 < weights.sum(dtype=np.float64) < 1.01:
+            raise ValueError("its weights are no shares of a whole")
+        if np.triu(factors, 1).any() or (np.diagonal(factors, axis1=1, axis2=2) <= 0).any():
+            raise ValueError("its factors are no Cholesky factors")
         return cls(**arrays)
 
 

@@ -1,0 +1,130 @@
+"""Tokenizer files of a folder, checked: they name no code and no other files, and patterns that end soon."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ..storage.atomic import read_json, write_json
+from ..storage.errors import CorruptFileError
+from ..storage.folders import require_file
+from ..storage.schema import Field, check_fields, check_tree, is_int, shown
+
+TOKENIZER, OPTIONS = "tokenizer.json", "tokenizer_config.json"
+MOST_OPTIONS, MOST_PATTERN, MOST_TOKENS = 1 << 24, 4096, 1 << 22
+DEFAULT_CLASS = "TokenizersBackend"
+CLASS = re.compile(r"[A-Z]\w*Tokenizer(Fast)?|TokenizersBackend|PreTrainedTokenizerFast")
+DROPPED = re.compile(r"_files?$|_path$|_dir$|_class$|_kwargs$|^gguf|^chat_template$|^backend$|^subfolder$|^revision$")
+KINDS = {
+    "model": {"BPE", "WordPiece", "Unigram", "WordLevel"},
+    "normalizer": {
+        "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Strip", "StripAccents", "Replace", "Prepend", "Sequence",
+        "BertNormalizer", "Precompiled", "Nmt", "ByteLevel",
+    },
+    "pre_tokenizer": {
+        "ByteLevel", "BertPreTokenizer", "Metaspace", "Whitespace", "WhitespaceSplit", "Digits", "Punctuation", "Split",
+        "Sequence", "UnicodeScripts", "CharDelimiterSplit",
+    },
+    "post_processor": {"TemplateProcessing", "ByteLevel", "BertProcessing", "RobertaProcessing", "Sequence"},
+    "decoder": {
+        "ByteLevel", "Metaspace", "WordPiece", "BPEDecoder", "ByteFallback", "Fuse", "Strip", "Replace", "Sequence",
+    },
+}  # fmt: skip
+QUANTIFIER = re.compile(r"[*+]|\{\d*,?\d*\}")
+
+
+def stage_tokenizer(folder: Path, inner: str, target: Path) -> None:
+    """Check the two files of a tokenizer and copy them to a folder of their own, where nothing else can be read.
+
+    Args:
+        folder: The run folder.
+        inner: Folder of the tokenizer in it, "" for the run folder itself.
+        target: The folder to copy them to.
+
+    Raises:
+        CorruptFileError: A file is missing, not listed or not of a tokenizer as textvae writes it.
+    """
+    source, options = (require_file(folder, f"{inner}/{name}".lstrip("/")) for name in (TOKENIZER, OPTIONS))
+    _check_tokenizer(read_json(source), source)
+    shutil.copyfile(source, target / TOKENIZER)
+    write_json(target / OPTIONS, _plain_options(read_json(options, MOST_OPTIONS), options))
+
+
+def _plain_options(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the options without those that name files, places or templates, none of which we write or need."""
+    check_tree(content, path)
+    if content.get("auto_map"):
+        raise CorruptFileError(f"{path} has the field 'auto_map', which names code: not loaded")
+    chosen = content.get("tokenizer_class") or DEFAULT_CLASS
+    if not (isinstance(chosen, str) and CLASS.fullmatch(chosen)):
+        raise CorruptFileError(
+            f"{path} asks for the tokenizer {shown(chosen)}, which is none of transformers: not loaded"
+        )
+    kept = {name: value for name, value in content.items() if not DROPPED.search(name) and name != "auto_map"}
+    return kept | {"tokenizer_class": chosen}
+
+
+def _check_tokenizer(content: dict[str, Any], path: Path) -> None:
+    an_object = Field(lambda value: isinstance(value, dict), "an object")
+    tokens = Field(lambda value: isinstance(value, list) and len(value) <= MOST_TOKENS, "an array")
+    rules = {name: an_object.or_null().or_absent() for name in KINDS}
+    rules |= {"model": an_object, "added_tokens": tokens.or_absent()}
+    check_fields(content, rules, path)
+    model = content["model"]
+    for name, kinds in KINDS.items():
+        part = model | {"vocab": None, "merges": None} if name == "model" else content.get(name)
+        check_tree(part, path)
+        _check_part(part, name, kinds, path)
+    if model.get("dropout"):
+        raise CorruptFileError(f"{path} has a dropout, which would give a text other tokens each time: not loaded")
+    _check_vocabulary(model, content.get("added_tokens") or [], path)
+
+
+def _check_part(part: Any, name: str, kinds: set[str], path: Path) -> None:
+    """Check the kinds and the patterns of a part and of the parts in it."""
+    waiting = [part]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        if not isinstance(value, dict):
+            continue
+        kind = value.get("type")
+        if isinstance(kind, str) and kind not in kinds and name != "post_processor":
+            raise CorruptFileError(f"{path} has a {name} of the kind {shown(kind)}, which is not supported: not loaded")
+        pattern = value.get("pattern")
+        if isinstance(pattern, dict) and "Regex" in pattern:
+            _check_pattern(pattern["Regex"], path)
+        waiting += value.values()
+
+
+def _check_pattern(pattern: Any, path: Path) -> None:
+    """Refuse what takes a regular expression exponential time: groups that repeat, and references back."""
+    if not isinstance(pattern, str) or len(pattern) > MOST_PATTERN:
+        raise CorruptFileError(f"{path} has a pattern that is {shown(pattern)}: not loaded")
+    bare = re.sub(r"\\[pP]\{[^}]*\}|\\[^1-9kg]", "x", pattern)  # escapes stand for one character
+    bare = re.sub(r"\[(?:[^\[\]]|\[[^\]]*\])*\]", "x", bare)  # so do sets of characters
+    repeated = re.search(r"\)(?:[*+]|\{\d*,?\d*\})", bare)
+    unbounded = max(len(QUANTIFIER.findall(branch)) for branch in bare.split("|"))
+    if repeated or "\\" in bare or "(?<" in bare or unbounded > 3:
+        raise CorruptFileError(f"{path} has the pattern {shown(pattern)}, which may take forever: not loaded")
+
+
+def _check_vocabulary(model: dict[str, Any], added: list[Any], path: Path) -> None:
+    """Check that the ids of tokens are different numbers from 0 on, without large gaps."""
+    vocab = model.get("vocab")
+    if isinstance(vocab, dict):
+        ids = list(vocab.values())
+    elif isinstance(vocab, list):  # Unigram: pairs of a token and its log probability
+        ids = list(range(len(vocab)))
+    else:
+        raise CorruptFileError(f"{path} has no vocabulary: restore it from a copy")
+    right = all(isinstance(token, dict) and isinstance(token.get("content"), str) for token in added)
+    known = vocab if isinstance(vocab, dict) else {}
+    ids += [token.get("id") for token in added if right and token["content"] not in known]
+    if not right or not all(is_int(id, 0, MOST_TOKENS) for id in ids):
+        raise CorruptFileError(f"{path} has tokens whose ids are no numbers: restore it from a copy")
+    if isinstance(vocab, dict) and len(set(ids)) != len(ids):
+        raise CorruptFileError(f"{path} gives one id to two tokens: restore it from a copy")
