@@ -159,7 +159,7 @@ class TextVAE(Reconstruction):
             Shape (N,), float32; below 0.01 (0.25 where it is not calibrated) the verbs of the command line warn.
 
         Examples:
-            >>> vae.familiarity(["the room was cold .", "xq zzv kw"]).shape
+            >>> vae.familiarity(["the room was cold .", "xq zzv kw"]).shape  # doctest: +SKIP
             (2,)
         """
         return familiarity(self, texts)
