@@ -19,7 +19,11 @@ def cosine_distance(means_BD: Tensor, teacher_BD: Tensor) -> Tensor:
 
 @register_term("distillation")
 def distillation(step: Step) -> Tensor:
-    """Return 1 - cosine between mu and the teacher's embedding, averaged over the batch."""
+    """Return 1 - cosine between mu and the teacher's embedding, averaged over the texts of the batch that have one.
+
+    So the weight of the term does not depend on how much of a corpus the teacher has embedded.
+    """
     if step.teacher is None:
         raise ValueError("distillation needs a teacher's embeddings of the texts: give teacher")
-    return cosine_distance(step.posterior.mean, step.teacher).mean()
+    known_B = step.teacher.isfinite().all(-1)
+    return cosine_distance(step.posterior.mean, step.teacher).sum() / known_B.sum().clamp(min=1)
