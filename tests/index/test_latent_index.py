@@ -137,11 +137,11 @@ def test_one_query_gives_hits_and_several_give_lists(index, vae):
 
 
 class BlendingVAE(StubVAE):
-    """Writes the latent that it is asked to decode."""
+    """Keeps the mean latent that it is asked to write."""
 
-    def decode(self, latents, *, refinements):
-        self.decoded = latents[0], refinements
-        return ["blended"]
+    def blend(self, texts, weights, *, refinements):
+        self.decoded = np.average(self.encode(texts), axis=0, weights=weights), refinements
+        return "blended"
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -228,7 +228,7 @@ def test_an_empty_index_returns_nothing(vae, factory, tmp_path):
         (np.full(DIM, np.nan), ValueError, "NaN or infinite"),
         (np.full((2, DIM), np.inf), ValueError, "NaN or infinite"),
         (np.full(DIM, 1e300), ValueError, "NaN or infinite"),
-        (["a", None], TypeError, "queries are texts or arrays of numbers"),
+        (["a", None], TypeError, "text 1 is None, a missing value"),
         (None, TypeError, "queries are texts or arrays of numbers"),
     ],
 )

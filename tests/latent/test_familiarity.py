@@ -88,7 +88,7 @@ def test_a_damaged_calibration_is_refused(vae, tmp_path, content):
     vae.save_pretrained(tmp_path / "copy")
     (tmp_path / "copy" / CALIBRATION).write_text(content)
     (tmp_path / "copy/manifest.json").unlink()
-    with pytest.raises(CorruptFileError, match=r"is no calibration .*: measure it with TextVAE.calibrate"):
+    with pytest.raises(CorruptFileError, match=r"familiarity.json (lacks the field|has .* for) 'totals'.*: restore it"):
         TextVAE.from_pretrained(tmp_path / "copy")
 
 

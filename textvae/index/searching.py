@@ -244,6 +244,8 @@ def _are_texts(queries: Any) -> bool:
     """Say whether several queries are texts: an array of texts or objects, or a list that holds a text."""
     if isinstance(queries, list | tuple):
         return any(isinstance(query, str) for query in queries)
+    if queries is None:
+        return False
     kind = getattr(queries, "dtype", None)
     if kind is None and hasattr(queries, "to_pylist"):  # an array of pyarrow
         return str(queries.type) in ("string", "large_string", "string_view", "null")

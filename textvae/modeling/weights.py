@@ -113,7 +113,8 @@ def _read(shapes: dict[str, tuple[Path, Shape]]) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for file in dict.fromkeys(file for file, _ in shapes.values()):
         with safe_open(file, framework="pt") as weights:
-            state |= {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118
+            # copies, since a mapped file could not be replaced on Windows, and would change below the network elsewhere
+            state |= {name: weights.get_tensor(name).clone() for name in weights.keys()}  # noqa: SIM118
     return state
 
 
