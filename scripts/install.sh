@@ -7,7 +7,8 @@ if [ ! -x .venv/bin/python ]; then
 fi
 installed=".venv/installed-${1:-core}"
 if ! cat constraints.txt pyproject.toml | cmp -s - "$installed"; then
-    # torch first and pinned: a plain `torch` would bring gigabytes of CUDA to a machine without a GPU
+    echo "installing about 1 GB into .venv" >&2
+    # torch first and pinned: its newest version may need another CUDA; for the CPU build alone install that before
     .venv/bin/python -m pip install --quiet --disable-pip-version-check "$(grep '^torch==' constraints.txt)"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".${1:+[$1]}"
     cat constraints.txt pyproject.toml > "$installed"

@@ -29,8 +29,8 @@ DOORS = {
     },
     "huggingface_hub": {"modeling.config", "latent.hub"},
     "safetensors": {
-        "modeling.weights", "latent.latents", "latent.priors", "attributes.attribute", "index.backends.numpy",
-        "integrations.sentence_transformers", "cli.folders", "modeling.sentence_encoder",
+        "modeling.weights", "latent.latents", "latent.priors", "attributes.attribute", "attributes.files",
+        "index.backends.numpy", "integrations.sentence_transformers", "cli.folders", "modeling.sentence_encoder",
     },
     "matplotlib": {"evaluation.plots"},
     "peft": {"modeling.decoders"},

@@ -32,6 +32,15 @@ def test_a_line_comes_every_five_seconds_with_rate_and_rest(time, caplog):
     ]
 
 
+def test_variations_of_a_text_do_not_count_as_texts(time, caplog):
+    with Progress("rewritten", 4, counts_inner=False) as progress:
+        progress.advance(2)
+        with Progress("decoded", 600) as inner:
+            time[0] = 5.0
+            inner.advance(600)
+    assert caplog.messages == ["rewritten 2 of 4 texts, 0 texts/s, 0:05 left"]
+
+
 def test_short_work_logs_nothing(time, caplog):
     with Progress("encoded", 3) as progress:
         time[0] = 4.9

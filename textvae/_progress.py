@@ -21,14 +21,15 @@ class Progress:
     Args:
         done: What happens to the texts, as a participle: "encoded".
         total: Number of texts, None if unknown.
+        counts_inner: Whether the texts of an inner one are these texts, and not, say, variations of them.
 
     Examples:
         >>> with Progress("encoded", 3) as progress:
         ...     progress.advance(3)
     """
 
-    def __init__(self, done: str, total: int | None = None):
-        self.done, self.total, self.count = done, total, 0
+    def __init__(self, done: str, total: int | None = None, *, counts_inner: bool = True):
+        self.done, self.total, self.counts_inner, self.count = done, total, counts_inner, 0
 
     def __enter__(self) -> Progress:
         self._around = _outer.get()
@@ -46,7 +47,7 @@ class Progress:
 
     def _tell(self, count: int) -> None:
         if self._around is not None:
-            self._around._tell(self._around.count + count)
+            self._around._tell(self._around.count + (count if self._around.counts_inner else 0))
             return
         now = time.monotonic()
         if now - self._said < INTERVAL:

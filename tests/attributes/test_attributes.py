@@ -502,6 +502,12 @@ def test_a_saved_attribute_is_the_same(attribute, tmp_path):
     assert attribute.summary().startswith("first half: 8 examples, cross-validated accuracy ")
 
 
+@pytest.mark.parametrize(("accuracy", "doubted"), [(0.5, True), (0.63, True), (1.0, False)])
+def test_an_accuracy_that_guessing_may_have_is_said_to_be_so(attribute, accuracy, doubted):
+    judged = dataclasses.replace(attribute, accuracy=accuracy, scored=30)
+    assert ("not told from guessing" in judged.summary()) == doubted == (judged.interval[0] <= 0.5)
+
+
 def test_an_attribute_of_another_model_is_refused(other_vae, attribute, sentences):
     with pytest.raises(ValueError, match="attribute 'first half' was fitted on the model [0-9a-f]{16}, not on"):
         shifting.shift(other_vae, sentences[:1], attribute)

@@ -238,3 +238,12 @@ def test_the_verb_stores_the_writability_of_an_attribute(files, sentences, capsy
     assert main(command) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["writability"] == Attribute.load(files / "fitted").writability
+
+
+def test_texts_without_a_rewrite_are_counted(files, capsys):
+    command = ["rewrite", str(files / "run"), str(files / "texts.txt"), "-n", "1", "--limit", "2"]
+    assert main([*command, "--min-similarity", "1.1"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "" and "2 texts have no rewrite within the bounds" in err
+    assert main(command) == 0
+    assert "within the bounds" not in capsys.readouterr().err

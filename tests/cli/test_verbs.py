@@ -204,13 +204,19 @@ def test_sentences_come_from_stdin_where_a_hyphen_stands(textvae):
     assert blended == [f"{text}\t{textvae('reconstruct RUN -', stdin=text).lines[0]}" for text in (FIRST, TEXTS[9])]
 
 
+def test_an_index_that_is_replaced_is_said_to_be(textvae):
+    textvae("index RUN table.csv -o twice")
+    again = textvae("index RUN table.csv -o twice")
+    assert again.code == 0 and "the index that was in twice is replaced" in again.err
+
+
 def test_a_sentence_may_begin_with_a_hyphen(textvae):
     assert textvae("vary RUN -n 1 --json", "- so it goes").records[0]["source"] == "- so it goes"
 
 
 def test_an_index_is_built_searched_and_keeps_columns(textvae):
     built = textvae("index RUN table.csv -o found --keep stars --keep id --metric l2 --factory Flat")
-    assert built.lines == ["indexed 2 texts in found"]
+    assert built.lines == ["indexed 2 texts in found"] and "replaced" not in built.err
     hits = textvae("search found --json", "the soup was cold").records  # k is 10, the index holds 2
     assert [hit["metadata"] for hit in hits] == [{"stars": "1", "id": "2"}, {"stars": "5", "id": "1"}]
     line = textvae("search found -k 1 --model RUN --device cpu", "the soup was cold").lines[0]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +13,7 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from ..latent import geometry
 from ..latent.geometry import Array
@@ -22,8 +22,9 @@ from ..latent.vae import TextVAE
 from ..storage.atomic import read_json, write_json
 from ..storage.errors import CorruptFileError
 from ..storage.folders import atomic_folder, open_folder, read_folder, require_file
-from ..storage.schema import Field, check_fields, integer, is_number, text
+from ..storage.schema import check_fields
 from ..text.cleaning import gate_texts
+from .files import ABOUT, ARRAYS, DIRECTION, FIELDS, MOST_BYTES, read_arrays
 from .labels import split_labels
 from .probes import Examples, LinearScore, Probe, best_probe, fit_words, hold_out, presence
 from .pseudo_labels import held_out_accuracy, pseudo_label, sentence_embeddings
@@ -31,23 +32,11 @@ from .pseudo_labels import held_out_accuracy, pseudo_label, sentence_embeddings
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-ARRAYS = {"direction", "weights", "midpoint", "word_weights"}
-ABOUT, DIRECTION, MOST_BYTES = "attribute.json", "direction.safetensors", 1 << 20
-LARGEST = 1e12  # of a weight or a slope: scores of larger ones are not finite
-NUMBER = Field(lambda value: is_number(value) and abs(value) <= LARGEST, f"a number of at most {LARGEST:g}")
-PAIR = Field(lambda value: isinstance(value, list) and len(value) == 2 and all(map(NUMBER.holds, value)), "two numbers")
-SHARE = Field(lambda value: is_number(value) and 0 <= value <= 1, "a share in [0, 1]")
-FIELDS = {
-    **dict.fromkeys(("name", "fingerprint", "probe", "positive", "negative"), text()),
-    **dict.fromkeys(("slope", "threshold"), NUMBER),
-    **dict.fromkeys(("reading", "typical"), PAIR),
-    **dict.fromkeys(("scored", "examples"), integer(0, 2**53)),
-    "unlabelled": integer(0, 2**53).or_absent(),  # older attributes have no such field
-    "accuracy": SHARE.or_null(),
-    "writability": SHARE.or_null().or_absent(),
-}
+logger = logging.getLogger("textvae")
+
 FEWEST_UNLABELLED = 4
 LEAST_WRITABILITY = 0.5  # below which the card says that outputs are not natural
+GUESSING = 0.5  # accuracy of a coin
 MIN_LOG_ODDS = 0.1  # required of a shifted text even if typical examples have less
 
 
@@ -164,6 +153,7 @@ class Attribute:
         labels = pseudo_label(embeddings, classes) if others else classes
         examples = Examples(latents, _words(reading, len(vae.tokenizer)), labels, vae.prior.moments()[1])
         geometry.unit(np.subtract(*examples.means()))  # refuses two sets with the same mean
+        logger.info("fitting %s to %s examples", name, f"{len(texts):,}")
         held_out = hold_out(examples, probe, seed)
         probe = probe or best_probe(examples, seed)
         score = LinearScore.fit(examples, probe)
@@ -328,8 +318,13 @@ class Attribute:
         others = f" and {self.unlabelled} texts without a label" if self.unlabelled else ""
         return (
             f"{self.name}: {self.examples} examples{others}, cross-validated accuracy {self.accuracy:.1%} "
-            f"({low:.1%} to {high:.1%}){self._writable()}"
+            f"({low:.1%} to {high:.1%}){self._doubt()}{self._writable()}"
         )
+
+    def _doubt(self) -> str:
+        if self.interval is None or self.interval[0] > GUESSING:
+            return ""
+        return ", not told from guessing: give more examples, or unlabelled texts and an encoder"
 
     def _writable(self) -> str:
         if self.writability is None:
@@ -376,21 +371,7 @@ class Attribute:
         if facts["accuracy"] is not None and not facts["scored"]:
             raise CorruptFileError(f"{path} has an accuracy of no examples: fit the attribute again")
         pairs = {key: tuple(facts[key]) for key in ("reading", "typical")}
-        return cls(**(facts | pairs | _read_arrays(require_file(folder, DIRECTION))))
-
-
-def _read_arrays(path: Path) -> dict[str, Array]:
-    """Return the arrays of an attribute, float32, of one length but for the weights of words."""
-    try:
-        arrays = load_file(path)
-    except (SafetensorError, TypeError, KeyError) as error:  # numpy knows no bfloat16
-        raise CorruptFileError(f"{path} is no direction of an attribute: fit it again") from error
-    right = set(arrays) == ARRAYS and all(a.ndim == 1 and len(a) and a.dtype == np.float32 for a in arrays.values())
-    if not right or len({len(arrays[name]) for name in ARRAYS - {"word_weights"}}) > 1:
-        raise CorruptFileError(f"{path} does not hold the fields of an attribute: fit it again")
-    if not all((np.abs(array) <= LARGEST).all() for array in arrays.values()):  # NaN neither
-        raise CorruptFileError(f"{path} holds numbers that are not finite or huge: fit the attribute again")
-    return arrays
+        return cls(**(facts | pairs | read_arrays(require_file(folder, DIRECTION))))
 
 
 def _words(reading: Reading, vocab_size: int) -> csr_matrix:

@@ -169,7 +169,7 @@ class Rewriter:
     def blocks(self, texts: Sequence[str]) -> Iterator[list[Rewritten]]:
         """Yield the rewrites of up to 64 texts at a time."""
         texts = gate_texts(texts)
-        with Progress("rewritten", len(texts)) as progress:
+        with Progress("rewritten", len(texts), counts_inner=False) as progress:
             for start in range(0, len(texts), AT_ONCE):
                 block = texts[start : start + AT_ONCE]
                 yield self._block(block)

@@ -193,8 +193,8 @@ def shift(
         candidates: Local rewrites of each sentence in each of up to two rounds, beside whole sentences. Above 1 the
             candidates are re-encoded, and the one is printed that has the attributes and keeps most other words. In a
             model with wording slots, fills of the slots each time that one more is opened.
-        certainty: Probability required of every attribute for a candidate to count as shifted; higher values change
-            more words.
+        certainty: Probability required of every attribute for a candidate to count as shifted, or that of a typical
+            text of its class if it is lower; higher values change more words.
         explain: Also print scores before and after, probability, words kept, nats and whether the target was reached.
         seed: Seed of the candidates.
         input: File of sentences, instead of one.

@@ -54,7 +54,7 @@ class Familiarity:
         why = (
             f"less familiar than {1 - UNFAMILIAR:.0%} of its held-out texts"
             if self.vae.calibration is not None
-            else f"fewer than {UNFAMILIAR_ROUND_TRIP:.0%} of their words come back"
+            else f"fewer than {UNFAMILIAR_ROUND_TRIP:.0%} of the words come back"
         )
         texts = "1 text is" if self.count == 1 else f"{self.count:,} texts are"
         self.printing.note(f"{texts} outside what the model knows ({why}), such as: {shown}")

@@ -64,7 +64,7 @@ def index(
     Args:
         run: Run folder, or org/name on the hub.
         corpus: File of texts, a data set on the hub, or - for standard input.
-        output: Index folder to write.
+        output: Index folder to write; an older index there is replaced.
         factory: faiss factory string: Flat is exact, HNSW32 or IVF256,Flat are faster on large corpora; auto chooses.
         backend: What stores and searches the vectors: faiss, or numpy, which is exact and slower.
         metric: Similarity of latents; wasserstein compares whole posteriors, means and standard deviations.
@@ -82,6 +82,7 @@ def index(
 
     backend_class(backend)  # raises the error before torch is imported, which takes seconds
     rows, ids = rows_and_ids(reading, corpus, printing, id, keep)
+    replaces = (output / ABOUT).exists()
     vae = device.load(run)
     from ..index import LatentIndex
 
@@ -98,6 +99,8 @@ def index(
     )
     record = {"output": str(output), "texts": len(built), "dim": built.dim, "factory": built.factory, "metric": metric}
     printing.result(record, f"indexed {len(built):,} texts in {output}")
+    if replaces:
+        printing.note(f"the index that was in {output} is replaced; index-add and index-update change one")
 
 
 def search(

@@ -248,7 +248,7 @@ def vary(
         run: Run folder, or org/name on the hub.
         text: The sentence, or - for those of standard input.
         n: Variations of each sentence.
-        spread: Width of the draw around the sentence's latent: 0 stays at it, 1 is a good start.
+        spread: Width of the draw around the sentence's latent: 0 stays at it; 0.3 to 1 is a good start.
         wording: Share of the wording slots that are kept, for a model that has them: 1 is near a copy, 0 keeps the
             meaning alone; by default 0.5.
         temperature: Temperature of the tokens; at 0 all variety comes from the latents.

@@ -106,14 +106,26 @@ def rewrite(
         filters=filters,
         seed=seed,
     )
-    found: Iterator[list[Rewritten]] = (part for block in blocks(corpus) for part in rewriter.blocks(block))
+    without = 0  # texts of which no rewrite is within the bounds
+
+    def found() -> Iterator[list[Rewritten]]:
+        nonlocal without
+        for block in blocks(corpus):
+            kept: set[str] = set()
+            for part in rewriter.blocks(block):
+                kept |= {each.source for each in part}
+                yield part
+            without += sum(text not in kept for text in block)
+
     if output:
-        count = save_records(output, ([dataclasses.asdict(each) for each in part] for part in found), COLUMNS)
+        count = save_records(output, ([dataclasses.asdict(each) for each in part] for part in found()), COLUMNS)
         printing.result({"output": str(output), "rewrites": count}, f"wrote {count:,} rewrites to {output}")
-        return
-    for part in found:
-        for each in part:
-            printing.result(dataclasses.asdict(each), _line(each))
+    else:
+        for part in found():
+            for each in part:
+                printing.result(dataclasses.asdict(each), _line(each))
+    if without:
+        printing.note(f"{without:,} texts have no rewrite within the bounds")
 
 
 def _line(each: Rewritten) -> str:
