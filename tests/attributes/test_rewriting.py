@@ -16,6 +16,8 @@ from textvae.attributes import rewrite, with_writability, writability
 from textvae.attributes.rewriting import COLUMNS, Rewriter
 from textvae.cli import main
 from textvae.latent.naturalness import Naturalness
+from textvae.latent.priors import StandardNormal
+from textvae.latent.statistics import LatentStatistics
 from textvae.text.word_diff import word_overlap
 
 MODEL = Path(__file__).parents[2] / "data/models/small"
@@ -247,3 +249,14 @@ def test_texts_without_a_rewrite_are_counted(files, capsys):
     assert out == "" and "2 texts have no rewrite within the bounds" in err
     assert main(command) == 0
     assert "within the bounds" not in capsys.readouterr().err
+
+
+def test_the_spread_of_moved_rewrites_is_in_units_of_the_corpus_deviation(vae, attribute, monkeypatch):
+    def written(spread):
+        return [each.text for each in rewrite(vae, TEXTS[:1], attribute, 1.0, n=4, spread=spread)]
+
+    monkeypatch.setattr(vae, "prior", StandardNormal(vae.dim))
+    plain, wide = written(0.5), written(1.0)
+    zeros, twos, none = np.zeros(vae.dim), np.full(vae.dim, 2.0), np.zeros(0)
+    monkeypatch.setattr(vae, "prior", vae.prior.with_statistics(LatentStatistics(zeros, twos, none, none)))
+    assert written(0.5) == wide != plain

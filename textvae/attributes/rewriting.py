@@ -14,7 +14,7 @@ from .._progress import Progress
 from ..latent.embeddings import pairwise_cosines
 from ..latent.geometry import Array
 from ..latent.naturalness import Naturalness
-from ..latent.vae import VARY_SCALE, TextVAE
+from ..latent.vae import TextVAE
 from ..text.cleaning import gate_texts
 from ..text.tokenizers import readable
 from ..text.word_diff import word_overlap
@@ -189,7 +189,7 @@ class Rewriter:
         assert self.target is not None
         posterior = self.vae.posterior(sources)
         mean_ND, std_ND = posterior.mean.numpy(), posterior.std.numpy()
-        width_ND = np.sqrt(std_ND**2 + (VARY_SCALE * self.spread) ** 2) if self.spread else np.zeros_like(std_ND)
+        width_ND = self.vae.draw_width(std_ND, self.spread)
         noise_nD = np.random.default_rng(self.seed).standard_normal((self.n, self.vae.dim), dtype=np.float32)
         drawn = (mean_ND[:, None] + width_ND[:, None] * noise_nD).reshape(-1, self.vae.dim)
         moved = self.target.move(drawn.astype(np.float32))

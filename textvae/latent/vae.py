@@ -222,7 +222,7 @@ class TextVAE(Reconstruction):
         reading = self.read([text])
         start = self.exact(reading, steps=exact) if exact else reading.mean
         generator = np.random.default_rng(seed)
-        meanings = start.meaning + self._width(reading.meaning.std.numpy(), spread) * generator.standard_normal(
+        meanings = start.meaning + self.draw_width(reading.meaning.std.numpy(), spread) * generator.standard_normal(
             (n * each, self.dim), dtype=np.float32
         )
         meanings = meanings.astype(np.float32)
@@ -235,7 +235,7 @@ class TextVAE(Reconstruction):
         scores = closeness(self.encode(written), reading.meaning.mean.numpy()[0], config.unit_mean)
         return choose(written, scores, n, [text]) if distinct else best(written, scores, n)
 
-    def _width(self, std: Array, spread: float) -> Array:
+    def draw_width(self, std: Array, spread: float) -> Array:
         """Return the standard deviations (N, D) that a spread means for posteriors with these.
 
         Its unit is the corpus' deviation in each dimension if known, else the prior's, 1.
