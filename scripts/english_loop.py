@@ -28,6 +28,7 @@ from torch import Tensor
 from textvae.modeling import TextVAEConfig, TextVAEModel
 from textvae.modeling.config import Preset, decoder_config, transformer_encoder
 from textvae.modeling.likelihood import IGNORED
+from textvae.modeling.objectives.distillation import cosine_distance
 from textvae.modeling.precision import has_bf16
 from textvae.storage.folders import atomic_folder, check_manifest, recover_folder
 from textvae.text.batching import TokenBudgetSampler
@@ -65,6 +66,7 @@ class Recipe:
         beta: Weight of the KL.
         free_bits: Floor of the KL of each dimension, in nats.
         distillation: Weight of 1 - cosine to the teacher.
+        encoder_first: Share of the budget in which the encoder alone is trained, by distillation, before all is.
         from_teacher: Share of sentences written from the teacher's embedding in place of the encoder's meaning.
         open_all: Share of sentences written from the meaning alone.
         open_some: Largest probability with which a slot of the others is opened.
@@ -100,6 +102,7 @@ class Recipe:
     beta: float = 0.001
     free_bits: float = 0.5
     distillation: float = 20.0
+    encoder_first: float = 0.0
     from_teacher: float = 0.0
     open_all: float = 0.25
     open_some: float = 0.5
@@ -270,26 +273,39 @@ class Loop:
                 group["lr"] = rate * group["scale"]
         device = self.tokens.flat.device
         with torch.autocast(device.type, torch.bfloat16, enabled=has_bf16(device)):
-            output = model(
-                **batch,
-                beta=recipe.beta,
-                free_bits=recipe.free_bits,
-                terms={"distillation": recipe.distillation} if "teacher" in batch else {},
-                from_teacher=recipe.from_teacher,
-                open_all=recipe.open_all,
-                open_some=recipe.open_some,
-                sampled_words=recipe.sampled_words,
-            )
-        output.loss.backward()
+            if self.progress < recipe.encoder_first:
+                loss, seen = self._distilled(batch)
+            else:
+                output = model(
+                    **batch,
+                    beta=recipe.beta,
+                    free_bits=recipe.free_bits,
+                    terms={"distillation": recipe.distillation} if "teacher" in batch else {},
+                    from_teacher=recipe.from_teacher,
+                    open_all=recipe.open_all,
+                    open_some=recipe.open_some,
+                    sampled_words=recipe.sampled_words,
+                )
+                loss, seen = output.loss, (output.reconstruction.mean(), output.kl.mean().detach())
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
         weight = 1 / min(self.step + 1, recipe.average)
         torch._foreach_lerp_(list(self.averaged.values()), [p.detach() for p in model.parameters()], weight)
-        self.recent.append(torch.stack([output.loss.detach(), output.reconstruction.mean(), output.kl.mean().detach()]))
+        self.recent.append(torch.stack([loss.detach(), *seen]))
         self.step += 1
         self.tokens_seen += int(self.tokens.lengths[chosen].sum())
+
+    def _distilled(self, batch: dict[str, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Return the encoder's distillation loss, with zeros for reconstruction and KL, which it does without."""
+        if "teacher" not in batch:
+            raise ValueError("encoder_first needs a teacher: give --teacher")
+        posterior = self.model.encode(batch["input_ids"], batch["attention_mask"])
+        known_B = batch["teacher"].isfinite().all(-1)
+        loss = cosine_distance(posterior.mean, batch["teacher"]).sum() / known_B.sum().clamp(min=1)
+        return self.recipe.distillation * loss, (loss.new_zeros(()), loss.new_zeros(()))
 
     def _learning_rate(self) -> float:
         warm = min(1.0, (self.step + 1) / self.recipe.warmup_steps)

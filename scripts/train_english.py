@@ -66,6 +66,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="minutes of processor time (on a GPU of the clock) in all")
     parser.add_argument("--steps", type=int, help="steps in all, instead")
     parser.add_argument("--sentences", type=int, help="train on so many sentences only")
+    parser.add_argument("--weights", type=Path, help="run whose weights training starts from")
     parser.add_argument("--report", type=float, default=900, help="seconds of training between two reports")
     parser.add_argument("--save", type=float, default=300, help="seconds of training between two checkpoints")
     parser.add_argument("--dev", type=int, default=DEV_OF_EACH, help="sentences of each source in a report")
@@ -107,7 +108,9 @@ def main() -> None:
     model = TextVAEModel(config).to(device)
     if device.type == "cpu":
         model.set_attn_implementation("eager")
-    if recipe.warm_start and teacher is not None:
+    if arguments.weights:
+        model.load_state_dict(TextVAEModel.from_pretrained(arguments.weights).state_dict())
+    elif recipe.warm_start and teacher is not None:
         warm_start(model, tokenizer, teacher)
     tokens = Tokens(rows, device, config.pad_token_id, embeddings)
     loop = Loop(

@@ -112,6 +112,24 @@ def test_muon_trains_the_matrices_between_layers(scripts, texts, tmp_path, decod
     loop.run(lambda loop: None, every=1e9, save_every=1e9)
 
 
+def test_the_encoder_alone_is_trained_first(scripts, texts, tmp_path):
+    loop, _ = loop_in(scripts, tmp_path, texts, encoder_first=0.5, tie=False, weight_decay=0.0)
+    loop.tokens.teacher.fill_(0.25)  # one direction for all texts
+    before = {name: value.detach().clone() for name, value in loop.model.named_parameters()}
+    losses = []
+    for i, chosen in enumerate(loop._batches()):
+        if i == STEPS // 2:
+            break
+        loop._train_step(chosen)
+        losses.append(loop.recent[-1][0].item())
+    changed = {name for name, value in loop.model.named_parameters() if not torch.equal(value, before[name])}
+    assert "encoder.mean.weight" in changed
+    assert not any(name.startswith(("decoder", "encoder.slots", "encoder.log_std")) for name in changed)
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+    loop._train_step(next(loop._batches()))
+    assert not torch.equal(loop.model.decoder.gru.bias_hh_l0, before["decoder.gru.bias_hh_l0"])
+
+
 def test_a_batch_is_the_sentences_with_the_teacher_where_it_is_known(scripts, texts, tmp_path):
     loop, _ = loop_in(scripts, tmp_path, texts)
     batch = loop.tokens.batch(np.array([3, 350, 7]))
