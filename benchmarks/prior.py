@@ -8,9 +8,10 @@ draws of the fitted Gaussian, and beside it what it costs in reconstruction. Row
 
     python benchmarks/prior.py --pack PACK --run RUN --lm FOLDER [--steps 1500]
 
-compares the standard, the mixture and the flow prior of a model of scripts/train_english.py, as prior.flow.*: how far
-their draws lie from the latents of sentences that no prior was fitted to (sliced Wasserstein distance; the accuracy of
-a classifier, 0.5 if they are alike), and how natural the texts are that are written from the meaning alone.
+compares the standard, the mixture, the exemplar and the flow prior of a model of scripts/train_english.py, as
+prior.flow.*: how far their draws lie from the latents of sentences that no prior was fitted to (sliced Wasserstein
+distance; the accuracy of a classifier, 0.5 if they are alike), and how natural the texts are that are written from the
+meaning alone.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def compare_flow(arguments: argparse.Namespace) -> None:
     wanted = held_out.sample(generator=torch.Generator().manual_seed(seed)).numpy()
     latents = {"posteriors": posterior[:POINTS].sample(generator=torch.Generator().manual_seed(1)).numpy()}
     rows: list[dict[str, Any]] = []
-    for kind in ("standard", "mixture", "flow"):
+    for kind in ("standard", "mixture", "exemplar", "flow"):
         start = time.process_time()
         options = {"steps": arguments.steps} if kind == "flow" else {}
         prior = prior_class(kind).fit(posterior, None, seed, **options)

@@ -183,7 +183,7 @@ def test_a_registered_prior_is_fitted_saved_and_loaded(small_vae, sentences, tmp
     assert isinstance(loaded.prior, Kernel)
     assert loaded.sample(4, seed=0) == vae.sample(4, seed=0)
     del priors.base._PRIORS["kernel"]
-    with pytest.raises(ValueError, match="unknown prior 'kernel': use flow, mixture, standard, or import"):
+    with pytest.raises(ValueError, match="unknown prior 'kernel': use exemplar, flow, mixture, standard, or import"):
         TextVAE.from_pretrained(tmp_path / "run", device="cpu")
 
 

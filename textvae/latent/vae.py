@@ -114,7 +114,7 @@ class TextVAE(Reconstruction):
         texts: Sequence[str],
         components: int | None = None,
         *,
-        kind: str = "mixture",
+        kind: str | None = None,
         seed: int = 0,
         steps: int | None = None,
     ) -> Prior:
@@ -124,14 +124,19 @@ class TextVAE(Reconstruction):
 
         Args:
             texts: Texts like those of the training; a few thousand are enough.
-            components: Gaussians of the mixture; by default one for every 8 * D texts, at least 1 and at most 20.
-            kind: Name of a registered prior: "mixture"; "flow", a network that takes minutes to train; "standard" for
-                N(0, I); or one of `register_prior`.
+            components: Gaussians of the mixture, by default one for every 8 * D texts, at least 1 and at most 20; or
+                exemplars, by default 8,192 or all.
+            kind: Name of a registered prior: "mixture" of a few Gaussians; "exemplar", the posteriors of some of the
+                texts; "flow", a network that takes minutes to train; "standard" for N(0, I); or one of
+                `register_prior`. By default exemplars for a model with wording slots, whose meanings a few Gaussians
+                fit badly, else a mixture.
             seed: Seed of the fit.
             steps: Training steps of a flow; by default 1,500.
         """
         read = self.read(texts) if self.model.config.slot_dim else self.posterior(texts)
         posterior = read.meaning if isinstance(read, Reading) else read
+        if kind is None:
+            kind = "exemplar" if self.model.config.slot_dim else "mixture"
         logger.info("fitting a %s prior to the latents of %s texts", kind, f"{len(posterior.mean):,}")
         options = {} if steps is None else {"steps": steps}
         fitted = prior_class(kind).fit(posterior, components, seed, **options)
