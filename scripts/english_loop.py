@@ -210,6 +210,7 @@ class Loop:
         self.optimizers = _optimizers(recipe, model)
         self.sampler = TokenBudgetSampler(tokens.lengths, recipe.batch_tokens, recipe.seed)
         self.step, self.tokens_seen, self.seconds = 0, 0, 0.0
+        self.whole_from: int | None = None  # the step since which the whole network is trained
         self.recent: list[Tensor] = []
         self._resume()
 
@@ -267,13 +268,15 @@ class Loop:
         ids, mask = drop_tokens(batch["input_ids"], batch["attention_mask"], recipe.drop, self.tokens.pad_id)
         mask_id: Any = model.config.mask_token_id
         batch |= {"input_ids": mask_tokens(ids, mask, recipe.mask, mask_id), "attention_mask": mask}
+        if self.whole_from is None and self.progress >= recipe.encoder_first:
+            self.whole_from = self.step
         rate = self._learning_rate()
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["scale"]
         device = self.tokens.flat.device
         with torch.autocast(device.type, torch.bfloat16, enabled=has_bf16(device)):
-            if self.progress < recipe.encoder_first:
+            if self.whole_from is None:
                 loss, seen = self._distilled(batch)
             else:
                 output = model(
@@ -292,7 +295,7 @@ class Loop:
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
-        weight = 1 / min(self.step + 1, recipe.average)
+        weight = 1 / min(self._steps_of_phase() + 1, recipe.average)
         torch._foreach_lerp_(list(self.averaged.values()), [p.detach() for p in model.parameters()], weight)
         self.recent.append(torch.stack([loss.detach(), *seen]))
         self.step += 1
@@ -307,8 +310,12 @@ class Loop:
         loss = cosine_distance(posterior.mean, batch["teacher"]).sum() / known_B.sum().clamp(min=1)
         return self.recipe.distillation * loss, (loss.new_zeros(()), loss.new_zeros(()))
 
+    def _steps_of_phase(self) -> int:
+        """Return the steps since what is trained changed: warm-up and averages begin anew there."""
+        return self.step - (self.whole_from or 0)
+
     def _learning_rate(self) -> float:
-        warm = min(1.0, (self.step + 1) / self.recipe.warmup_steps)
+        warm = min(1.0, (self._steps_of_phase() + 1) / self.recipe.warmup_steps)
         fallen = max(0.0, self.progress - self.recipe.hold) / (1 - self.recipe.hold)
         return self.recipe.learning_rate * warm * max(LAST_LEARNING_RATE, 1 - fallen)
 
@@ -341,7 +348,8 @@ class Loop:
         for i, optimizer in enumerate(self.optimizers):
             for number, state in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{i}.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
-        counts = {"step": self.step, "tokens": self.tokens_seen, "seconds": self.seconds, "corpus": self.tokens.digest}
+        counts: dict[str, Any] = {"step": self.step, "tokens": self.tokens_seen, "seconds": self.seconds}
+        counts |= {"whole_from": self.whole_from, "corpus": self.tokens.digest}
         with atomic_folder(self.folder / "checkpoint", "state.json") as staged:
             save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, staged / "state.safetensors")
             (staged / "state.json").write_text(json.dumps(counts | {"recipe": dataclasses.asdict(self.recipe)}))
@@ -370,6 +378,7 @@ class Loop:
                     state.setdefault(int(number), {})[field] = value
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         self.step, self.tokens_seen, self.seconds = counts["step"], counts["tokens"], counts["seconds"]
+        self.whole_from = counts.get("whole_from")
 
 
 def _optimizers(recipe: Recipe, model: TextVAEModel) -> list[torch.optim.Optimizer]:

@@ -53,6 +53,7 @@ PIECE = 15_000_000  # bytes
 LARGE = Recipe(
     hidden_size=384, num_layers=4, num_heads=6, gru_hidden_size=960, slot_dim=32, batch_tokens=32768,
     learning_rate=2e-3, warmup_steps=300, average=200, open_all=0.5, open_some=0.8, tie=True, warm_start=True,
+    encoder_first=0.1, distillation=100.0, from_teacher=0.15, latent_dropout=0.05,
 )  # fmt: skip
 
 

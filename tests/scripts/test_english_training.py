@@ -44,6 +44,7 @@ def loop_in(scripts, folder, texts, **changes):
     options = {
         "hidden_size": 32, "num_heads": 2, "gru_hidden_size": 32, "vocab_size": 320, "latent_dim": 16, "slot_dim": 8,
         "batch_tokens": 256, "warmup_steps": 5, "average": 10, "drop": 0.05, "latent_dropout": 0.1, "tie": True,
+        "encoder_first": 0.2,
     }  # fmt: skip
     recipe = english_loop.Recipe(**(options | changes))
     tokenizer = train_tokenizer(texts, recipe.vocab_size)
@@ -126,8 +127,14 @@ def test_the_encoder_alone_is_trained_first(scripts, texts, tmp_path):
     assert "encoder.mean.weight" in changed
     assert not any(name.startswith(("decoder", "encoder.slots", "encoder.log_std")) for name in changed)
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
+    assert loop.whole_from is None
     loop._train_step(next(loop._batches()))
+    assert loop.whole_from == STEPS // 2
     assert not torch.equal(loop.model.decoder.gru.bias_hh_l0, before["decoder.gru.bias_hh_l0"])
+    for name, value in loop.model.named_parameters():  # the average begins anew with the whole network
+        assert torch.equal(loop.averaged[name], value), name
+    loop.save()
+    assert loop_in(scripts, tmp_path, texts, encoder_first=0.5, tie=False, weight_decay=0.0)[0].whole_from == STEPS // 2
 
 
 def test_a_batch_is_the_sentences_with_the_teacher_where_it_is_known(scripts, texts, tmp_path):
