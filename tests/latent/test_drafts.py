@@ -8,6 +8,7 @@ from textvae import Decoding, TextVAE
 from textvae.latent.decoding import NO_REPEAT_NGRAM_SIZE, REPETITION_PENALTY
 from textvae.latent.drafts import best, choose, closeness, same_words
 from textvae.latent.latents import on_sphere
+from textvae.latent.naturalness import Naturalness
 from textvae.modeling import TextVAEConfig
 
 
@@ -137,6 +138,24 @@ def test_variations_are_the_nearest_of_their_drafts(split_vae, sentences):
     scores = split_vae.similarity(split_vae.encode(every), source)[:, 0].numpy()
     chosen = split_vae.vary(sentences[0], 3, drafts=4, distinct=False, **options)
     assert chosen == [every[4 * i + int(scores[4 * i : 4 * i + 4].argmax())] for i in range(3)]
+
+
+def test_samples_are_the_most_natural_of_their_drafts(sentences):
+    split = {"latent_dim": 24, "slot_dim": 16, "unit_mean": True, "latent_dropout": 0.1}
+    vae = TextVAE.from_texts(sentences, TextVAEConfig.preset("tiny", vocab_size=320, max_length=24, **split))
+    vae.fit_prior(sentences)
+    every = vae.sample(12, drafts=1, temperature=1.0, seed=0)
+    scores = Naturalness(vae, contexts=every)(every).reshape(3, 4)
+    assert vae.sample(3, temperature=1.0, seed=0) == [every[4 * i + int(scores[i].argmax())] for i in range(3)]
+    with pytest.raises(ValueError, match="n times drafts must be at most 100,000"):
+        vae.sample(50_000)
+
+
+def test_models_without_slots_or_latent_dropout_write_one_draft(split_vae, small_vae):
+    for vae in (split_vae, small_vae):
+        assert vae.sample(3, seed=0) == vae.sample(3, drafts=1, seed=0)
+    with pytest.raises(ValueError, match="drafts must be at least 1, got 0"):
+        small_vae.sample(3, drafts=0)
 
 
 def test_the_points_between_two_ends_repeat_nothing(split_vae, sentences):

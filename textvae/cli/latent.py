@@ -192,6 +192,7 @@ def sample(
     guidance: float | None = None,
     seed: Seed | None = None,
     prior: Literal["fitted", "standard"] = "fitted",
+    drafts: int | None = None,
     batch_size: int = 256,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
@@ -207,6 +208,8 @@ def sample(
             latent dropout, else 1.
         seed: Seed of the draw; by default random.
         prior: The prior fitted to the latents of the training texts, or N(0, I).
+        drafts: Texts written for each one printed, the most natural of them; by default 4 for a model with wording
+            slots that was trained with latent dropout, else 1.
         batch_size: Latents decoded together.
         device: Where the model runs.
         printing: What is printed.
@@ -221,6 +224,7 @@ def sample(
         seed=seed,
         batch_size=batch_size,
         prior=prior,
+        drafts=drafts,
     )
     for text in written:
         printing.result({"text": text}, text)

@@ -1,6 +1,6 @@
 """Drafts: several texts for each place, ranked by their own meaning, and chosen without repeats."""
 
-# N places, C drafts of each, D numbers of a meaning
+# N places, C drafts of each, D numbers of a meaning, S slots, W numbers of a slot
 from __future__ import annotations
 
 import re
@@ -9,10 +9,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from .geometry import Array
+from .latents import Latents
 
 DRAFTS = 8  # texts written for each one returned, of a model with wording slots; measured in results/operations.json
 TEMPERATURE = 0.5  # of those drafts that differ by their samples alone
 VARY_DRAFTS = 4
+SAMPLE_DRAFTS = 4
 
 
 def choose(drafts: Sequence[str], scores: Array, places: int, taken: Iterable[str] = ()) -> list[str]:
@@ -62,3 +64,20 @@ def closeness(meanings: Array, targets: Array, unit_mean: bool) -> Array:
         return -np.linalg.norm(meanings - targets, axis=1) / meanings.shape[1] ** 0.5
     lengths = np.linalg.norm(meanings, axis=1) * np.linalg.norm(targets, axis=1)
     return (meanings * targets).sum(1) / np.where(lengths > 0, lengths, 1)
+
+
+def with_slots(start: Latents, meanings: Array, std: Array, kept: float, generator: np.random.Generator) -> Latents:
+    """Return latents with the slots of one text, a share of them kept and drawn, the others open.
+
+    Args:
+        start: Of the text, one row with S slots.
+        meanings: Shape (N, D).
+        std: Standard deviations of the slots, shape (1, S, W).
+        kept: Share of the slots that each row keeps.
+        generator: Source of the choice and of the draws.
+    """
+    n, slots = len(meanings), start.states.shape[1]
+    latents = start[[0] * n]
+    drawn = latents.slots + std * generator.standard_normal(latents.slots.shape, dtype=np.float32)
+    ranks = generator.permuted(np.tile(np.arange(slots), (n, 1)), axis=1)
+    return Latents(meanings, drawn, latents.states).opened(ranks >= round(kept * slots))

@@ -4,20 +4,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from ..modeling.likelihood import IGNORED
+from ..modeling.model import TextVAEModel
 from ..modeling.precision import autocast
 from ..text.cleaning import gate_texts
 from ..text.tokenizers import pad
 from .geometry import Array
-from .vae import TextVAE
 
 CONTEXTS = 256  # texts drawn from the prior, over whose positions predictions are averaged
 AT_ONCE = 32
 SMALLEST = 1e-12  # probability of a token
+
+
+class Writer(Protocol):
+    """What is needed of a model: a `TextVAE` is one."""
+
+    model: TextVAEModel
+
+    @property
+    def dim(self) -> int:
+        """D."""
+
+    def encode(self, texts: Any, /) -> Any:
+        """Return the meanings of texts."""
+
+    def decoder_rows(self, texts: Sequence[str], /) -> list[list[int]]:
+        """Return the decoder's token ids of texts."""
+
+    def nats(self, texts: Any, latents: Any, /) -> Array:
+        """Return -log p(x|z) of each text."""
+
+    def sample(self, n: int, /, *, drafts: int | None, seed: int | None) -> list[str]:
+        """Write texts from the prior."""
 
 
 class Naturalness:
@@ -26,17 +49,18 @@ class Naturalness:
     SLOR(x) = (log p(x) - log p_u(x)) / |x|, where p is the decoder without a latent and p_u the product of the
     probabilities of the tokens alone, the end of the text counted as a token. Rare words and length cost nothing then,
     odd word order and odd neighbours do. p_u is what the decoder predicts without a latent, averaged over the positions
-    of 256 texts drawn from the prior, so that no corpus is needed. In a model trained without latent dropout, whose
-    decoder has not learnt to do without, p is given the text's own latent.
+    of 256 texts, by default drawn from the prior, so that no corpus is needed. In a model trained without latent
+    dropout, whose decoder has not learnt to do without, p is given the text's own latent.
 
     Args:
         vae: The model.
         seed: Seed of the draw.
+        contexts: Texts to take instead of drawn ones.
     """
 
-    def __init__(self, vae: TextVAE, seed: int = 0):
+    def __init__(self, vae: Writer, seed: int = 0, contexts: Sequence[str] | None = None):
         self.vae = vae
-        self.unigrams = _unigrams(vae, vae.sample(CONTEXTS, seed=seed))
+        self.unigrams = _unigrams(vae, contexts or vae.sample(CONTEXTS, drafts=1, seed=seed))
 
     def __call__(self, texts: Sequence[str]) -> Array:
         """Return the score of each of N texts, shape (N,), float32."""
@@ -49,13 +73,13 @@ class Naturalness:
         return ((-nats - alone) / [len(row) for row in rows]).astype(np.float32)
 
 
-def _latents(vae: TextVAE, texts: Sequence[str]) -> Array:
+def _latents(vae: Writer, texts: Sequence[str]) -> Array:
     """Return the latents of no text, or of the texts for a decoder that needs one, shape (N, D)."""
     return np.zeros((len(texts), vae.dim), np.float32) if vae.model.config.latent_dropout else vae.encode(texts)
 
 
 @torch.inference_mode()
-def _unigrams(vae: TextVAE, texts: Sequence[str]) -> np.ndarray:
+def _unigrams(vae: Writer, texts: Sequence[str]) -> np.ndarray:
     """Return the log-probability of each token, averaged over the positions of texts, shape (V,), float64."""
     rows, model = vae.decoder_rows(texts), vae.model
     total_V, count = torch.zeros(1, dtype=torch.float64), 0

@@ -17,13 +17,14 @@ from ..modeling.sentence_encoder import is_sentence_encoder
 from ..storage.errors import check_range, require
 from ..text.cleaning import gate_texts
 from . import geometry
-from .drafts import DRAFTS, TEMPERATURE, VARY_DRAFTS, best, choose, closeness
+from .drafts import DRAFTS, SAMPLE_DRAFTS, TEMPERATURE, VARY_DRAFTS, best, choose, closeness, with_slots
 from .exact import STEPS
 from .familiarity import Calibration, familiarity, measure
 from .geometry import Array, Method
 from .hub import local_folder, upload
 from .latents import Latents
 from .loading import encoder_tokenizers, load_encoder
+from .naturalness import CONTEXTS, Naturalness
 from .priors import Prior, StandardNormal, prior_class
 from .reading import Reading
 from .reconstruction import Reconstruction
@@ -84,13 +85,14 @@ class TextVAE(Reconstruction):
         seed: int | None = None,
         batch_size: int = 256,
         prior: Literal["fitted", "standard"] = "fitted",
+        drafts: int | None = None,
     ) -> list[str]:
         """Write n texts from latents drawn from the prior.
 
         Variety comes from the latents; a temperature above 0 also samples the tokens.
 
         Args:
-            n: Number of texts, 100,000 at most; for more, call it again with another seed.
+            n: Number of texts; with the drafts of all, 100,000 at most.
             temperature: Sampling temperature of the decoder.
             top_p: Sample among the likeliest tokens whose probabilities sum to this.
             guidance: Weight of the latent, as in `decode`; by default 0.8 for a model trained with latent dropout,
@@ -99,15 +101,24 @@ class TextVAE(Reconstruction):
             batch_size: Latents decoded together.
             prior: "fitted" draws from the prior that training or `fit_prior` fitted to the latents of its texts, if
                 there is one; "standard" from N(0, I).
+            drafts: Texts written for each one returned, each from a latent of its own: the one that the decoder finds
+                most natural (`Naturalness`) and that is not among those before. By default 4 for a model with wording
+                slots that was trained with latent dropout, else 1.
         """
-        check_range("n", n, 1, MOST_TEXTS)
+        config = self.model.config
+        each = (SAMPLE_DRAFTS if config.slot_dim and config.latent_dropout else 1) if drafts is None else drafts
+        require(each >= 1, f"drafts must be at least 1, got {drafts}")
+        check_range("n" if each == 1 else "n times drafts", n * each, 1, MOST_TEXTS)
         require(prior in ("fitted", "standard"), f"prior must be 'fitted' or 'standard', got {prior!r}")
-        latents = (self.prior if prior == "fitted" else StandardNormal(self.dim)).sample(n, seed)
+        latents = (self.prior if prior == "fitted" else StandardNormal(self.dim)).sample(n * each, seed)
         if guidance is None:
-            guidance = SAMPLE_GUIDANCE if self.model.config.latent_dropout else 1
-        return self.decode(
+            guidance = SAMPLE_GUIDANCE if config.latent_dropout else 1
+        written = self.decode(
             latents, temperature=temperature, top_p=top_p, guidance=guidance, seed=seed, batch_size=batch_size
         )
+        if each == 1:
+            return written
+        return choose(written, Naturalness(self, contexts=written[:CONTEXTS])(written), n)
 
     def fit_prior(
         self,
@@ -233,7 +244,7 @@ class TextVAE(Reconstruction):
         meanings = meanings.astype(np.float32)
         points: Array | Latents = meanings
         if has_slots and kept:  # open slots would still reveal their number
-            points = _with_slots(start, meanings, np.float32(spread) * reading.slots.std.numpy(), kept, generator)
+            points = with_slots(start, meanings, np.float32(spread) * reading.slots.std.numpy(), kept, generator)
         written = self.decode(points, temperature=temperature, seed=seed)
         if each == 1:
             return written
@@ -382,12 +393,3 @@ class TextVAE(Reconstruction):
             return upload(repo_id, self.save_pretrained, private=private, message=commit_message)
         finally:
             self.path = path
-
-
-def _with_slots(start: Latents, meanings: Array, std: Array, kept: float, generator: np.random.Generator) -> Latents:
-    """Return latents with the slots of one text, a share of them kept and drawn, the others open."""
-    n, slots = len(meanings), start.states.shape[1]
-    latents = start[[0] * n]
-    drawn = latents.slots + std * generator.standard_normal(latents.slots.shape, dtype=np.float32)
-    ranks = generator.permuted(np.tile(np.arange(slots), (n, 1)), axis=1)
-    return Latents(meanings, drawn, latents.states).opened(ranks >= round(kept * slots))
