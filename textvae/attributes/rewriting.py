@@ -133,7 +133,7 @@ def rewrite(
 
 
 class Rewriter:
-    """What `rewrite` does, a block of texts at a time. Its arguments are those of `rewrite`."""
+    """Rewrite texts a block at a time; the arguments are those of `rewrite`."""
 
     def __init__(
         self,

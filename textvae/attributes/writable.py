@@ -25,7 +25,7 @@ def writability(vae: TextVAE, attribute: Attribute, texts: Sequence[str], *, see
 
     Args:
         vae: The model.
-        attribute: An attribute of it.
+        attribute: An attribute that was fitted on it.
         texts: Texts of both classes, such as the examples; of more than 200, 200 are drawn.
         seed: Seed of that draw.
 

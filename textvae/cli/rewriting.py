@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from ..storage.record_files import save_records
-from ..storage.row_files import TABLES
+from ..storage.row_files import TABLES, save_records
 from .attributes import asked_of
 from .options import (
     DEVICE,
