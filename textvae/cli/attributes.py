@@ -20,6 +20,7 @@ from .options import (
     Output,
     Printing,
     Reading,
+    Run,
     Seed,
     Source,
     Text,
@@ -38,7 +39,7 @@ WAYS = "give --positive and --negative, or a corpus and --label, or --dim. See t
 
 
 def attribute(
-    run: Path,
+    run: Run,
     corpus: Source | None = None,
     /,
     *,
@@ -61,7 +62,6 @@ def attribute(
     """Learn an attribute from texts that have it and texts that lack it.
 
     Args:
-        run: Run folder, or org/name on the hub.
         corpus: File of texts with a labelled column, instead of --positive and --negative.
         output: Attribute folder to write.
         positive: File of texts that have the attribute; ten are enough to start.
@@ -78,9 +78,6 @@ def attribute(
         dims: Also print each latent dimension's mutual information with the attribute, highest first.
         writability: Also shift up to 200 of the examples to the other class, and store which share of the outputs is as
             natural as 95% of the examples are.
-        reading: How the texts are read.
-        device: Where the model runs.
-        printing: What is printed.
     """
     ways = [positive is not None or negative is not None, corpus is not None or label is not None, dim is not None]
     whole = (positive is None) == (negative is None) and (corpus is None) == (label is None)
@@ -165,7 +162,7 @@ def _print_dimensions(vae: TextVAE, texts: Sequence[str], high: Sequence[bool], 
 
 
 def shift(
-    run: Path,
+    run: Run,
     text: Text | None = None,
     /,
     *,
@@ -186,7 +183,6 @@ def shift(
     A line on stderr says how many texts did not reach the target; --json has `reached` and `probability` of each.
 
     Args:
-        run: Run folder, or org/name on the hub.
         text: The sentence, or - for those of standard input.
         attribute: Attribute folder that `textvae attribute` wrote, or FOLDER=STRENGTH; once for each attribute.
         strength: Strength of attributes given without one: 1 sets the typical score of the positive class, -1 that of
@@ -201,9 +197,6 @@ def shift(
         explain: Also print scores before and after, probability, words kept, nats and whether the target was reached.
         seed: Seed of the candidates.
         input: File of sentences, instead of one.
-        reading: How the file is read.
-        device: Where the model runs.
-        printing: What is printed.
     """
     if (text is None) == (input is None):
         raise UsageError("shift takes either a sentence or --input. See textvae shift --help")

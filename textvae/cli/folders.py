@@ -36,7 +36,6 @@ def export(
         run: Run folder of a model with a pretrained encoder, or org/name on the hub.
         output: Folder to write.
         to: The library. SentenceTransformer(OUTPUT).encode gives the same latents as textvae encode.
-        printing: What is printed.
     """
     can_write_folder(output, "export", "modules.json")
     vae = Device(device="cpu").load(run)
@@ -52,7 +51,6 @@ def info(path: Path, /, *, printing: Printing = PRINTING) -> None:
 
     Args:
         path: The folder, or org/name of a run on the hub.
-        printing: What is printed.
     """
     path = local_folder(str(path))
     kinds: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -75,11 +73,7 @@ def info(path: Path, /, *, printing: Printing = PRINTING) -> None:
 
 
 def doctor(*, printing: Printing = PRINTING) -> None:
-    """Describe this machine: versions, devices, threads, speed of matrix products, and missing extras.
-
-    Args:
-        printing: What is printed.
-    """
+    """Describe this machine: versions, devices, threads, speed of matrix products, and missing extras."""
     hush_libraries()
     from .machine import facts
 
