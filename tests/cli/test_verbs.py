@@ -671,14 +671,15 @@ def process(*words, **options):
 @pytest.mark.parametrize("words", [("--help",), ("train", "--help")])
 def test_help_is_instant(words):
     resource = pytest.importorskip("resource", reason="Windows counts no processor time of children")
-    seconds = []
-    for _ in range(5):
+
+    def seconds() -> float:
         start = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert process(*words).returncode == 0
         end = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime)
+        return end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime
+
     # Processor time, which a busy machine does not stretch: 0.2 here; importing torch alone would take a second.
-    assert min(seconds) < 0.6
+    assert any(seconds() < 0.6 for _ in range(5))
 
 
 def test_help_imports_nothing_heavy():
