@@ -19,7 +19,7 @@ DOORS = {
     "filelock": {"storage.locks"},
     "tokenizers": {"text.tokenizers"},
     "datasets": {"text.records"},
-    "pyarrow": {"storage.record_files", "storage.row_files", "text.lines", "text.records", "text.token_cache"},
+    "pyarrow": {"storage.row_files", "text.lines", "text.records", "text.token_cache"},
     "faiss": {"index.backends.faiss"},
     "sqlite3": {"index.item_store"},
     "transformers": {

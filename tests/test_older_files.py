@@ -49,4 +49,4 @@ def test_the_attribute_gives_the_same_scores_and_texts(vae, attribute):
     latents = vae.encode(TEXTS)
     np.testing.assert_allclose(attribute.score(latents), EXPECTED["scores"], atol=1e-4)
     np.testing.assert_allclose(attribute.read(vae.read(TEXTS)), EXPECTED["log_odds"], atol=1e-3)
-    assert [each.text for each in shift(vae, TEXTS[:3], attribute, -1.0)] == EXPECTED["shifted"]
+    assert [each.text for each in shift(vae, TEXTS[:3], attribute, -1.0, candidates=1)] == EXPECTED["shifted"]

@@ -38,7 +38,14 @@ def test_variations_of_a_text_do_not_count_as_texts(time, caplog):
         with Progress("decoded", 600) as inner:
             time[0] = 5.0
             inner.advance(600)
-    assert caplog.messages == ["rewritten 2 of 4 texts, 0 texts/s, 0:05 left"]
+    assert caplog.messages == ["rewritten 2 of 4 texts, 2.5 s/text, 0:05 left"]
+
+
+def test_before_the_first_text_is_done_there_is_no_rate(time, caplog):
+    with Progress("shifted", 4, counts_inner=False), Progress("decoded", 600) as inner:
+        time[0] = 5.0
+        inner.advance(600)
+    assert caplog.messages == ["shifted 0 of 4 texts"]
 
 
 def test_short_work_logs_nothing(time, caplog):
@@ -57,7 +64,7 @@ def test_an_inner_one_is_told_by_the_outer(time, caplog):
     with Progress("decoded", 9) as later:
         time[0] = 16
         later.advance(3)
-    assert caplog.messages == ["indexed 120 texts, 12 texts/s", "decoded 3 of 9 texts, 0 texts/s, 0:12 left"]
+    assert caplog.messages == ["indexed 120 texts, 12 texts/s", "decoded 3 of 9 texts, 2.0 s/text, 0:12 left"]
 
 
 def test_hours_are_told_where_there_are_any():

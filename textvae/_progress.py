@@ -53,10 +53,11 @@ class Progress:
         if now - self._said < INTERVAL:
             return
         self._said = now
-        rate = count / max(now - self._started, 1e-9)
         of = "" if self.total is None else f" of {self.total:,}"
-        left = "" if self.total is None else f", {clock((self.total - count) / max(rate, 1e-9))} left"
-        logger.info("%s %s%s texts, %.0f texts/s%s", self.done, f"{count:,}", of, rate, left)
+        rate = count / max(now - self._started, 1e-9)
+        speed = f", {rate:.0f} texts/s" if rate >= 1 else f", {1 / rate:.1f} s/text" if rate else ""
+        left = "" if self.total is None or not rate else f", {clock((self.total - count) / rate)} left"
+        logger.info("%s %s%s texts%s%s", self.done, f"{count:,}", of, speed, left)
 
 
 def clock(seconds: float) -> str:

@@ -253,7 +253,7 @@ def test_a_strength_sets_the_score(watched, attribute, sentences):
         0: before,
     }.items():
         decoded.clear()
-        shifting.shift(vae, sentences, attribute, strength)
+        shifting.shift(vae, sentences, attribute, strength, candidates=1)
         np.testing.assert_allclose(attribute.score(decoded[0]), expected, atol=1e-4)
 
 
@@ -262,7 +262,7 @@ def test_several_attributes_are_set_at_once_and_others_kept(watched, attribute, 
     second = Attribute.fit(vae, sentences[::2], sentences[1::2], name="even")
     third = Attribute.from_dimension(vae, 0)
     latents = vae.encode(sentences[:3])
-    shifting.shift(vae, sentences[:3], [attribute, second], [2, -2], keep=[third])
+    shifting.shift(vae, sentences[:3], [attribute, second], [2, -2], keep=[third], candidates=1)
     (moved,) = decoded
     np.testing.assert_allclose(attribute.score(moved), 3, atol=1e-3)
     np.testing.assert_allclose(second.score(moved), -3, atol=1e-3)
@@ -277,7 +277,7 @@ def test_several_attributes_are_set_at_once_and_others_kept(watched, attribute, 
 
 
 def test_a_shift_says_what_it_did(small_vae, attribute, sentences):
-    (one,) = shifting.shift(small_vae, sentences[:1], attribute, -2)
+    (one,) = shifting.shift(small_vae, sentences[:1], attribute, -2, candidates=1)
     after = small_vae.encode([one.text])
     assert (
         one.source == sentences[0]
@@ -290,7 +290,7 @@ def test_a_shift_says_what_it_did(small_vae, attribute, sentences):
     assert one.reached == (one.probability >= 0.9)
     assert one.nats == pytest.approx(float(small_vae.nats([one.text], after)[0]), rel=1e-4)
     assert one.summary().startswith("first half ") and one.strengths == {"first half": -2.0}
-    assert shifting.shift(small_vae, sentences[:1], attribute, 0.5)[0].strengths == {"first half": 0.5}
+    assert shifting.shift(small_vae, sentences[:1], attribute, 0.5, candidates=1)[0].strengths == {"first half": 0.5}
 
 
 class Parrot:
@@ -345,7 +345,7 @@ def quality():
 
 def test_the_closed_loop_changes_the_words_that_count_and_keeps_the_rest(quality):
     texts = ["the food was cold and bad", "the food was bad and warm"]
-    plain = shifting.shift(Parrot(), texts, quality, 1)
+    plain = shifting.shift(Parrot(), texts, quality, 1, candidates=1)
     assert [each.text for each in plain] == ["the food was great"] * 2  # a decoder that cannot say the rest
     found = shifting.shift(Parrot(), texts, quality, 1, candidates=8)
     assert [each.text for each in found] == ["the food was cold and great", "the food was great and warm"]
@@ -472,6 +472,18 @@ def test_few_examples_calibrate_what_typical_is(small_vae, sentences):
 def test_numbers_that_make_no_shift_are_refused(small_vae, attribute, sentences, arguments, message):
     with pytest.raises(ValueError, match=message):
         shifting.shift(small_vae, sentences[:1], attribute, **arguments)
+
+
+def test_a_shift_needs_an_attribute(small_vae, attribute, sentences):
+    with pytest.raises(ValueError, match="shift needs an attribute to move along, got none"):
+        shifting.shift(small_vae, sentences[:1], [], keep=[attribute])
+
+
+def test_texts_are_shifted_in_parts_as_they_are_together(quality, monkeypatch):
+    texts = ["the food was bad", "food was bad and cold", "the food was warm and bad"]
+    together = shifting.shift(Parrot(), texts, quality)
+    monkeypatch.setattr(shifting, "AT_ONCE", 2)
+    assert shifting.shift(Parrot(), texts, quality) == together
 
 
 def test_an_empty_list_is_shifted_to_an_empty_list(small_vae, attribute):

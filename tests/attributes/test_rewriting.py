@@ -125,7 +125,7 @@ def test_without_attributes_it_varies_and_without_spread_it_shifts(vae, attribut
     varied = {each.text for each in rewrite(vae, TEXTS[:1], n=5, seed=3)}
     assert varied == set(vae.vary(TEXTS[0], 5, seed=3))
     (found,) = rewrite(vae, TEXTS[:1], attribute, -1.0, n=1, spread=0)
-    assert found.text == shift(vae, TEXTS[:1], attribute, -1.0)[0].text
+    assert found.text == shift(vae, TEXTS[:1], attribute, -1.0, candidates=1)[0].text
 
 
 def test_results_depend_on_the_seed_and_not_on_the_other_texts(vae):
@@ -217,7 +217,10 @@ def test_writability_is_the_share_of_natural_outputs(vae, natural, attribute, tm
     texts = [f"the {thing} was {how}." for thing in ("staff", "food", "room") for how in ("great", "awful", "rude")]
     share = writability(vae, attribute, texts)
     high = attribute.log_odds(vae.encode(texts)) > 0
-    outputs = [shift(vae, [text], attribute, -1.0 if up else 1.0)[0].text for text, up in zip(texts, high, strict=True)]
+    outputs = [
+        shift(vae, [text], attribute, -1.0 if up else 1.0, candidates=1)[0].text
+        for text, up in zip(texts, high, strict=True)
+    ]
     expected = (natural(outputs) > np.percentile(natural(texts), 5)).mean()
     assert share == pytest.approx(expected, abs=1.01 / len(texts))  # bf16 may move a text across the bound
     noise = np.random.default_rng(0).standard_normal(vae.dim).astype(np.float32)

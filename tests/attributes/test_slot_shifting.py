@@ -74,7 +74,7 @@ def learnt():
 def test_only_what_carries_the_attribute_changes(learnt):
     sentiment = Attribute.fit(learnt, GOOD, BAD, name="sentiment")
     assert [each.text for each in shift(learnt, BAD, sentiment, candidates=8, certainty=0.6)] == GOOD
-    for one in shift(learnt, GOOD[:2], sentiment, -1.0):  # greedily, at the strength itself
+    for one in shift(learnt, GOOD[:2], sentiment, -1.0, candidates=1):  # greedily, at the strength itself
         assert one.reached and one.text in BAD
     kept = shift(learnt, GOOD, sentiment, 1.0, candidates=8, certainty=0.6)
     assert [each.text for each in kept] == GOOD  # they have it

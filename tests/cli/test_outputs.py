@@ -13,7 +13,7 @@ from textvae.cli import main
 from textvae.cli.options import Printing
 from textvae.latent.vae import TextVAE
 from textvae.modeling import TextVAEConfig
-from textvae.storage.row_files import finite, save_latents, save_record
+from textvae.storage.row_files import finite, save_latents, save_record, save_records
 
 TEXTS = ["the room was clean", 'the "soup", was cold; so', "the staff\twas kind"]
 ROWS = [{"key": f"k{i}", "text": text, "n": {"at": i}, "tags": [i]} for i, text in enumerate(TEXTS)]
@@ -160,6 +160,17 @@ def test_blocks_are_joined_and_nothing_is_written_for_none(tmp_path):
         with pytest.raises(RuntimeError):
             save_latents(tmp_path / f"c{suffix}", failing())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.jsonl", "a.parquet"]
+
+
+def test_a_table_without_records_has_its_columns(tmp_path):
+    types = {"text": str, "score": float}
+    for suffix, content in ((".csv", "text,score\n"), (".tsv", "text\tscore\n"), (".jsonl", "")):
+        assert save_records(tmp_path / f"a{suffix}", [], types) == 0
+        assert (tmp_path / f"a{suffix}").read_text() == content
+    assert save_records(tmp_path / "a.parquet", [[], [{"text": "t", "score": None}]], types) == 1
+    assert parquet.read_table(tmp_path / "a.parquet").to_pylist() == [{"text": "t", "score": None}]
+    with pytest.raises(ValueError, match="has the ending none: choose one of .parquet"):
+        save_records(tmp_path / "a", [], types)
 
 
 def test_json_on_stdout_has_no_nan(capsys):

@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import io
 import json
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import safetensors
 import torch
+from forking import shell
 
 from textvae import TextVAE
 from textvae.attributes.attribute import Attribute
@@ -172,7 +174,7 @@ def test_a_seed_repeats_samples_and_another_gives_others(textvae):
         (
             "shift RUN --attribute ATTRIBUTE --strength -1.5",
             [FIRST],
-            {"source", "attributes", "text", "familiarity"},
+            {"source", "attributes", "text", "familiarity", "reached", "probability"},
             1,
         ),
         ("search INDEX -k 2", [FIRST], {"query", "rank", "id", "score", "text", "metadata"}, 2),
@@ -277,6 +279,7 @@ def test_a_shift_takes_several_attributes_and_explains(textvae):
         "source", "attributes", "text", "familiarity", "strengths", "before", "after", "probability", "similarity",
         "nats", "reached",
     }  # fmt: skip
+    assert (record["reached"], record["probability"]) == (explained["reached"], explained["probability"])
     text, why = textvae(f"{command} --explain", FIRST).lines[0].split("\t")
     assert text == " ".join(record["text"].splitlines()) and why.startswith("roomy ")
     kept = textvae("shift RUN --attribute roomy=2 --keep three --explain --json", FIRST).records[0]
@@ -338,7 +341,21 @@ def test_info_says_what_a_folder_holds(textvae, place, kind):
     (record,) = textvae(f"info {place} --json").records
     assert record["kind"] == kind
     lines = textvae(f"info {place}").lines
-    assert [line.split()[0] for line in lines] == [name for name, value in record.items() if value is not None]
+    told = [name for name, value in record.items() if value is not None and (kind, name) != ("attribute", "unlabelled")]
+    assert [line.split()[0] for line in lines] == told
+
+
+def test_info_tells_an_attribute_in_words(textvae, places):
+    attribute = dataclasses.replace(Attribute.load(places["ATTRIBUTE"]), writability=0.875)
+    attribute.save("written")
+    words = dict(line.split(maxsplit=1) for line in textvae("info written").lines)
+    low, high = attribute.interval
+    assert words["examples"] == "20 with a label, 0 without"
+    assert words["accuracy"] == f"{attribute.accuracy:.1%} of held-out examples told apart; 50% is guessing"
+    assert words["interval"] == f"{low:.1%} to {high:.1%} (95%)"
+    assert words["writability"] == "87.5% of shifted texts are as natural as the examples"
+    textvae("attribute RUN --dim 3 -o three")
+    assert "none: it is one latent dimension" in textvae("info three").out
 
 
 def test_info_counts_parameters_as_torch_does(textvae, places):
@@ -654,14 +671,15 @@ def process(*words, **options):
 @pytest.mark.parametrize("words", [("--help",), ("train", "--help")])
 def test_help_is_instant(words):
     resource = pytest.importorskip("resource", reason="Windows counts no processor time of children")
-    seconds = []
-    for _ in range(5):
+
+    def seconds() -> float:
         start = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert process(*words).returncode == 0
         end = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime)
+        return end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime
+
     # Processor time, which a busy machine does not stretch: 0.2 here; importing torch alone would take a second.
-    assert min(seconds) < 0.6
+    assert any(seconds() < 0.6 for _ in range(5))
 
 
 def test_help_imports_nothing_heavy():
@@ -677,17 +695,6 @@ def test_a_mistake_leaves_the_process_with_its_exit_code(here):
 
 def test_a_closed_pipe_ends_the_process_silently(places, here):
     Path("many.txt").write_text("\n".join(TEXTS * 20))  # far more than a pipe holds
-    command = [sys.executable, "-m", "textvae", "encode", places["RUN"], "many.txt", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        assert json.loads(running.stdout.readline())["text"] == FIRST
-        running.stdout.close()
-        assert running.stderr.read() == b""
-    assert running.returncode == 0
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_disk_behind_stdout_exits_5(places, here):
-    with open("/dev/full", "w") as full:
-        command = [sys.executable, "-m", "textvae", "info", places["RUN"]]
-        answer = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
-    assert (answer.returncode, answer.stderr) == (5, "textvae: No space left on device\n")
+    ended = shell(here, f"textvae encode {places['RUN']} many.txt --json | head -c 300")
+    assert ended.stdout.startswith(f'{{"text": "{FIRST}"')
+    assert (ended.returncode, ended.stderr) == (0, "")

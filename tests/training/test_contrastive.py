@@ -100,7 +100,7 @@ def test_groups_draw_their_texts_together(tmp_path):
         distances = 1 - latents @ latents.T
         return distances[fellows].mean() / distances[~fellows].mean()
 
-    options = QUICK | {"max_steps": 60, "eval_steps": 60}
+    options = QUICK | {"max_steps": 15, "eval_steps": 15}
     plain = train(CORPUS, tmp_path / "plain", TrainConfig(**options))
     drawn = train(CORPUS, tmp_path / "drawn", TrainConfig(**options, contrastive=3.0), groups=GROUPS)
     assert spread(drawn) < spread(plain) / 2

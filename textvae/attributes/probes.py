@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from .._progress import Progress
 from ..latent.geometry import Array
 
 if TYPE_CHECKING:
@@ -170,12 +171,14 @@ def hold_out(examples: Examples, probe: Probe | None, seed: int) -> HeldOut:
     """Score examples by cross-validation; without a `probe`, it is chosen on each fold's training part (nested)."""
     examples = examples.some(seed)
     scores, words, positive = [], [], []
-    for fitted_on, held_out in examples.folds(seed):
-        score = LinearScore.fit(fitted_on, probe or best_probe(fitted_on, seed + 1))
-        scores.append(score(held_out.latents))
-        weights, offset = fit_words(fitted_on)
-        words.append(held_out.words @ weights + offset)
-        positive.append(held_out.positive)
+    with Progress("cross-validated", len(examples), counts_inner=False) as progress:
+        for fitted_on, held_out in examples.folds(seed):
+            score = LinearScore.fit(fitted_on, probe or best_probe(fitted_on, seed + 1))
+            scores.append(score(held_out.latents))
+            weights, offset = fit_words(fitted_on)
+            words.append(held_out.words @ weights + offset)
+            positive.append(held_out.positive)
+            progress.advance(len(held_out))
     return HeldOut(np.concatenate(scores), np.concatenate(words), np.concatenate(positive))
 
 
@@ -185,10 +188,12 @@ def best_probe(examples: Examples, seed: int) -> Probe:
         return "means"
     examples = examples.some(seed)
     right = dict.fromkeys(get_args(Probe), 0)
-    for fitted_on, held_out in examples.folds(seed):
-        for kind in right:
-            scores = LinearScore.fit(fitted_on, kind)(held_out.latents)
-            right[kind] += int(((scores > 0) == held_out.positive).sum())
+    with Progress("compared probes on", len(examples)) as progress:
+        for fitted_on, held_out in examples.folds(seed):
+            for kind in right:
+                scores = LinearScore.fit(fitted_on, kind)(held_out.latents)
+                right[kind] += int(((scores > 0) == held_out.positive).sum())
+            progress.advance(len(held_out))
     return max(right, key=lambda kind: right[kind])
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 
@@ -134,7 +133,7 @@ def rewrite(
 
 
 class Rewriter:
-    """What `rewrite` does, a block of texts at a time. Its arguments are those of `rewrite`."""
+    """Rewrite texts a block at a time; the arguments are those of `rewrite`."""
 
     def __init__(
         self,
@@ -148,22 +147,16 @@ class Rewriter:
         filters: Filters | None = None,
         seed: int | None = 0,
     ):
-        attributes = [attribute] if isinstance(attribute, Attribute) else list(attribute)
-        given = [strength] * len(attributes) if isinstance(strength, Real) else strength
-        strengths = [float(each) for each in given]  # type: ignore[union-attr]
-        if len(strengths) != len(attributes):
-            raise ValueError(f"{len(attributes)} attributes need as many strengths, got {len(strengths)}")
-        for each in attributes:
-            each.check(vae)
+        target = Target.of(vae, attribute, strength)
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
         if spread < 0:
             raise ValueError(f"spread must not be negative, got {spread}")
         self.filters = filters or Filters()
-        if self.filters.min_probability is not None and not any(strengths):
+        if self.filters.min_probability is not None and not any(target.strengths):
             raise ValueError("min_probability bounds the probability of attributes: give one with a strength")
         self.vae, self.n, self.spread, self.temperature, self.seed = vae, n, spread, temperature, seed
-        self.target = Target(attributes, strengths) if attributes else None
+        self.target = target if target.attributes else None
         self.naturalness = Naturalness(vae)
 
     def blocks(self, texts: Sequence[str]) -> Iterator[list[Rewritten]]:

@@ -3,13 +3,12 @@
 # N texts, M attributes, D latent dimensions, C candidates
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 
+from .._progress import Progress
 from ..latent.decoding import Decoding
 from ..latent.geometry import Array
 from ..latent.vae import TextVAE
@@ -21,6 +20,7 @@ from .attribute import Attribute
 from .slot_shifting import Found, fills, openings, ranked_slots
 from .target import Target
 
+AT_ONCE = 64  # texts whose candidates are in memory together
 LONGEST_SPAN = 3  # words that one local rewrite replaces
 SPAN_PENALTY_NATS = 0.1  # log-odds that each word of a span costs when spans are ranked
 STRENGTH_MULTIPLIERS = (1.5, 3.0)  # of the requested strength, at which candidates are decoded
@@ -76,7 +76,7 @@ def shift(
     strength: float | Sequence[float] = 1.0,
     *,
     keep: Sequence[Attribute] = (),
-    candidates: int = 1,
+    candidates: int = 16,
     certainty: float = 0.9,
     seed: int | None = 0,
 ) -> list[Shifted]:
@@ -99,12 +99,12 @@ def shift(
         strength: 1 sets the typical score of the positive class, -1 that of the negative class, 0.5 moves half of the
             way, 2 beyond it by the distance of the classes; one for each attribute.
         keep: Attributes whose scores are held constant.
-        candidates: 1 only decodes the moved latent, or opens slots greedily at the strength itself. Above 1, whole
-            sentences (beam search at several strengths) and, in each of up to two rounds, about this many local
-            rewrites (greedy and sampled) are decoded and re-encoded, and the best one is returned; a text that already
-            has the attribute is returned unchanged. Keep the strength at 1 or -1 then and raise `certainty`: candidates
-            are decoded at 1.5 and 3 times the strength anyway. With wording slots it is about the number of fills each
-            time that slots are opened.
+        candidates: 1 only decodes the moved latent, or opens slots greedily at the strength itself, which takes a tenth
+            of the time and seldom reaches the target. Above 1, whole sentences (beam search at several strengths) and,
+            in each of up to two rounds, about this many local rewrites (greedy and sampled) are decoded and re-encoded,
+            and the best one is returned; a text that already has the attribute is returned unchanged. Keep the strength
+            at 1 or -1 then and raise `certainty`: candidates are decoded at 1.5 and 3 times the strength anyway. With
+            wording slots it is about the number of fills each time that slots are opened.
         certainty: Probability required of every attribute, above 0 and below 1; higher values change more words.
         seed: Seed of the candidates; None for a random one.
 
@@ -114,46 +114,43 @@ def shift(
     Raises:
         ValueError: An attribute was fitted on another model, or the numbers do not fit.
     """
-    attributes = [attribute] if isinstance(attribute, Attribute) else list(attribute)
-    given = [strength] * len(attributes) if isinstance(strength, Real) else strength
-    strengths = [float(each) for each in given]  # type: ignore[union-attr]
-    if not attributes or len(strengths) != len(attributes):
-        raise ValueError(f"{len(attributes)} attributes need as many strengths, got {len(strengths)}")
-    if not 0 < certainty < 1:
-        raise ValueError(f"certainty must be above 0 and below 1, got {certainty}")
+    target = Target.of(vae, attribute, strength, keep, certainty)
+    if len(target.attributes) == len(keep):
+        raise ValueError("shift needs an attribute to move along, got none")
     check_range("candidates", candidates, 1, MOST_CANDIDATES)
-    if not all(map(math.isfinite, strengths)):
-        raise ValueError(f"strengths must be finite numbers, got {', '.join(map(str, strengths))}")
-    for each in [*attributes, *keep]:
-        each.check(vae)
-    names = [each.name for each in [*attributes, *keep]]
-    if len(set(names)) < len(names):
-        raise ValueError(f"two of the attributes have the same name, of {', '.join(names)}: fit one with another name")
-    target = Target([*attributes, *keep], [*strengths, *[0.0] * len(keep)], certainty)
-    texts = gate_texts(texts)
+    texts, shifted = gate_texts(texts), []
+    with Progress("shifted", len(texts), counts_inner=False) as progress:
+        for start in range(0, len(texts), AT_ONCE):
+            pools = _shift(vae, texts[start : start + AT_ONCE], target, candidates, seed)
+            shifted += [pool.result(target) for pool in pools]
+            progress.advance(len(pools))
+    return shifted
+
+
+def _shift(vae: TextVAE, texts: Sequence[str], target: Target, candidates: int, seed: int | None) -> list[_Pool]:
     latents = vae.encode(texts)
     scores_NM = target.scores(latents)
     pools = [_Pool(*facts) for facts in zip(texts, latents, scores_NM, strict=True)]
     has_slots = vae.model.config.slot_dim > 0
-    if not any(strengths) or (candidates == 1 and not has_slots):
+    if not any(target.strengths) or (candidates == 1 and not has_slots):
         moved = vae.exact(texts) if has_slots else target.move(latents)
         _judge(vae, pools, [{text: 1.0} for text in vae.decode(moved)], target)
-        return [pool.result(target) for pool in pools]
+        return pools
     _judge(vae, pools, [{text: 0.0} for text in texts], target)
     asked = [pool for pool in pools if pool.best.missing > 0]  # the others already reach the target
     if has_slots:
         _open_slots(vae, asked, target, candidates, seed)
-        return [pool.result(target) for pool in pools]
+        return pools
     if asked:
         found = _whole(vae, [pool.source for pool in asked], np.stack([pool.latent for pool in asked]), target)
         _judge(vae, asked, found, target)
-    for turn in range(ROUNDS * np.count_nonzero(strengths)):
+    for turn in range(ROUNDS * np.count_nonzero(target.strengths)):
         going = [pool for pool in asked if turn == 0 or pool.best.missing > 0]
         if going:
             starts = [pool.source if turn == 0 else pool.best.text for pool in going]
             found = _local(vae, starts, target, candidates, None if seed is None else seed + turn)
             _judge(vae, going, found, target)
-    return [pool.result(target) for pool in pools]
+    return pools
 
 
 @dataclass(frozen=True)

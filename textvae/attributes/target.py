@@ -6,12 +6,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
 from ..latent import geometry
 from ..latent.geometry import Array
 from ..latent.reading import Reading
+from ..latent.vae import TextVAE
 from .attribute import Attribute
 
 
@@ -28,6 +30,39 @@ class Target:
     attributes: Sequence[Attribute]
     strengths: Sequence[float]
     certainty: float = 0.9
+
+    @classmethod
+    def of(
+        cls,
+        vae: TextVAE,
+        attribute: Attribute | Sequence[Attribute],
+        strength: float | Sequence[float],
+        keep: Sequence[Attribute] = (),
+        certainty: float = 0.9,
+    ) -> Target:
+        """Return the target of `shift`, whose arguments these are.
+
+        Raises:
+            ValueError: An attribute was fitted on another model, two have one name, or the numbers do not fit.
+        """
+        attributes = [attribute] if isinstance(attribute, Attribute) else list(attribute)
+        given = [strength] * len(attributes) if isinstance(strength, Real) else strength
+        strengths = [float(each) for each in given]  # type: ignore[union-attr]
+        if len(strengths) != len(attributes):
+            raise ValueError(f"{len(attributes)} attributes need as many strengths, got {len(strengths)}")
+        if not 0 < certainty < 1:
+            raise ValueError(f"certainty must be above 0 and below 1, got {certainty}")
+        if not all(map(math.isfinite, strengths)):
+            raise ValueError(f"strengths must be finite numbers, got {', '.join(map(str, strengths))}")
+        both = [*attributes, *keep]
+        for each in both:
+            each.check(vae)
+        names = [each.name for each in both]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"two of the attributes have the same name, of {', '.join(names)}: fit one with another name"
+            )
+        return cls(both, [*strengths, *[0.0] * len(keep)], certainty)
 
     def scores(self, latents: Array) -> Array:
         """Return the score of each attribute, shape (N, M)."""

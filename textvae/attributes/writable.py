@@ -25,7 +25,7 @@ def writability(vae: TextVAE, attribute: Attribute, texts: Sequence[str], *, see
 
     Args:
         vae: The model.
-        attribute: An attribute of it.
+        attribute: An attribute that was fitted on it.
         texts: Texts of both classes, such as the examples; of more than 200, 200 are drawn.
         seed: Seed of that draw.
 
@@ -43,7 +43,8 @@ def writability(vae: TextVAE, attribute: Attribute, texts: Sequence[str], *, see
     written = [""] * len(sources)
     for side, strength in ((True, -1.0), (False, 1.0)):
         places = np.flatnonzero(high == side).tolist()
-        for place, each in zip(places, shift(vae, [sources[i] for i in places], attribute, strength), strict=True):
+        moved = shift(vae, [sources[i] for i in places], attribute, strength, candidates=1)
+        for place, each in zip(places, moved, strict=True):
             written[place] = each.text
     return float((natural(written) > np.percentile(natural(sources), PERCENTILE)).mean())
 

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from ..storage.folders import open_folder
 from .errors import UsageError
-from .familiarity import Familiarity
+from .familiarity import Familiarity, Tally
 from .options import (
     DEVICE,
     PRINTING,
@@ -20,6 +20,7 @@ from .options import (
     Output,
     Printing,
     Reading,
+    Run,
     Seed,
     Source,
     Text,
@@ -38,7 +39,7 @@ WAYS = "give --positive and --negative, or a corpus and --label, or --dim. See t
 
 
 def attribute(
-    run: Path,
+    run: Run,
     corpus: Source | None = None,
     /,
     *,
@@ -61,7 +62,6 @@ def attribute(
     """Learn an attribute from texts that have it and texts that lack it.
 
     Args:
-        run: Run folder, or org/name on the hub.
         corpus: File of texts with a labelled column, instead of --positive and --negative.
         output: Attribute folder to write.
         positive: File of texts that have the attribute; ten are enough to start.
@@ -78,9 +78,6 @@ def attribute(
         dims: Also print each latent dimension's mutual information with the attribute, highest first.
         writability: Also shift up to 200 of the examples to the other class, and store which share of the outputs is as
             natural as 95% of the examples are.
-        reading: How the texts are read.
-        device: Where the model runs.
-        printing: What is printed.
     """
     ways = [positive is not None or negative is not None, corpus is not None or label is not None, dim is not None]
     whole = (positive is None) == (negative is None) and (corpus is None) == (label is None)
@@ -165,14 +162,14 @@ def _print_dimensions(vae: TextVAE, texts: Sequence[str], high: Sequence[bool], 
 
 
 def shift(
-    run: Path,
+    run: Run,
     text: Text | None = None,
     /,
     *,
     attribute: Sequence[str],
     strength: float = 1.0,
     keep: Sequence[Path] = (),
-    candidates: int = 1,
+    candidates: int = 16,
     certainty: float = 0.9,
     explain: Annotated[bool, Parameter(negative=())] = False,
     seed: Seed = 0,
@@ -183,24 +180,23 @@ def shift(
 ) -> None:
     """Rewrite a sentence along one or more attributes.
 
+    A line on stderr says how many texts did not reach the target; --json has `reached` and `probability` of each.
+
     Args:
-        run: Run folder, or org/name on the hub.
         text: The sentence, or - for those of standard input.
         attribute: Attribute folder that `textvae attribute` wrote, or FOLDER=STRENGTH; once for each attribute.
         strength: Strength of attributes given without one: 1 sets the typical score of the positive class, -1 that of
             the negative class, 0 only reconstructs.
         keep: Attribute folder whose score is held constant.
-        candidates: Local rewrites of each sentence in each of up to two rounds, beside whole sentences. Above 1 the
-            candidates are re-encoded, and the one is printed that has the attributes and keeps most other words. In a
-            model with wording slots, fills of the slots each time that one more is opened.
+        candidates: Local rewrites of each sentence in each of up to two rounds, beside whole sentences. They are
+            re-encoded, and the one is printed that has the attributes and keeps most other words. In a model with
+            wording slots, fills of the slots each time that one more is opened. 1 is plain latent arithmetic, ten times
+            as fast, which seldom reaches the target.
         certainty: Probability required of every attribute for a candidate to count as shifted, or that of a typical
             text of its class if it is lower; higher values change more words.
         explain: Also print scores before and after, probability, words kept, nats and whether the target was reached.
         seed: Seed of the candidates.
         input: File of sentences, instead of one.
-        reading: How the file is read.
-        device: Where the model runs.
-        printing: What is printed.
     """
     if (text is None) == (input is None):
         raise UsageError("shift takes either a sentence or --input. See textvae shift --help")
@@ -216,15 +212,20 @@ def shift(
     strengths = [size for _, size in asked]
     said = {a.name: size for a, size in zip(moved, strengths, strict=True)}
     familiarity = Familiarity(vae, printing)
+    short = Tally()
     for block in blocks(sources):
         results = shifted(
             vae, block, moved, strengths, keep=kept, candidates=candidates, certainty=certainty, seed=seed
         )
         for each, known in zip(results, familiarity.of(block), strict=True):
             record = {"source": each.source, "attributes": said, "text": each.text, "familiarity": known}
+            record |= {"reached": each.reached, "probability": each.probability}
+            if not each.reached:
+                short.add(each.text)
             if explain:
                 record |= dataclasses.asdict(each)
             printing.result(record, f"{each.text}\t{each.summary()}" if explain else each.text)
+    short.say(printing, "short of the target (--explain says by how much)")
     familiarity.say()
 
 

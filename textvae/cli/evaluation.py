@@ -20,6 +20,7 @@ from .options import (
     Output,
     Printing,
     Reading,
+    Run,
     Seed,
     Source,
     at_least,
@@ -33,7 +34,7 @@ REPORTS = (".json", *TABLES, ".txt")
 
 
 def evaluate(
-    run: Path,
+    run: Run,
     texts: Source,
     /,
     *,
@@ -54,7 +55,6 @@ def evaluate(
     """Measure a model on held-out texts: likelihood, reconstruction, use of the latent, variety, fluency, geometry.
 
     Args:
-        run: Run folder, or org/name on the hub.
         texts: File of texts, a data set on the hub, or - for standard input.
         num_samples: Importance samples per text; more of them tighten the likelihood bound.
         n_prior: Texts sampled from the prior.
@@ -67,9 +67,6 @@ def evaluate(
             each factor.
         seed: Seed of everything random.
         output: Also write the report to this file: .json, a row of .jsonl, .csv, .tsv or .parquet, or .txt.
-        reading: How the texts are read.
-        device: Where the model runs.
-        printing: What is printed.
     """
     at_least(1, "--num-samples", num_samples)
     at_least(1, "--n-prior", n_prior)
@@ -104,7 +101,7 @@ def evaluate(
 
 
 def score(
-    run: Path,
+    run: Run,
     corpus: Source,
     /,
     *,
@@ -122,16 +119,12 @@ def score(
     the prior and the text itself, separated by tabs. Likelihood detects unusual texts best, distance worst.
 
     Args:
-        run: Run folder, or org/name on the hub.
         corpus: File of texts, a data set on the hub, or - for standard input.
         by: Sort by likelihood (most nats per word first), width (smallest mean log standard deviation of the posterior
             first) or distance (largest Mahalanobis distance from the prior first).
         k: Print this many texts; by default all.
         num_samples: Importance samples of each likelihood.
         seed: Seed of the importance samples.
-        reading: How the corpus is read.
-        device: Where the model runs.
-        printing: What is printed.
     """
     at_least(1, "k", 1 if k is None else k)
     at_least(1, "--num-samples", num_samples)

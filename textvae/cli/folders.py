@@ -36,7 +36,6 @@ def export(
         run: Run folder of a model with a pretrained encoder, or org/name on the hub.
         output: Folder to write.
         to: The library. SentenceTransformer(OUTPUT).encode gives the same latents as textvae encode.
-        printing: What is printed.
     """
     can_write_folder(output, "export", "modules.json")
     vae = Device(device="cpu").load(run)
@@ -52,7 +51,6 @@ def info(path: Path, /, *, printing: Printing = PRINTING) -> None:
 
     Args:
         path: The folder, or org/name of a run on the hub.
-        printing: What is printed.
     """
     path = local_folder(str(path))
     kinds: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -62,7 +60,8 @@ def info(path: Path, /, *, printing: Printing = PRINTING) -> None:
     }
     for mark, facts in kinds.items():
         if (path / mark).is_file():
-            printing.facts(facts(path))
+            known = facts(path)
+            printing.facts(known if printing.json or facts is not _attribute_facts else _in_words(known))
             return
     if not path.exists():
         raise FileNotFoundError(f"there is no run, index or attribute at {path}")
@@ -74,11 +73,7 @@ def info(path: Path, /, *, printing: Printing = PRINTING) -> None:
 
 
 def doctor(*, printing: Printing = PRINTING) -> None:
-    """Describe this machine: versions, devices, threads, speed of matrix products, and missing extras.
-
-    Args:
-        printing: What is printed.
-    """
+    """Describe this machine: versions, devices, threads, speed of matrix products, and missing extras."""
     hush_libraries()
     from .machine import facts
 
@@ -143,5 +138,22 @@ def _attribute_facts(path: Path) -> dict[str, Any]:
         "unlabelled": attribute.unlabelled,
         "accuracy": attribute.accuracy,
         "interval": attribute.interval,
+        "writability": attribute.writability,
         "fingerprint": attribute.fingerprint,
     }
+
+
+def _in_words(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts of an attribute as people read them."""
+    if facts["accuracy"] is None:
+        return facts | {"examples": "none: it is one latent dimension"}
+    low, high = facts["interval"]
+    words = {
+        "examples": f"{facts['examples']:,} with a label, {facts['unlabelled']:,} without",
+        "unlabelled": None,
+        "accuracy": f"{facts['accuracy']:.1%} of held-out examples told apart; 50% is guessing",
+        "interval": f"{low:.1%} to {high:.1%} (95%)",
+    }
+    if facts["writability"] is not None:
+        words["writability"] = f"{facts['writability']:.1%} of shifted texts are as natural as the examples"
+    return facts | words

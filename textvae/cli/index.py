@@ -21,6 +21,7 @@ from .options import (
     Output,
     Printing,
     Reading,
+    Run,
     Source,
     Text,
     at_least,
@@ -41,7 +42,7 @@ Rows = Iterator[dict[str, Any]]
 
 
 def index(
-    run: Path,
+    run: Run,
     corpus: Source,
     /,
     *,
@@ -62,7 +63,6 @@ def index(
     Finished blocks are kept in OUTPUT.partial: a killed build continues with --resume.
 
     Args:
-        run: Run folder, or org/name on the hub.
         corpus: File of texts, a data set on the hub, or - for standard input.
         output: Index folder to write; an older index there is replaced.
         factory: faiss factory string: Flat is exact, HNSW32 or IVF256,Flat are faster on large corpora; auto chooses.
@@ -72,9 +72,6 @@ def index(
         keep: Further column to store beside each text; may be repeated.
         resume: Continue a build of the same corpus that was interrupted, if there is one.
         batch_size: Texts encoded together.
-        reading: How the corpus is read.
-        device: Where the model runs.
-        printing: What is printed.
     """
     at_least(1, "--batch-size", batch_size)
     can_write_folder(output, "index", ABOUT)
@@ -127,8 +124,6 @@ def search(
         where: Condition on metadata that every hit must meet, such as "topic = 'food' and stars >= 4".
         blend: Write one text from what the hits have in common, each weighted by its score.
         model: Run folder of the model that built the index, if it has moved.
-        device: Where the model runs.
-        printing: What is printed.
     """
     at_least(1, "k", k)
     if where is not None:

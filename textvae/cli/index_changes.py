@@ -48,9 +48,6 @@ def index_add(
         keep: Further column to store beside each text; may be repeated.
         model: Run folder of the model that built the index, if it has moved.
         batch_size: Texts encoded together.
-        reading: How the corpus is read.
-        device: Where the model runs.
-        printing: What is printed.
     """
     at_least(1, "--batch-size", batch_size)
     check_index(index)
@@ -67,7 +64,6 @@ def index_remove(index: Path, /, *ids: str, printing: Printing = PRINTING) -> No
     Args:
         index: Index folder.
         ids: Ids of the texts, as textvae search --json prints them; - alone takes those of standard input.
-        printing: What is printed.
     """
     if not ids:
         raise UsageError("index-remove needs ids. See textvae index-remove --help")
@@ -103,9 +99,6 @@ def index_update(
         upsert: Add the texts of ids that the index does not have, instead of refusing them.
         model: Run folder of the model that built the index, if it has moved.
         batch_size: Texts encoded together.
-        reading: How the corpus is read.
-        device: Where the model runs.
-        printing: What is printed.
     """
     at_least(1, "--batch-size", batch_size)
     check_index(index)

@@ -19,6 +19,7 @@ from .options import (
     Output,
     Printing,
     Reading,
+    Run,
     Seed,
     Source,
     Text,
@@ -30,7 +31,7 @@ from .options import (
 
 
 def encode(
-    run: Path,
+    run: Run,
     texts: Source,
     /,
     *,
@@ -45,16 +46,12 @@ def encode(
     """Turn texts into latents.
 
     Args:
-        run: Run folder, or org/name on the hub.
         texts: File of texts, a data set on the hub, or - for standard input.
         output: Write a file instead of printing a line of numbers for each text: .npy has the shape (texts,
             dimensions); .parquet, .jsonl, .csv and .tsv have id, text, metadata and vector; .txt has those lines.
         id: Column of the corpus with an id of each text, for such a table or --json; by default they are numbered.
         keep: Further column of the corpus to keep as metadata, for the same; may be repeated.
         batch_size: Texts encoded together.
-        reading: How the texts are read.
-        device: Where the model runs.
-        printing: What is printed.
     """
     at_least(1, "--batch-size", batch_size)
     can_write_file(output, (".npy", *TABLES, ".txt"))
@@ -82,7 +79,7 @@ def encode(
 
 
 def decode(
-    run: Path,
+    run: Run,
     latents: Path,
     /,
     *,
@@ -103,7 +100,6 @@ def decode(
     """Write a text for each latent of an npy file.
 
     Args:
-        run: Run folder, or org/name on the hub.
         latents: File that `textvae encode -o` wrote, or any npy file of shape (texts, dimensions).
         temperature: 0 takes the likeliest token each time; above 0 samples.
         top_p: Sample among the likeliest tokens whose probabilities sum to this.
@@ -119,8 +115,6 @@ def decode(
         max_length: Longest text in tokens; by default the model's.
         seed: Seed of the sampling; by default random.
         batch_size: Latents decoded together.
-        device: Where the model runs.
-        printing: What is printed.
     """
     at_least(1, "--batch-size", batch_size)
     points = load_npy(latents)
@@ -143,7 +137,7 @@ def decode(
 
 
 def reconstruct(
-    run: Path,
+    run: Run,
     texts: Source,
     /,
     *,
@@ -157,15 +151,11 @@ def reconstruct(
     """Write each text back from its latent.
 
     Args:
-        run: Run folder, or org/name on the hub.
         texts: File of texts, a data set on the hub, or - for standard input.
         refinements: Refinement rounds: re-encode the output and shift the target latent by the error.
         exact: Write from exact latents: at most so many gradient steps on each text's latent, until greedy decoding
             gives the text back word for word; 25 are mostly enough. Not together with --refinements.
         batch_size: Texts encoded together.
-        reading: How the texts are read.
-        device: Where the model runs.
-        printing: What is printed.
     """
     at_least(1, "--batch-size", batch_size)
     at_least(0, "--exact", exact)
@@ -183,7 +173,7 @@ def reconstruct(
 
 
 def sample(
-    run: Path,
+    run: Run,
     /,
     *,
     n: Count = 10,
@@ -200,7 +190,6 @@ def sample(
     """Write new texts from latents drawn from the prior.
 
     Args:
-        run: Run folder, or org/name on the hub.
         n: Number of texts.
         temperature: Temperature of the tokens; at 0 all variety comes from the latents.
         top_p: Sample among the likeliest tokens whose probabilities sum to this.
@@ -211,8 +200,6 @@ def sample(
         drafts: Texts written for each one printed, the most natural of them; by default 4 for a model with wording
             slots that was trained with latent dropout, else 1.
         batch_size: Latents decoded together.
-        device: Where the model runs.
-        printing: What is printed.
     """
     at_least(1, "n", n)
     at_least(1, "--batch-size", batch_size)
@@ -231,7 +218,7 @@ def sample(
 
 
 def vary(
-    run: Path,
+    run: Run,
     text: Text,
     /,
     *,
@@ -249,7 +236,6 @@ def vary(
     """Write variations of a sentence.
 
     Args:
-        run: Run folder, or org/name on the hub.
         text: The sentence, or - for those of standard input.
         n: Variations of each sentence.
         spread: Width of the draw around the sentence's latent: 0 stays at it; 0.3 to 1 is a good start.
@@ -261,8 +247,6 @@ def vary(
         distinct: Prefer drafts that are neither the sentence nor an earlier variation.
         exact: Keep the wording slots of an exact latent, found in at most so many gradient steps.
         seed: Seed of the draw; by default random.
-        device: Where the model runs.
-        printing: What is printed.
     """
     at_least(1, "n", n)
     at_least(0, "--exact", exact)

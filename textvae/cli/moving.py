@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -16,6 +15,7 @@ from .options import (
     Count,
     Device,
     Printing,
+    Run,
     Seed,
     Text,
     at_least,
@@ -25,7 +25,7 @@ from .options import (
 
 
 def interpolate(
-    run: Path,
+    run: Run,
     a: Text,
     b: Text,
     /,
@@ -41,7 +41,6 @@ def interpolate(
     """Write texts along the path from one sentence to another.
 
     Args:
-        run: Run folder, or org/name on the hub.
         a: The first sentence; - is the next line of standard input.
         b: The last sentence; - is the next line of standard input.
         n: Number of texts, the reconstructions of both ends included.
@@ -51,8 +50,6 @@ def interpolate(
         drafts: Sampled texts for each point between, beside the greedy one, of which the nearest that repeats none is
             printed; by default 8 for a model with wording slots, else 1.
         seed: Seed of the drafts.
-        device: Where the model runs.
-        printing: What is printed.
     """
     at_least(2, "n", n)
     start, end = in_place([a, b])
@@ -62,7 +59,7 @@ def interpolate(
 
 
 def analogy(
-    run: Path,
+    run: Run,
     a: Text,
     b: Text,
     c: Text,
@@ -75,13 +72,10 @@ def analogy(
     """Write what is to C as B is to A: the latent of C + scale * (B - A).
 
     Args:
-        run: Run folder, or org/name on the hub.
         a: From this sentence; - is the next line of standard input.
         b: To this one.
         c: The sentence that is changed in the same way.
         scale: How much of the difference is added.
-        device: Where the model runs.
-        printing: What is printed.
     """
     first, second, third = in_place([a, b, c])
     text = device.load(run).analogy(first, second, third, scale=scale)
@@ -89,7 +83,7 @@ def analogy(
 
 
 def blend(
-    run: Path,
+    run: Run,
     /,
     *texts: Text,
     weights: list[float] | None = None,
@@ -101,14 +95,11 @@ def blend(
     """Write one text from the mean of several sentences' latents.
 
     Args:
-        run: Run folder, or org/name on the hub.
         texts: The sentences; - alone takes those of standard input.
         weights: Weight of each sentence, normalised to sum to 1; by default equal.
         drafts: Sampled texts, beside the greedy one, of which the nearest to the mean is printed; by default 8 for a
             model with wording slots, else 1.
         seed: Seed of the drafts.
-        device: Where the model runs.
-        printing: What is printed.
     """
     if not texts:
         raise UsageError("blend needs sentences. See textvae blend --help")
@@ -120,7 +111,7 @@ def blend(
 
 
 def traverse(
-    run: Path,
+    run: Run,
     text: Text,
     /,
     *,
@@ -133,13 +124,10 @@ def traverse(
     """Write a sentence with one latent dimension set to each of several values.
 
     Args:
-        run: Run folder, or org/name on the hub.
         text: The sentence, or - for those of standard input.
         dim: The dimension, from 0.
         values: Its values; the prior has standard deviation 1.
         explain: Also print which words differ from the reconstruction.
-        device: Where the model runs.
-        printing: What is printed.
     """
     at_least(0, "--dim", dim)
     sources = sentences(text)

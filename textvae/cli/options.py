@@ -40,6 +40,7 @@ Text = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_not_a_flag
 Source = Text
 Count = Annotated[int, Parameter(name="-n")]
 Seed = Annotated[int, Parameter(validator=Number(gte=0))]
+Run = Annotated[Path, Parameter(help="Run folder, or org/name on the hub.")]
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 
 

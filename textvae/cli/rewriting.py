@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from ..storage.record_files import save_records
-from ..storage.row_files import TABLES
+from ..storage.row_files import TABLES, save_records
 from .attributes import asked_of
 from .options import (
     DEVICE,
@@ -21,6 +19,7 @@ from .options import (
     Output,
     Printing,
     Reading,
+    Run,
     Seed,
     Source,
     at_least,
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def rewrite(
-    run: Path,
+    run: Run,
     texts: Source,
     /,
     *,
@@ -59,7 +58,6 @@ def rewrite(
     Of each text the rewrite with the largest similarity * (1 - overlap) * probability comes first.
 
     Args:
-        run: Run folder, or org/name on the hub.
         texts: File of texts, a data set on the hub, or - for standard input.
         n: Variations of each text, before they are filtered.
         attribute: Attribute folder that `textvae attribute` wrote, or FOLDER=STRENGTH, to move every variation along;
@@ -75,9 +73,6 @@ def rewrite(
         dedupe: Leave out a rewrite that equals its text or another rewrite of it.
         seed: Seed of the draws, the same for every text.
         output: Write a csv, tsv, jsonl or parquet file instead, by the ending of its name.
-        reading: How the texts are read.
-        device: Where the model runs.
-        printing: What is printed.
     """
     at_least(1, "n", n)
     can_write_file(output, TABLES)

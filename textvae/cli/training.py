@@ -54,8 +54,6 @@ def train(
         resume: Continue the run from its newest checkpoint, with its options.
         config: JSON file of options, such as {"size": "base", "epochs": 3}; flags take precedence.
         options: The training options.
-        reading: How the texts are read.
-        printing: What is printed.
     """
     if group is not None and not options.contrastive:
         raise UsageError("--group is for the contrastive term: set --contrastive above 0. See textvae train --help")

@@ -18,9 +18,9 @@ SAMPLE_DRAFTS = 4
 
 
 def choose(drafts: Sequence[str], scores: Array, places: int, taken: Iterable[str] = ()) -> list[str]:
-    """Return a text for each place: its best draft that was not taken, by an earlier place either.
+    """Return for each place its highest-scoring draft that neither `taken` nor an earlier place has.
 
-    A place all of whose drafts are taken has its best one.
+    If all drafts of a place are taken, its highest-scoring one is returned.
 
     Args:
         drafts: N * C texts, grouped by place.
@@ -44,18 +44,18 @@ def choose(drafts: Sequence[str], scores: Array, places: int, taken: Iterable[st
 
 
 def best(drafts: Sequence[str], scores: Array, places: int) -> list[str]:
-    """Return the best draft of each place, whether or not it is that of another."""
+    """Return the highest-scoring draft of each place, even if another place has the same; arguments as in `choose`."""
     each = len(drafts) // places
     return [drafts[place * each + int(scores[place * each : (place + 1) * each].argmax())] for place in range(places)]
 
 
 def same_words(text: str) -> str:
-    """Return what two texts share that differ in case, spaces and punctuation only."""
+    """Return a key that is the same for texts that differ only in case, spaces and punctuation."""
     return " ".join(re.findall(r"\w+", text.casefold())) or text
 
 
 def closeness(meanings: Array, targets: Array, unit_mean: bool) -> Array:
-    """Return how near meanings (N, D) are to those aimed at (N, D) or (D,), shape (N,).
+    """Return how near meanings (N, D) are to their targets, (N, D) or one (D,) for all; shape (N,), more is nearer.
 
     It is the cosine in a model with `unit_mean`, else minus the distance over the square root of D.
     """

@@ -1,4 +1,4 @@
-"""Exact latents: gradient steps on z, after which greedy decoding gives a text back word for word."""
+"""Exact latents: gradient steps on z until greedy decoding gives a text back word for word."""
 
 # N texts, B texts of a batch, P packed numbers, T tokens, V vocabulary
 from __future__ import annotations
@@ -41,7 +41,7 @@ def exact_latents(
         rate: Step size, in units of the prior's standard deviation.
 
     Returns:
-        Shape (N, P); what stands in open and absent slots is unchanged.
+        Shape (N, P); the numbers of open and absent slots are unchanged.
     """
     result = latents.copy()
     with Progress("made exact", len(rows)) as progress:
@@ -57,7 +57,7 @@ def exact_latents(
 def _descend(
     model: TextVAEModel, ids_BT: Tensor, labels_BT: Tensor, start_BP: Tensor, steps: int, rate: float
 ) -> Tensor:
-    """Return the best latent of each row."""
+    """Return the best latent of each row, shape (B, P), on the CPU; the arguments are those of `exact_latents`."""
     points_BP = start_BP.to(model.device)
     with torch.no_grad():
         lowest_B, right_B = (each.cpu() for each in _look(model, points_BP, ids_BT, labels_BT))
@@ -96,7 +96,7 @@ def _look(model: TextVAEModel, points_BP: Tensor, ids_BT: Tensor, labels_BT: Ten
 
 
 def _gradient(model: TextVAEModel, points_BP: Tensor, ids_BT: Tensor, labels_BT: Tensor) -> Tensor:
-    """Return the gradient of each row's nats, shape (B, P); that of a meaning which is scaled is of all lengths."""
+    """Return the gradient of each row's nats, shape (B, P); with `unit_mean` it goes through the scaling."""
     points_BP = points_BP.detach().requires_grad_()
     # cuDNN's GRU has no backward pass in evaluation
     with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):

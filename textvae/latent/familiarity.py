@@ -38,7 +38,7 @@ AT_ONCE = 1024  # texts in memory together
 
 
 class Codec(Protocol):
-    """What is needed of a model: a `LatentCodec` is one."""
+    """The methods of a `LatentCodec` that familiarity needs."""
 
     tokenizer: PreTrainedTokenizerBase
     calibration: Calibration | None
@@ -54,7 +54,7 @@ class Codec(Protocol):
 
 
 class Scores(NamedTuple):
-    """What familiarity is made of, of each of N texts, shape (N,), float32.
+    """The two measures behind familiarity, of N texts, each of shape (N,), float32.
 
     Attributes:
         round_trip: Share of the words that come back in order from the posterior mean, 0 to 1.
@@ -67,13 +67,13 @@ class Scores(NamedTuple):
 
     @property
     def total(self) -> Array:
-        """The round trip minus the nats: what is calibrated."""
+        """The round trip minus the nats, shape (N,): the score whose percentiles are calibrated."""
         return self.round_trip - self.nats
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Percentiles of the scores of texts like those of the training, which the model was not trained on.
+    """Percentiles of the scores of held-out texts, of the kind that the model was trained on.
 
     Attributes:
         totals: The percentiles, rising, 101 numbers.
@@ -131,7 +131,7 @@ def scores_of(vae: Codec, texts: Sequence[str], written: Sequence[str] | None = 
 
 
 def familiarity(vae: Codec, texts: Sequence[str], written: Sequence[str] | None = None) -> Array:
-    """Return what `TextVAE.familiarity` does, for the same arguments as `scores_of`."""
+    """Return the familiarity of N texts, shape (N,), as `TextVAE.familiarity` does; arguments as in `scores_of`."""
     scores = scores_of(vae, texts, written)
     return scores.round_trip if vae.calibration is None else vae.calibration.familiarity(scores)
 

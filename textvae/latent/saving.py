@@ -1,4 +1,4 @@
-"""A run folder written: the files of a model replaced together, those of others kept."""
+"""Writing a run folder: the files of the model are replaced together, all others are kept."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ OWN = tuple(sorted({name.split("/")[0] for name in PLAIN_FILES} - OF_TRAINING)) 
 
 @contextmanager
 def replaced_run(path: str | Path, versions: Versions) -> Iterator[Path]:
-    """Yield an empty folder whose files replace those of the model in a run folder, for its only writer.
+    """Yield an empty folder, whose files then replace those of the model in a run folder; locks the run folder.
 
     Args:
         path: The run folder; it need not exist.
-        versions: What the model knows of it; the new version is noted.
+        versions: Versions of folders that the model has seen; the new one is added.
 
     Raises:
         ValueError: Another handle has saved the folder since.
         FileExistsError: It holds something else.
-        BlockingIOError: Somebody else is writing it.
+        BlockingIOError: Another process or thread is writing it.
     """
     path = followed(Path(path))
     with only_writer(path):
@@ -55,7 +55,7 @@ def save_network(model: TextVAEModel, folder: Path, dtype: str) -> None:
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write the files of a tokenizer but for a chat template, which no text of ours needs and no hub download has."""
+    """Write the files of a tokenizer; its chat template is left out, as in downloads, since nothing here uses it."""
     plain = copy.copy(tokenizer)
     plain.chat_template = None
     plain.save_pretrained(folder)

@@ -67,10 +67,10 @@ class LatentStatistics:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray]) -> LatentStatistics:
-        """Return what `arrays` gave.
+        """Return the statistics whose `arrays` these are.
 
         Raises:
-            ValueError: There are other arrays.
+            ValueError: The names or shapes are others, or a deviation is not positive.
         """
         if set(arrays) != {field.name for field in fields(cls)}:
             raise ValueError(f"its statistics are {', '.join(sorted(arrays))}")
@@ -82,7 +82,7 @@ class LatentStatistics:
 
 
 def _moments(posterior: DiagonalGaussian) -> tuple[Array, Array]:
-    """Return mean and deviation of the mixture of N posteriors."""
+    """Return mean and standard deviation (D,) of the mixture of N posteriors (N, D)."""
     mean, variance = posterior.mean.double(), posterior.std.double().square()
     centre = mean.mean(0)
     total = ((mean - centre).square() + variance).mean(0)

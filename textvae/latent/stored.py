@@ -41,7 +41,7 @@ class StoredModel:
         path: The folder it was loaded from or saved to; None if there is none.
         prior: The distribution that `sample` draws latents from.
         versions: The versions of run folders that it was loaded from or saved to.
-        calibration: What `familiarity` compares with; None if nothing was measured.
+        calibration: Scores of held-out texts, which `familiarity` compares with; None if not measured.
     """
 
     calibration: Calibration | None = None

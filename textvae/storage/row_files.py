@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,8 @@ from .atomic import atomic_path, save_rows
 JSON_LINES = (".jsonl", ".ndjson")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 TABLES = (".parquet", *JSON_LINES, *DELIMITERS)  # what holds more than vectors
-Columns = Mapping[str, Sequence[Any]]
+Columns = Mapping[str, Any]  # sequences of N values, and arrays (N, D) of vectors
+Types = Mapping[str, type]  # str or float
 
 
 def save_latents(path: Path, blocks: Iterable[tuple[Columns, np.ndarray]]) -> int:
@@ -34,42 +35,35 @@ def save_latents(path: Path, blocks: Iterable[tuple[Columns, np.ndarray]]) -> in
     Raises:
         ValueError: There are no blocks.
     """
-    suffix = path.suffix.lower()
-    if suffix not in (*TABLES, ".txt"):
+    if path.suffix.lower() not in (*TABLES, ".txt"):
         return save_rows(path, (vectors for _, vectors in blocks))
-    count = 0
-    with ExitStack() as stack:
-        staged = stack.enter_context(atomic_path(path))
-        write: Callable[[Columns, np.ndarray], None] | None = None
-        for columns, vectors in blocks:
-            if write is None:
-                write = stack.enter_context(_writer(staged, suffix))
-            write(columns, vectors)
-            count += len(vectors)
-        if write is None:
-            raise ValueError(f"there is nothing to write to {path}")
-    return count
+    return _save(path, ({**columns, "vector": vectors} for columns, vectors in blocks))
+
+
+def save_records(path: Path, blocks: Iterable[Sequence[Mapping[str, Any]]], types: Types) -> int:
+    """Write records as a table block by block, and return their number, which may be 0.
+
+    Args:
+        path: The file, written whole or not at all.
+        blocks: Records with the same keys; values are texts, numbers or None.
+        types: These keys and the types of their values, str or float.
+
+    Raises:
+        ValueError: The name of the file says no format of tables.
+    """
+    if path.suffix.lower() not in TABLES:
+        raise ValueError(f"{path} has the ending {path.suffix or 'none'}: choose one of {', '.join(TABLES)}")
+    return _save(path, ({name: [record[name] for record in block] for name in types} for block in blocks), types)
 
 
 def save_record(path: Path, record: Mapping[str, Any], text: str) -> None:
     """Write one record in the format of the file's ending: a table of one row, `text` for .txt, else a JSON object."""
-    suffix, row = path.suffix.lower(), finite(record)
+    if path.suffix.lower() in TABLES:
+        _save(path, [{name: [value] for name, value in record.items()}])
+        return
+    shown = text if path.suffix.lower() == ".txt" else json.dumps(finite(record), ensure_ascii=False, indent=2)
     with atomic_path(path) as staged:
-        if suffix == ".parquet":
-            import pyarrow
-            from pyarrow import parquet
-
-            parquet.write_table(
-                pyarrow.Table.from_pylist([{name: _cell(value) for name, value in row.items()}]), staged
-            )
-        elif suffix in DELIMITERS:
-            with open(staged, "w", encoding="utf-8", newline="") as file:
-                table = csv.writer(file, delimiter=DELIMITERS[suffix], lineterminator="\n")
-                table.writerows([list(row), [_cell(value) for value in row.values()]])
-        else:
-            indent = None if suffix in JSON_LINES else 2
-            shown = text if suffix == ".txt" else json.dumps(row, ensure_ascii=False, indent=indent)
-            staged.write_text(shown.rstrip("\n") + "\n", encoding="utf-8")
+        staged.write_text(shown.rstrip("\n") + "\n", encoding="utf-8")
 
 
 def finite(value: Any) -> Any:
@@ -86,65 +80,72 @@ def finite(value: Any) -> Any:
     return [finite(part) for part in value] if isinstance(value, list | tuple) else value
 
 
+def _save(path: Path, blocks: Iterable[Columns], types: Types | None = None) -> int:
+    suffix, count = path.suffix.lower(), 0
+    with atomic_path(path) as staged:
+        with _parquet(staged, types) if suffix == ".parquet" else _lines(staged, suffix, types) as write:
+            for columns in blocks:
+                write(columns)
+                count += len(next(iter(columns.values())))
+        if not count and types is None:
+            raise ValueError(f"there is nothing to write to {path}")
+    return count
+
+
+@contextmanager
+def _lines(path: Path, suffix: str, types: Types | None) -> Iterator[Callable[[Columns], None]]:
+    """Yield a function that appends a block to a file of lines."""
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, delimiter=DELIMITERS.get(suffix, ","), lineterminator="\n")
+        if types is not None and suffix in DELIMITERS:
+            table.writerow(types)
+        begun = types is not None
+
+        def write(columns: Columns) -> None:
+            nonlocal begun
+            if suffix == ".txt":
+                file.writelines(" ".join(f"{number:.6g}" for number in vector) + "\n" for vector in columns["vector"])
+                return
+            values = (each.tolist() if hasattr(each, "tolist") else each for each in columns.values())
+            rows = (finite(row) for row in zip(*values, strict=True))
+            if suffix in JSON_LINES:
+                records = (dict(zip(columns, row, strict=True)) for row in rows)
+                file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+                return
+            if not begun:
+                table.writerow(columns)
+            begun = True
+            table.writerows([_cell(value) for value in row] for row in rows)
+
+        yield write
+
+
+@contextmanager
+def _parquet(path: Path, types: Types | None) -> Iterator[Callable[[Columns], None]]:
+    """Yield a function that appends a block to a Parquet file, by default of the first block's types."""
+    import pyarrow
+    from pyarrow import parquet
+
+    known = {str: pyarrow.string(), float: pyarrow.float64()}
+    schema = None if types is None else pyarrow.schema([(name, known[kind]) for name, kind in types.items()])
+    with ExitStack() as stack:
+        writer = None if schema is None else stack.enter_context(parquet.ParquetWriter(path, schema))
+
+        def write(columns: Columns) -> None:
+            nonlocal writer
+            cells = {
+                name: pyarrow.array(list(values), pyarrow.list_(pyarrow.float32()))
+                if hasattr(values, "tolist")
+                else [_cell(finite(value)) for value in values]
+                for name, values in columns.items()
+            }
+            table = pyarrow.table(cells, schema)
+            if writer is None:
+                writer = stack.enter_context(parquet.ParquetWriter(path, table.schema))
+            writer.write_table(table)
+
+        yield write
+
+
 def _cell(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
-
-
-class _Writer(AbstractContextManager[Any]):
-    """Appends blocks to a file of lines."""
-
-    def __init__(self, path: Path, suffix: str):
-        self._file = open(path, "w", encoding="utf-8", newline="")
-        self._suffix = suffix
-        self._begun = False
-
-    def __enter__(self) -> Callable[[Columns, np.ndarray], None]:
-        return self._write
-
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
-
-    def _write(self, columns: Columns, vectors: np.ndarray) -> None:
-        rows = zip(*columns.values(), vectors.tolist(), strict=True)
-        names = [*columns, "vector"]
-        if self._suffix == ".txt":
-            self._file.writelines(" ".join(f"{number:.6g}" for number in vector) + "\n" for vector in vectors.tolist())
-        elif self._suffix in JSON_LINES:
-            records = (dict(zip(names, finite(row), strict=True)) for row in rows)
-            self._file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-        else:
-            table = csv.writer(self._file, delimiter=DELIMITERS[self._suffix], lineterminator="\n")
-            if not self._begun:
-                table.writerow(names)
-            table.writerows([_cell(value) for value in finite(row)] for row in rows)
-        self._begun = True
-
-
-class _ParquetWriter(AbstractContextManager[Any]):
-    """Appends blocks to a Parquet file, whose types are those of the first block; objects are JSON."""
-
-    def __init__(self, path: Path):
-        self._path = path
-        self._writer: Any = None
-
-    def __enter__(self) -> Callable[[Columns, np.ndarray], None]:
-        return self._write
-
-    def __exit__(self, *error: object) -> None:
-        if self._writer is not None:
-            self._writer.close()
-
-    def _write(self, columns: Columns, vectors: np.ndarray) -> None:
-        import pyarrow
-        from pyarrow import parquet
-
-        cells = {name: [_cell(finite(value)) for value in values] for name, values in columns.items()}
-        vector = pyarrow.array(list(vectors), pyarrow.list_(pyarrow.float32()))
-        table = pyarrow.table({**cells, "vector": vector})
-        if self._writer is None:
-            self._writer = parquet.ParquetWriter(self._path, table.schema)
-        self._writer.write_table(table)
-
-
-def _writer(path: Path, suffix: str) -> AbstractContextManager[Callable[[Columns, np.ndarray], None]]:
-    return _ParquetWriter(path) if suffix == ".parquet" else _Writer(path, suffix)

@@ -27,7 +27,7 @@ SAMPLE_STEPS = 4  # midpoint steps; 8 and 16 draw no nearer to the latents (docs
 DENSITY_STEPS = 48
 EXACT_TRACE = 16  # up to so many dimensions the divergence is exact
 PROBES = 8  # random vectors of its estimate in more dimensions
-ROWS = 1024  # carried together
+ROWS = 1024  # latents carried through the flow together
 BLOCKS, WIDTHS, TIME_WIDTH, FREQUENCIES = 4, 128, 128, 32
 FLOOR = 1e-6  # of a variance
 
@@ -46,7 +46,7 @@ class FlowPrior(Prior):
         deviation: The corpus' standard deviation of each dimension, shape (D,).
         variances: Along the principal axes of normalised latents, shape (D,).
         axes: Principal axes as columns, shape (D, D).
-        network: What predicts.
+        network: The denoiser.
     """
 
     def __init__(self, mean: NDArray, deviation: NDArray, variances: NDArray, axes: NDArray, network: Denoiser):
@@ -63,7 +63,7 @@ class FlowPrior(Prior):
 
         Args:
             posterior: Of N texts, at least 2; tens of thousands for a good fit.
-            components: Only for a mixture.
+            components: None; only a mixture has components.
             seed: Seed of the network's weights, the draws and the batches.
             steps: Training steps of 256 draws each; by default 1,500, minutes of one CPU core for D = 384. With 0
                 steps it is a Gaussian.
@@ -98,7 +98,7 @@ class FlowPrior(Prior):
 
         Args:
             n: Number of latents.
-            seed: Seed of the draw.
+            seed: Seed of the draw; None for a random one.
             steps: Midpoint steps, each of which runs the network twice.
         """
         latents = np.random.default_rng(seed).standard_normal((n, len(self.mean)), dtype=np.float32)
@@ -166,7 +166,11 @@ class FlowPrior(Prior):
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray]) -> FlowPrior:
-        """Return the flow of a state."""
+        """Return the flow whose `state` these arrays are.
+
+        Raises:
+            ValueError: Arrays are missing, or have other names, shapes or signs.
+        """
         dim = arrays["mean"].size if "mean" in arrays else 0
         shapes = {"mean": (dim,), "deviation": (dim,), "variances": (dim,), "axes": (dim, dim)}
         if not dim or {name: arrays[name].shape for name in shapes if name in arrays} != shapes:
@@ -234,6 +238,7 @@ def _angles(times: Tensor, variances_D: Tensor) -> Tensor:
 
 
 def _turn(begin: Tensor, end: Tensor, variances_D: Tensor) -> Tensor:
+    """Return by how much the angles grow from one time to another."""
     return _angles(end, variances_D) - _angles(begin, variances_D)
 
 
