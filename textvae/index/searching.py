@@ -249,6 +249,12 @@ class SearchableIndex:
             return self._items.texts()
 
     @property
+    def metadata_keys(self) -> list[str]:
+        """Every key of the metadata, sorted."""
+        with self._lock:
+            return self._items.keys()
+
+    @property
     def model_path(self) -> Path | None:
         """The folder of the model, None if the model was never saved; it may have moved since."""
         return self._model.path
