@@ -12,7 +12,7 @@ from .. import __version__
 from .doorman import Doorman
 from .errors import add_handlers
 from .metrics import Metrics
-from .routes import attributes, health, indexes, openai, texts
+from .routes import attributes, health, indexes, maps, openai, page, texts
 from .routes.common import ERRORS
 from .workspace import Workspace
 
@@ -48,7 +48,7 @@ def create_app(space: Workspace, metrics: Metrics | None = None, *, key: str | N
     )
     app.state.workspace, app.state.metrics, app.state.stopping = space, metrics, False
     add_handlers(app)
-    for part in (openai, texts, attributes, indexes, health):
+    for part in (openai, texts, attributes, indexes, maps, health, page):
         app.include_router(part.router)
     doorman = Doorman(app, space.limits, metrics, key)
     metrics.watch(lambda: doorman.working, lambda: len(space.batcher))

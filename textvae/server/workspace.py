@@ -15,6 +15,7 @@ from ..latent.vae import TextVAE
 from .batcher import Batcher, Measure
 from .errors import ApiError
 from .limits import NAME, Limits
+from .maps import IndexMap
 from .served_index import ServedIndex
 from .shared_model import SharedModel
 from .work import Workers
@@ -64,6 +65,7 @@ class Workspace:
         self.vae = SharedModel(vae, self.batcher)
         self.writes = hasattr(vae.model, "write")
         self.indexes = {name: ServedIndex(path, self.vae) for name, path in (indexes or {}).items()}
+        self.maps = {name: IndexMap(served) for name, served in self.indexes.items()}
         self.attributes = {name: Attribute.load(path) for name, path in (attributes or {}).items()}
         for attribute in self.attributes.values():
             attribute.check(vae)
@@ -97,6 +99,15 @@ class Workspace:
         if name not in self.indexes:
             raise ApiError(404, f"there is no index {name!r}: {_those(self.indexes)}", param="name", code="no_index")
         return self.indexes[name]
+
+    def map(self, name: str) -> IndexMap:
+        """Return the map of an index.
+
+        Raises:
+            ApiError: 404, there is no index of this name.
+        """
+        self.index(name)
+        return self.maps[name]
 
     def attribute(self, name: str) -> Attribute:
         """Return an attribute.
@@ -162,6 +173,8 @@ class Workspace:
 
     def close(self) -> None:
         """Finish what runs, and write what waits."""
+        for drawn in self.maps.values():
+            drawn.close()
         self.workers.close()
         for served in self.indexes.values():
             served.close()
