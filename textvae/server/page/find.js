@@ -51,6 +51,7 @@ export function findPanel(desk) {
     element: h("div", {}, h("p", {}, "Type a sentence: it appears on the map where it lies, with the texts that are nearest in meaning."), form, problem, result),
     take: sentence => { text.value = sentence; find(sentence); },
     again: () => { if (asked) find(asked); },
+    moved: () => { if (asked) find(asked); },
     marks: () => [marks],
     reset: () => { marks = []; asked = ""; result.replaceChildren(); },
   };

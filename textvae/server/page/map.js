@@ -132,8 +132,7 @@ export class TextMap {
   }
 
   _resize() {
-    const box = this.stage.getBoundingClientRect();
-    if (!box.width || !box.height) return;
+    if (!this.stage.clientWidth || !this.stage.clientHeight) return;
     this.width = this.stage.clientWidth;
     this.height = this.stage.clientHeight;
     this.ratio = Math.min(2, devicePixelRatio || 1);
@@ -286,7 +285,9 @@ export class TextMap {
       stage.classList.remove("held");
       if (event.type !== "pointerup" || !was || moved > 4 || held.size) return;
       const found = this.nearest(...at(event), event.pointerType === "touch" ? 2 * REACH : REACH);
-      if (found >= 0) this.on.pick(found);
+      if (found < 0) return;
+      if (event.pointerType === "touch") this._hover(found); // a finger does not hover
+      this.on.pick(found);
     };
     stage.addEventListener("pointerup", release);
     stage.addEventListener("pointercancel", release);

@@ -73,6 +73,7 @@ export function mapPanel(desk) {
       map.setMarks([]);
     }
     colour();
+    if (changed && again) for (const panel of Object.values(desk.panels)) panel.moved?.();
     tell(tool);
     byId("map-title").textContent = data.ids.length < data.total
       ? `Map of ${data.ids.length.toLocaleString("en")} of ${data.total.toLocaleString("en")} texts` : `Map of ${data.total.toLocaleString("en")} texts`;

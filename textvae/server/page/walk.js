@@ -10,7 +10,7 @@ const LISTED = 7;
 export function walkPanel(desk) {
   const ends = { a: h("textarea", { rows: 2 }), b: h("textarea", { rows: 2 }) };
   const slider = h("input", { type: "range", min: 0, max: STEPS, step: 1, value: 0, disabled: true, "aria-label": "Position on the way" });
-  const written = h("p", { className: "big text", "aria-live": "polite" });
+  const written = h("p", { className: "big steady text", "aria-live": "polite" });
   const problem = problemBox(), copy = h("div", {}), list = h("div", {});
   const result = h("div", { className: "result" }, h("div", { className: "ends" }, "start", slider, "end"), written, copy);
   const all = h("button", { type: "button", disabled: true }, `Write ${LISTED} steps`);
@@ -112,6 +112,7 @@ export function walkPanel(desk) {
       if (a && b) marks.push({ x: a.x + t * (b.x - a.x), y: a.y + t * (b.y - a.y) });
       return [marks, a && b ? [a, b] : null];
     },
+    moved: () => { places.a = places.b = null; for (const name of ["a", "b"]) locate(name); },
     reset: () => { places.a = places.b = null; },
   };
 }
