@@ -428,6 +428,44 @@ def test_a_wheel_zooms_and_a_drag_moves(wide):
     assert len(set(pictures)) == 3 and pictures[3] == pictures[0]
 
 
+def made_up_map(points, pending=False):
+    fields = [{"name": "kind", "kind": "groups", "values": ["a", "b"], "codes": [i % 2 for i in range(len(points))]}]
+    xs, ys = zip(*points, strict=True)
+    return {
+        "method": "pca", "pending": pending, "total": len(points), "scale": 65535, "ids": list(range(len(points))),
+        "x": xs, "y": ys, "fields": fields,
+    }  # fmt: skip
+
+
+def test_far_texts_do_not_make_a_speck_of_the_others(wide):
+    crowd = [(1000 + 40 * (i % 20), 1000 + 40 * (i // 20)) for i in range(400)]
+    wide.route("**/map", lambda route: route.fulfill(json=made_up_map([*crowd, (65535, 65535), (65000, 65535)])))
+    wide.reload()
+    wide.wait_for_selector("#chips button")
+    wide.wait_for_timeout(200)
+    inked = """() => {
+        const dots = document.querySelector("#points"), copy = new OffscreenCanvas(dots.width, dots.height);
+        const pen = copy.getContext("2d", { willReadFrequently: true });
+        pen.drawImage(dots, 0, 0);
+        const data = new Uint32Array(pen.getImageData(0, 0, dots.width, dots.height).data.buffer), paper = data[0];
+        const columns = [...data.keys()].filter(i => data[i] !== paper).map(i => i % dots.width);
+        return columns.reduce((a, b) => Math.max(a, b), 0) - columns.reduce((a, b) => Math.min(a, b), dots.width);
+    }"""
+    assert wide.evaluate(inked) > 350
+    wide.get_by_role("button", name="Whole map").click()
+    wide.wait_for_timeout(200)
+    assert wide.evaluate(inked) > 500  # the far ones are there too
+
+
+def test_a_sketch_is_replaced_when_the_map_is_ready(wide):
+    left = [made_up_map([(0, 0), (9, 9), (5, 7)], pending=True)]
+    done = made_up_map([(0, 9), (9, 0), (5, 7)]) | {"method": "pacmap"}
+    wide.route("**/map", lambda route: route.fulfill(json=left.pop() if left else done))
+    wide.reload()
+    wide.get_by_text("This is a first sketch").wait_for()
+    wide.get_by_text("This is a first sketch").wait_for(state="detached")
+
+
 def test_the_policy_forbids_everything_outside(wide, site):
     answer = wide.request.get(site.url)
     policy = answer.headers["content-security-policy"]

@@ -12,8 +12,7 @@ import { walkPanel } from "./walk.js";
 async function start() {
   const info = await get("/v1/info");
   const desk = { info, index: null, filters: null, map: null, panels: {}, at: () => at(desk.index.name) };
-  const kind = info.split ? "meaning and wording" : "one vector a text";
-  byId("about").textContent = `Model ${info.model}: ${info.latent_dim} numbers a text, ${kind}.`;
+  byId("about").textContent = `Model ${info.model}: a text is ${info.latent_dim} numbers${info.split ? " and its wording" : ""}.`;
   document.title = `textvae: ${info.model}`;
   const makers = { Find: findPanel };
   if (info.writes) Object.assign(makers, { Walk: walkPanel, Rewrite: rewritePanel, Mix: mixPanel, Vary: varyPanel });

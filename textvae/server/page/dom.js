@@ -49,7 +49,7 @@ export function latest(run) {
       while (waiting) {
         const next = waiting.value;
         waiting = null;
-        await run(next, () => waiting === null);
+        await run(next);
       }
     } finally {
       running = false;

@@ -3,6 +3,8 @@
 const CELLS = 128; // of the grid, each way, in which dots are found
 const REACH = 14; // pixels from the pointer within which a dot counts as pointed at
 const CLOSEST = 400;
+const FAR = 0.01; // share of dots on each side that may lie outside at first
+const CROWDED = 1.25; // how much larger the others must become for that
 
 export class TextMap {
   // stage: an element with the canvases #points and #marks; on: {hover(place), pick(place), centre(place)}
@@ -37,7 +39,18 @@ export class TextMap {
     for (let i = 0; i < this.count; i++) this.cells[next[cell(i)]++] = i;
     this.shown = new Uint8Array(this.count).fill(1);
     this.codes = new Uint8Array(this.count);
-    this.whole();
+    this._start();
+  }
+
+  // Begin with all but the few farthest dots, which may lie so far out that the others would be a speck.
+  _start() {
+    if (this.count < 2 / FAR) return this.whole();
+    const [xs, ys] = [this.xs, this.ys].map(values => values.slice().sort());
+    const low = Math.floor(this.count * FAR), high = this.count - 1 - low, edge = 1.15;
+    const side = edge * Math.max(xs[high] - xs[low], ys[high] - ys[low], 1);
+    if (this.scale < CROWDED * side) return this.whole();
+    this.view = { x: (xs[low] + xs[high]) / 2, y: (ys[low] + ys[high]) / 2, zoom: this.scale / side };
+    this.draw();
   }
 
   // codes: one of `colours` (strings "#rrggbb") for each dot; shown: 0 for dots that are only hinted at.
@@ -272,7 +285,10 @@ export class TextMap {
       if (!before) return this._hover(this.nearest(x, y));
       held.set(event.pointerId, [x, y]);
       moved += Math.hypot(x - before[0], y - before[1]);
-      if (moved > 4) stage.classList.add("held");
+      if (moved > 4) {
+        stage.classList.add("held");
+        this._hover(-1);
+      }
       if (held.size === 2) {
         const now = spread(), points = [...held.values()];
         this.zoomBy(now / (apart || now), (points[0][0] + points[1][0]) / 2, (points[0][1] + points[1][1]) / 2);
@@ -294,6 +310,7 @@ export class TextMap {
     stage.addEventListener("pointerleave", () => this._hover(-1));
     stage.addEventListener("wheel", event => {
       event.preventDefault();
+      this._hover(-1);
       this.zoomBy(2 ** (-event.deltaY / (event.deltaMode ? 8 : 240)), ...at(event));
     }, { passive: false });
     stage.addEventListener("dblclick", event => this.zoomBy(2, ...at(event)));

@@ -24,7 +24,6 @@ export function mixPanel(desk) {
       const drop = h("button", { type: "button", className: "link", "aria-label": `Remove: ${pick.text}`, onclick: () => { picks.splice(picks.indexOf(pick), 1); draw(); } }, "Remove");
       return h("li", {}, h("div", { className: "text" }, pick.text), h("div", { className: "ends" }, "weight", weight, shown, drop));
     }));
-    desk.tabCount?.(picks.length);
   }
 
   function take(text) {

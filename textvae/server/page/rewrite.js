@@ -41,6 +41,7 @@ export function rewritePanel(desk) {
       slider,
       h("div", { className: "ends" }, h("span", {}, `\u2190 ${negative}`), h("label", { title: "Hold this while others move" }, keep, " hold"), h("span", {}, `${positive} \u2192`))));
     none.hidden = true;
+    return slider;
   }
 
   const write = latest(async () => {
@@ -54,7 +55,7 @@ export function rewritePanel(desk) {
       const [found] = (await post("/v1/shift", body)).results;
       const chances = Object.entries(found.probabilities).map(([name, chance]) => [`probability of ${name}`, `${Math.round(100 * chance)}%`]);
       const facts = [
-        ["goal", found.reached ? "reached" : "not reached: move the slider, or choose more care"], ...chances,
+        ["goal", found.reached ? "reached" : "not reached: 90% is asked for; move the slider farther, or choose more effort"], ...chances,
         ["words kept", `${Math.round(100 * found.similarity)}%`],
         ["naturalness", `${found.naturalness.toFixed(2)} (higher reads more naturally)`],
       ];
@@ -72,7 +73,7 @@ export function rewritePanel(desk) {
   const panel = h("div", {},
     h("p", {}, "Move one slider or several: the sentence is rewritten that way, and changed words are shown."),
     h("div", { className: "stack" }, field("A sentence", text), none, sliders, h("label", { className: "quiet small" }, "Effort ", care)),
-    problem, result, maker(desk, attribute => { add(attribute); soon(); }));
+    problem, result, maker(desk, attribute => { add(attribute).focus(); soon(); }));
   desk.info.attributes.forEach(add);
   return { element: panel, take: sentence => { text.value = sentence; soon(); } };
 }

@@ -21,8 +21,9 @@ export function walkPanel(desk) {
   for (const name of ["a", "b"]) ends[name].addEventListener("change", () => { places[name] = null; changed(); });
   slider.addEventListener("input", () => {
     desk.map?.refresh();
-    show(Number(slider.value));
+    show(Number(slider.value), true);
   });
+  slider.addEventListener("change", () => show(Number(slider.value), false));
   all.addEventListener("click", () => attempt(all, problem, steps));
 
   function set(name, text, place = null) {
@@ -39,12 +40,12 @@ export function walkPanel(desk) {
     written.textContent = "";
     const ready = Boolean(ends.a.value.trim() && ends.b.value.trim());
     slider.disabled = all.disabled = !ready;
-    if (!desk.index) return ready && show(Number(slider.value));
+    if (!desk.index) return ready && show(Number(slider.value), false);
     for (const name of ["a", "b"]) locate(name);
     desk.map.refresh();
     if (ready) {
       slider.value = 0;
-      show(0);
+      show(0, false);
     }
   }
 
@@ -57,30 +58,35 @@ export function walkPanel(desk) {
     desk.map.refresh();
   }
 
-  const body = at => ({ a: ends.a.value, b: ends.b.value, at });
+  // While the slider moves a model with slots writes one draft; at rest it writes several and takes the best.
+  const body = (step, quick) => ({ a: ends.a.value, b: ends.b.value, at: [step / STEPS], ...(quick && { drafts: 1 }) });
+  const keyOf = (step, quick) => `${step} ${quick}`;
 
-  const write = latest(async (step, newest) => {
-    const now = version, asked = body([step / STEPS]);
+  const write = latest(async ({ step, quick }) => {
+    const now = version;
     await attempt(null, problem, async () => {
-      const { texts } = await post("/v1/interpolate", asked);
+      const { texts } = await post("/v1/interpolate", body(step, quick));
       if (now !== version) return;
-      cache.set(step, texts[0]);
-      if (newest() || Number(slider.value) === step) display(step);
+      cache.set(keyOf(step, quick), texts[0]);
+      display(step, quick);
     });
+    if (!problem.hidden) result.removeAttribute("aria-busy");
   });
 
-  function show(step) {
+  function show(step, quick) {
+    quick &&= desk.info.split;
     slider.setAttribute("aria-valuetext", `${Math.round(100 * step / STEPS)}% of the way`);
-    if (cache.has(step)) return display(step);
+    if (cache.has(keyOf(step, quick))) return display(step, quick);
     result.setAttribute("aria-busy", "true");
-    write(step);
+    write({ step, quick });
   }
 
-  function display(step) {
-    result.removeAttribute("aria-busy");
-    written.textContent = cache.get(step);
-    const request = { path: "/v1/interpolate", body: body([step / STEPS]) };
-    copy.replaceChildren(h("div", { className: "row" }, copyBar([{ position: step / STEPS, text: cache.get(step) }], request), mixButton(desk, cache.get(step))));
+  function display(step, quick) {
+    const text = cache.get(keyOf(step, quick));
+    if (Number(slider.value) === step) result.removeAttribute("aria-busy");
+    written.textContent = text;
+    copy.replaceChildren(h("div", { className: "row" },
+      copyBar([{ position: step / STEPS, text }], { path: "/v1/interpolate", body: body(step, quick) }), mixButton(desk, text)));
   }
 
   async function steps() {
