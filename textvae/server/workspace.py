@@ -79,14 +79,14 @@ class Workspace:
                 if attribute.fingerprint == self.vae.fingerprint:
                     self.attributes.setdefault(path.name, attribute)
 
-    def naturalness(self, texts: Sequence[str]) -> list[float]:
-        """Return the SLOR of each text, as `Naturalness` does."""
+    def naturalness(self) -> Naturalness:
+        """Return the scorer of naturalness, made at the first use."""
 
-        def scored() -> list[float]:
+        def made() -> Naturalness:
             self._naturalness = self._naturalness or Naturalness(self.vae)
-            return self._naturalness(texts).tolist()
+            return self._naturalness
 
-        return self.batcher.call(scored)
+        return self._naturalness or self.batcher.call(made)
 
     def index(self, name: str) -> ServedIndex:
         """Return an index.
