@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -31,6 +33,8 @@ def served(space, key=None):
     server = make_server(space, metrics, key)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
@@ -58,39 +62,37 @@ def tone(server_vae):
     return Attribute.fit(server_vae, PRAISE, BLAME, name="tone")
 
 
-@pytest.fixture
-def make_space(server_vae, tone, tmp_path):
+@pytest.fixture(scope="session")
+def make_space(server_vae, tone, tmp_path_factory):
     """A function that returns a workspace with an index "numbered", one with ids "named", and the attribute "tone"."""
     from textvae import LatentIndex
     from textvae.server.workspace import Workspace
 
-    def make(**options):
-        indexes = {"numbered": tmp_path / "numbered", "named": tmp_path / "named"}
-        if not indexes["named"].exists():
-            LatentIndex.build(server_vae, ROWS, path=indexes["numbered"])
-            LatentIndex.build(server_vae, ROWS, ids=[f"r{i}" for i in range(len(ROWS))], path=indexes["named"])
-            tone.save(tmp_path / "tone")
-        given = {"indexes": indexes, "attributes": {"tone": tmp_path / "tone"}, "folder": tmp_path / "attributes"}
+    made = tmp_path_factory.mktemp("made")
+    LatentIndex.build(server_vae, ROWS, path=made / "numbered")
+    LatentIndex.build(server_vae, ROWS, ids=[f"r{i}" for i in range(len(ROWS))], path=made / "named")
+    tone.save(made / "tone")
+
+    def make(folder=None, **options):
+        folder = shutil.copytree(made, folder or tmp_path_factory.mktemp("space") / "space", dirs_exist_ok=True)
+        indexes = {name: folder / name for name in ("numbered", "named")}
+        given = {"indexes": indexes, "attributes": {"tone": folder / "tone"}, "folder": folder / "attributes"}
         return Workspace(server_vae, "tiny", **(given | options))
 
     return make
 
 
-@pytest.fixture(scope="module")
-def reading_server(server_vae, tone, tmp_path_factory):
-    """A server for tests that change nothing; yields its address."""
-    from textvae import LatentIndex
-    from textvae.server.workspace import Workspace
+@pytest.fixture(scope="session")
+def http():
+    """A client for all tests: each new one reads the certificates of this machine."""
+    import httpx
 
-    folder = tmp_path_factory.mktemp("read")
-    LatentIndex.build(server_vae, ROWS, path=folder / "numbered")
-    tone.save(folder / "tone")
-    space = Workspace(
-        server_vae,
-        "tiny",
-        indexes={"numbered": folder / "numbered"},
-        attributes={"tone": folder / "tone"},
-        folder=folder / "attributes",
-    )
-    with served(space) as url:
+    with httpx.Client(timeout=20) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def reading_server(make_space):
+    """A server for tests that change nothing; yields its address."""
+    with served(make_space()) as url:
         yield url

@@ -147,7 +147,8 @@ def test_the_server_describes_itself(http, server_vae, tone):
     assert info["split"] is False
     assert info["writable"] is False
     assert info["indexes"] == [
-        {"name": "numbered", "size": len(ROWS), "metric": "cosine", "metadata_fields": ["stars", "topic"]}
+        {"name": name, "size": len(ROWS), "metric": "cosine", "metadata_fields": ["stars", "topic"]}
+        for name in ("numbered", "named")
     ]
     assert info["attributes"] == http.get("/v1/attributes").json()["data"]
     assert info["attributes"][0]["accuracy"] == tone.accuracy
