@@ -5,24 +5,24 @@ import io
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 pytest.importorskip("fastapi")
-uvicorn = pytest.importorskip("uvicorn")
+pytest.importorskip("uvicorn")
 playwright = pytest.importorskip("playwright.sync_api", reason="the page is tested by Playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page is tested in Chromium, which is not installed")
 
+from served import served  # noqa: E402
+
 from textvae import Attribute, LatentIndex, shift  # noqa: E402
 from textvae.server import maps  # noqa: E402
-from textvae.server.app import create_app  # noqa: E402
 from textvae.server.workspace import Workspace  # noqa: E402
 
 TRICK = "<img src=x onerror=alert(1)> & <b>bold</b>"
@@ -33,44 +33,26 @@ BAD = [f"the {word} was cold , small and dark ." for word in WORDS]
 KINDS = ["even", "odd", "it's"]
 
 
-class Site:
+class Site(NamedTuple):
     """A running server, and what it serves."""
 
-    def __init__(self, space, key=None):
-        self.space = space
-        listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        config = uvicorn.Config(create_app(space, key=key), log_config=None, lifespan="on")
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listening]}, daemon=True)
-        self.thread.start()
-        deadline = time.monotonic() + 30
-        while not self.server.started:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-
-    def stop(self):
-        self.server.should_exit = True
-        self.thread.join(20)
+    url: str
+    space: Workspace
 
 
 @pytest.fixture(scope="module")
-def site(small_vae, tmp_path_factory):
+def site(server_vae, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    with pytest.MonkeyPatch.context() as patch:
+    metadata = [{"kind": KINDS[i % 3], "length": len(text) + i} for i, text in enumerate(TEXTS)]
+    LatentIndex.build(server_vae, TEXTS, path=folder / "index", metadata=metadata)
+    Attribute.fit(server_vae, GOOD, BAD, name="mood").save(folder / "mood")
+    space = Workspace(
+        server_vae, "tiny", indexes={"texts": folder / "index"}, attributes={"mood": folder / "mood"},
+        writable=True, folder=folder / "kept",
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch, served(space) as url:
         patch.setattr(maps, "automatic_axes", lambda count: "pca")
-        small_vae.save_pretrained(folder / "run")
-        metadata = [{"kind": KINDS[i % 3], "length": len(text) + i} for i, text in enumerate(TEXTS)]
-        LatentIndex.build(small_vae, TEXTS, path=folder / "index", metadata=metadata)
-        Attribute.fit(small_vae, GOOD, BAD, name="mood").save(folder / "mood")
-        space = Workspace(
-            small_vae, "tiny", indexes={"texts": folder / "index"}, attributes={"mood": folder / "mood"},
-            writable=True, folder=folder / "kept",
-        )  # fmt: skip
-        running = Site(space)
-        yield running
-        running.stop()
-    small_vae.path = None
+        yield Site(url, space)
 
 
 @pytest.fixture(scope="module")
@@ -488,18 +470,15 @@ def test_the_page_has_no_inner_html_and_no_outside_address():
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", source), file
 
 
-def test_a_server_with_a_key_asks_for_it(chromium, small_vae, tmp_path):
-    small_vae.save_pretrained(tmp_path / "run")
-    locked = Site(Workspace(small_vae, "tiny"), key="a-key-of-this-test")
+def test_a_server_with_a_key_asks_for_it(chromium, server_vae):
     page = chromium.new_page()
-    page.goto(locked.url)
-    page.locator("#key").fill("a-wrong-key-of-this-test")
-    page.get_by_role("button", name="Go on").click()
-    page.locator("#door[open]").wait_for()
-    page.locator("#key").fill("a-key-of-this-test")
-    page.get_by_role("button", name="Go on").click()
-    page.get_by_text("Model tiny").wait_for()
-    assert page.locator("#panel-vary").is_visible()  # there is no index to find anything in
-    page.close()
-    locked.stop()
-    small_vae.path = None
+    with served(Workspace(server_vae, "tiny"), "a-key-of-this-test") as url:
+        page.goto(url)
+        page.locator("#key").fill("a-wrong-key-of-this-test")
+        page.get_by_role("button", name="Go on").click()
+        page.locator("#door[open]").wait_for()
+        page.locator("#key").fill("a-key-of-this-test")
+        page.get_by_role("button", name="Go on").click()
+        page.get_by_text("Model tiny").wait_for()
+        assert page.locator("#panel-vary").is_visible()  # there is no index to find anything in
+        page.close()

@@ -134,7 +134,10 @@ def rewrite(
 
 
 class Rewriter:
-    """What `rewrite` does, a block of texts at a time. Its arguments are those of `rewrite`."""
+    """What `rewrite` does, a block of texts at a time.
+
+    Its arguments are those of `rewrite`; `naturalness` is the scorer of this model if there is one already.
+    """
 
     def __init__(
         self,
@@ -146,6 +149,7 @@ class Rewriter:
         spread: float = 1.0,
         temperature: float = 0.0,
         filters: Filters | None = None,
+        naturalness: Naturalness | None = None,
         seed: int | None = 0,
     ):
         attributes = [attribute] if isinstance(attribute, Attribute) else list(attribute)
@@ -164,7 +168,7 @@ class Rewriter:
             raise ValueError("min_probability bounds the probability of attributes: give one with a strength")
         self.vae, self.n, self.spread, self.temperature, self.seed = vae, n, spread, temperature, seed
         self.target = Target(attributes, strengths) if attributes else None
-        self.naturalness = Naturalness(vae)
+        self.naturalness = Naturalness(vae) if naturalness is None else naturalness
 
     def blocks(self, texts: Sequence[str]) -> Iterator[list[Rewritten]]:
         """Yield the rewrites of up to 64 texts at a time."""

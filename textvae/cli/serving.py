@@ -78,8 +78,8 @@ def serve(
         raise ImportError(
             "the server needs fastapi, uvicorn and prometheus-client: pip install 'textvae[serve]'"
         ) from error
-    from ..server.run import bind
-    from ..server.run import serve as serve_space
+    from ..server.run import bind, make_server
+    from ..server.run import serve as serve_requests
 
     with ExitStack() as stack:
         listening = stack.enter_context(bind(host, port))
@@ -99,7 +99,7 @@ def serve(
         )  # fmt: skip
         where = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
         printing.result({"url": where, "run": str(source), "indexes": sorted(indexes)}, where)
-        serve_space(space, metrics, listening, key=key)
+        serve_requests(make_server(space, metrics, key), listening)
 
 
 def _read_key(path: Path | None) -> str | None:

@@ -40,14 +40,17 @@ class Doorman:
             if scope["type"] == "lifespan":
                 await self.app(scope, receive, send)
             return
-        visit = _Visit(scope, send, self.limits.write_seconds)
+        visit = _Visit(scope, send)
         start = time.perf_counter()
         try:
             await self._admit(visit, receive)
         except ApiError as refusal:
             await visit.refuse(refusal)
-        except Exception as error:  # of a route, beyond its handlers
-            await visit.refuse(explained(error))
+        except Exception as error:  # starlette raises what it has answered with 500 once more
+            if not visit.started:
+                await visit.refuse(explained(error))
+            elif not visit.finished:
+                raise
         finally:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in METHODS else "other"
@@ -161,21 +164,21 @@ class Doorman:
 class _Visit:
     """A request and what was sent for it."""
 
-    def __init__(self, scope: Scope, send: Send, seconds: float):
-        self.scope, self._send, self._seconds = scope, send, seconds
+    def __init__(self, scope: Scope, send: Send):
+        self.scope, self._send = scope, send
         self.status = 499  # of clients that leave before an answer
-        self._started = False
+        self.started = self.finished = False
 
     async def send(self, message: Message) -> None:
-        """Send a part of the answer; a client that does not take it in time loses the rest."""
+        """Send a part of the answer."""
         if message["type"] == "http.response.start":
-            self._started, self.status = True, message["status"]
-        async with asyncio.timeout(self._seconds):
-            await self._send(message)
+            self.started, self.status = True, message["status"]
+        await self._send(message)
+        self.finished = message["type"] == "http.response.body" and not message.get("more_body", False)
 
     async def refuse(self, refusal: ApiError) -> None:
-        """Answer a refusal, unless an answer has begun."""
-        if self._started:
+        """Answer a refusal; if an answer has begun, the connection is closed."""
+        if self.started:
             raise refusal
         await refusal.answer()(self.scope, _nothing, self.send)
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from ..storage.errors import CorruptFileError
 from .answers import Json
+from .batcher import Cancelled
 
 logger = logging.getLogger("textvae")
 
@@ -70,6 +71,8 @@ def explained(error: BaseException) -> ApiError:
     """Return any error as an answer; those that are no fault of the request are logged."""
     if isinstance(error, ApiError):
         return error
+    if isinstance(error, Cancelled):
+        return ApiError(503, "the server is stopping: try again later", code="stopping")
     if isinstance(error, RequestValidationError):
         return _invalid(error)
     if isinstance(error, HTTPException):

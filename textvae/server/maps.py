@@ -181,16 +181,16 @@ class IndexMap:
         def watch() -> None:
             with folder:
                 points = np.load(made, allow_pickle=False) if process.wait() == 0 else None
-            with self._lock:
-                self._process, self._seen = None, None
-                if points is not None:
-                    self._points, self._method = points, axes
-            if points is None and not self._stopped:
-                logger.warning("the map stays one of principal components: %s failed", axes)
             if points is not None:
                 with suppress(OSError):  # a cache that cannot be written
                     save_rows(file, [points])
                     keep_newest(file.parent, "*.npy", MOST_FILES)
+            elif not self._stopped:
+                logger.warning("the map stays one of principal components: %s failed", axes)
+            with self._lock:
+                self._process, self._seen = None, None
+                if points is not None:
+                    self._points, self._method = points, axes
 
         threading.Thread(target=watch, name="textvae-map", daemon=True).start()
 

@@ -9,6 +9,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .limits import Limits
 
+LEAST_TAKEN = 64 << 10  # bytes of an answer that a client must take within the time limit, if so many are left
+
 
 def patient_protocol(limits: Limits) -> type[H11Protocol]:
     """Return a protocol class with the time limits and the number of connections of a server."""
@@ -17,6 +19,7 @@ def patient_protocol(limits: Limits) -> type[H11Protocol]:
         """Close connections whose headers do not arrive in time, or whose answer is not taken."""
 
         _expiry: asyncio.TimerHandle | None = None
+        _taking: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -34,11 +37,36 @@ def patient_protocol(limits: Limits) -> type[H11Protocol]:
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_waiting()
+            self._stop_taking()
             super().connection_lost(exc)
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            if self._taking is None:
+                self._watch_taking()
+
+        def resume_writing(self) -> None:
+            self._stop_taking()
+            super().resume_writing()
 
         def timeout_keep_alive_handler(self) -> None:
             super().timeout_keep_alive_handler()  # closes when what is written has been taken
             self.loop.call_later(limits.write_seconds, self.transport.abort)
+
+        def _watch_taking(self) -> None:
+            left = self.transport.get_write_buffer_size()
+            self._taking = self.loop.call_later(limits.write_seconds, self._check_taken, left)
+
+        def _check_taken(self, before: int) -> None:
+            if self.transport.get_write_buffer_size() > before - LEAST_TAKEN:
+                self.transport.abort()
+            else:
+                self._watch_taking()
+
+        def _stop_taking(self) -> None:
+            if self._taking is not None:
+                self._taking.cancel()
+                self._taking = None
 
         def _wait_for_headers(self) -> None:
             self._expiry = self.loop.call_later(limits.read_seconds, self._expire)

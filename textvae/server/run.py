@@ -37,17 +37,14 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def serve(space: Workspace, metrics: Metrics, listening: socket.socket, *, key: str | None = None) -> None:
-    """Answer requests until SIGTERM or SIGINT; requests that run are ended first, and writes are saved.
+def make_server(space: Workspace, metrics: Metrics, key: str | None = None) -> uvicorn.Server:
+    """Return a server; `run(sockets=[...])` answers requests until its `should_exit` is set, and ends them first.
 
     Args:
-        space: What is served.
+        space: What is served; it is closed at the end, when its writes are saved.
         metrics: What counts requests and batches.
-        listening: The socket, from `bind`.
-        key: The key that clients must send.
+        key: The key that clients must send; None for none.
     """
-    sys.setswitchinterval(SWITCH)
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its warnings tell of every bad request
     config = uvicorn.Config(
         create_app(space, metrics, key=key),
         http=patient_protocol(space.limits),
@@ -63,6 +60,13 @@ def serve(space: Workspace, metrics: Metrics, listening: socket.socket, *, key: 
         timeout_graceful_shutdown=int(space.limits.seconds) + 1,
         h11_max_incomplete_event_size=HEADER_BYTES,
     )
+    return uvicorn.Server(config)
+
+
+def serve(server: uvicorn.Server, listening: socket.socket) -> None:
+    """Run a server in this process until SIGTERM or SIGINT."""
+    sys.setswitchinterval(SWITCH)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its warnings tell of every bad request
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: None)  # uvicorn sets its own, and raises the signal again when it has stopped
-    uvicorn.Server(config).run(sockets=[listening])
+    server.run(sockets=[listening])

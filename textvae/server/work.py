@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from .batcher import TICKET, Ticket
 
 T = TypeVar("T")
-AHEAD = 64  # results of a stream that wait to be sent
 
 
 class Workers:
@@ -35,7 +34,7 @@ class Workers:
     async def stream(self, results: Callable[[], Iterable[T]]) -> AsyncIterator[T]:
         """Run a generator in a thread and yield its results as they come."""
         loop = asyncio.get_running_loop()
-        waiting: asyncio.Queue[Any] = asyncio.Queue(AHEAD)
+        waiting: asyncio.Queue[Any] = asyncio.Queue()  # as long as the limits of a request allow
         end = object()
 
         def produce() -> None:
@@ -43,7 +42,7 @@ class Workers:
             for result in results():
                 assert ticket is not None
                 ticket.check()
-                asyncio.run_coroutine_threadsafe(waiting.put(result), loop).result()
+                loop.call_soon_threadsafe(waiting.put_nowait, result)
 
         async def run(context: contextvars.Context) -> None:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import threading
 import time
@@ -66,7 +67,7 @@ class Workspace:
         self.writes = hasattr(vae.model, "write")
         self.indexes = {name: ServedIndex(path, self.vae) for name, path in (indexes or {}).items()}
         self.maps = {name: IndexMap(served) for name, served in self.indexes.items()}
-        self.attributes = {name: Attribute.load(path) for name, path in (attributes or {}).items()}
+        self.attributes = {name: _named(name, path) for name, path in (attributes or {}).items()}
         for attribute in self.attributes.values():
             attribute.check(vae)
         if self.folder is not None and self.folder.is_dir():
@@ -77,18 +78,18 @@ class Workspace:
     def _load_kept(self, folder: Path) -> None:
         for path in sorted(folder.iterdir()):
             if (path / "attribute.json").is_file() and re.fullmatch(NAME, path.name):
-                attribute = Attribute.load(path)
+                attribute = _named(path.name, path)
                 if attribute.fingerprint == self.vae.fingerprint:
                     self.attributes.setdefault(path.name, attribute)
 
-    def naturalness(self, texts: Sequence[str]) -> list[float]:
-        """Return the SLOR of each text, as `Naturalness` does."""
+    def naturalness(self) -> Naturalness:
+        """Return the scorer of naturalness, made at the first use."""
 
-        def scored() -> list[float]:
+        def made() -> Naturalness:
             self._naturalness = self._naturalness or Naturalness(self.vae)
-            return self._naturalness(texts).tolist()
+            return self._naturalness
 
-        return self.batcher.call(scored)
+        return self._naturalness or self.batcher.call(made)
 
     def index(self, name: str) -> ServedIndex:
         """Return an index.
@@ -191,6 +192,11 @@ class Workspace:
             "max_length": config.max_length,
             "writable": self.writable,
         }
+
+
+def _named(name: str, path: Path) -> Attribute:
+    """Return an attribute under the name that clients use."""
+    return dataclasses.replace(Attribute.load(path), name=name)
 
 
 def _those(names: Mapping[str, Any]) -> str:

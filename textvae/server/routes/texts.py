@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ...attributes.attribute import Attribute
-from ...attributes.rewriting import rewrite as rewrite_texts
+from ...attributes.rewriting import Filters, Rewriter
 from ...attributes.shifting import Shifted
 from ...attributes.shifting import shift as shift_texts
 from ...evaluation.surprise import novelty
@@ -42,7 +42,6 @@ from .common import STREAM, answer, streamed, workspace
 
 router = APIRouter(prefix="/v1", tags=["Texts"])
 BLOCK = 16  # texts or latents of a stream that are worked on together
-FREE = {"temperature": 0, "seed": None}
 
 
 @router.post("/reconstruct", response_model=Reconstructed, responses=STREAM)
@@ -165,10 +164,13 @@ async def rewrite(request: Request, asked: RewriteAsked) -> Response:
     space.check_size(asked.texts, asked.n)
     moved = [space.attribute(each.name) for each in asked.attributes]
     strengths = [each.strength for each in asked.attributes]
-    options = asked.model_dump(exclude={"texts", "attributes", "stream"})
+    options = asked.model_dump(include={"n", "spread", "temperature", "seed"})
+    filters = Filters(**asked.model_dump(include={field.name for field in fields(Filters)}))
 
     def rewritten(texts: Sequence[str]) -> list[dict[str, Any]]:
-        return [asdict(each) for each in rewrite_texts(space.vae, texts, moved, strengths, **options)]
+        natural = space.naturalness()
+        rewriter = Rewriter(space.vae, moved, strengths, filters=filters, naturalness=natural, **options)
+        return [asdict(each) for found in rewriter.blocks(texts) for each in found]
 
     def results() -> Iterator[dict[str, Any]]:
         for i, text in enumerate(asked.texts):
@@ -219,7 +221,7 @@ def _judged(
     space: Workspace, found: Sequence[Shifted], asked: Sequence[Moved], moved: Sequence[Attribute]
 ) -> list[dict[str, Any]]:
     texts = [each.text for each in found]
-    reading, natural = space.vae.read(texts), space.naturalness(texts)
+    reading, natural = space.vae.read(texts), space.naturalness()(texts).tolist()
     chances = {
         each.name: _probabilities((-1 if each.strength < 0 else 1) * attribute.read(reading))
         for each, attribute in zip(asked, moved, strict=True)
