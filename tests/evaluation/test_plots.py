@@ -120,10 +120,10 @@ def test_names_of_groups_stand_where_the_groups_lie(tmp_path, monkeypatch):
 
 
 def test_labels_beyond_the_palette_are_grey_and_unnamed(tmp_path):
-    labels = [f"common {i}" for i in range(10)] * 3 + [f"rare {i}" for i in range(5)]
-    latents = np.random.default_rng(0).normal(size=(35, 4))
+    labels = [f"common {i}" for i in range(12)] * 3 + [f"rare {i}" for i in range(5)]
+    latents = np.random.default_rng(0).normal(size=(41, 4))
     data = points_of(plot_map(latents, labels, labels, tmp_path / "map.png", "pca")[1])
-    assert set(data["legend"]) == {f"common {i}" for i in range(10)}
+    assert set(data["legend"]) == {f"common {i}" for i in range(12)}
     assert {point[2] for point in data["points"] if point[3].startswith("rare")} == {OTHERS}
 
 

@@ -96,6 +96,15 @@ def test_texts_of_the_index_are_placed_where_they_are_and_others_among_their_nei
     assert min(found["x"]) <= middle[0] <= max(found["x"]) and min(found["y"]) <= middle[1] <= max(found["y"])
 
 
+def test_a_text_is_placed_where_most_of_its_neighbours_are():
+    points = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [0.5, 0.5], [90, 90], [91, 90]], np.float32)
+    found = maps.geometric_median(points, np.ones(7, np.float32))
+    grid = np.stack(np.meshgrid(*[np.linspace(0, 2, 201)] * 2), -1).reshape(-1, 2)
+    costs = np.linalg.norm(grid[:, None] - points, axis=2).sum(1)
+    assert np.linalg.norm(found - points, axis=1).sum() <= costs.min() + 1e-3
+    assert np.linalg.norm(found - points[4]) < 1
+
+
 def test_the_map_is_computed_once_and_kept_outside_the_index(served, folder, tmp_path, pacmap):
     before = sorted(folder.iterdir())
     drawn = IndexMap(served, tmp_path / "cache")

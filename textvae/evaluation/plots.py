@@ -24,7 +24,8 @@ PANELS = (
     ("active units", None, "eval_active_units"),
 )
 PALETTE = (
-    "#3b6fb6", "#d9822b", "#2f9e77", "#b5508f", "#7a5fc7", "#2aa5b8", "#cf4a4a", "#b59a1c", "#7c9a3e", "#6b7785",
+    "#3b6fb6", "#d9822b", "#2f9e77", "#b5508f", "#7a5fc7", "#2aa5b8", "#cf4a4a", "#b59a1c", "#7c9a3e", "#4f5d75",
+    "#9a6240", "#e58bb5",
 )  # fmt: skip
 OTHERS = "#b4bac2"  # labels beyond the palette
 INK, QUIET = "#22272e", "#66707c"
@@ -70,7 +71,7 @@ def plot_map(
         latents_ND: Shape (N, D), N >= 3.
         texts: N texts.
         labels: N labels, or None for one colour; more than twelve different numbers get a continuous scale. Labels
-            beyond the ten commonest are grey.
+            beyond the twelve commonest are grey.
         output: The PNG to write; the HTML file is written beside it and is self-contained.
         axes: As in `project`.
 

@@ -36,6 +36,7 @@ MOST_POINTS = 100_000  # of a map; of a larger index a random sample is shown
 SCALE = 65_535  # coordinates are whole numbers from 0 to this
 MOST_GROUPS, MOST_LETTERS = 40, 80  # of a field that colours the map: different values, and characters of one
 NEIGHBOURS = 8  # among which a text is placed
+MEDIAN_STEPS = 30
 RECOMPUTED = 0.1  # share of changed texts above which the map is computed again
 MOST_FILES = 32  # kept in the cache
 
@@ -79,7 +80,7 @@ class IndexMap:
             return self._answer
 
     def place(self, vector: NDArray[np.float32]) -> tuple[int, int] | None:
-        """Return where a vector (W,) lies on the map: the mean of its neighbours' points, the nearest weighing most.
+        """Return where a vector (W,) lies on the map: the median of its neighbours' points, the nearest weighing most.
 
         None if the index has too few texts for a map.
         """
@@ -195,7 +196,7 @@ class IndexMap:
         threading.Thread(target=watch, name="textvae-map", daemon=True).start()
 
     def _placed(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return points (M, 2) for vectors (M, W): of the nearest texts the weighted mean."""
+        """Return points (M, 2) for vectors (M, W)."""
         own = self._base.vectors
         k = min(NEIGHBOURS, len(own))
         placed = np.empty((len(vectors), 2), np.float32)
@@ -204,8 +205,20 @@ class IndexMap:
             distances = np.maximum(squares - 2 * own @ vector + vector @ vector, 0)
             nearest = np.argpartition(distances, k - 1)[:k]
             weights = 1 / (distances[nearest] + 1e-6 * (1 + float(vector @ vector)))
-            placed[row] = weights @ self._points[nearest] / weights.sum()
+            placed[row] = geometric_median(self._points[nearest], weights)
         return placed
+
+
+def geometric_median(points: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the point (2,) with the least weighted sum of distances to points (K, 2), by Weiszfeld's iteration.
+
+    Unlike the mean it lies where most of the points are, and not in the empty middle of two groups.
+    """
+    median = weights @ points / weights.sum()
+    for _ in range(MEDIAN_STEPS):
+        pull = weights / np.maximum(np.linalg.norm(points - median, axis=1), 1e-6)
+        median = pull @ points / pull.sum()
+    return median
 
 
 def fields_of(metadata: list[dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:

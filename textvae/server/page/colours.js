@@ -1,6 +1,6 @@
-// Colours of the fields of a map: ten for groups, a scale for numbers, both legible on light and dark.
+// Colours of the fields of a map: twelve for groups, a scale for numbers, both legible on light and dark.
 
-export const GROUPS = ["#3b6fb6", "#d9822b", "#2f9e77", "#b5508f", "#7a5fc7", "#2aa5b8", "#cf4a4a", "#b59a1c", "#7c9a3e", "#6b7785"];
+export const GROUPS = ["#3b6fb6", "#d9822b", "#2f9e77", "#b5508f", "#7a5fc7", "#2aa5b8", "#cf4a4a", "#b59a1c", "#7c9a3e", "#4f5d75", "#9a6240", "#e58bb5"];
 export const OTHERS = "#a5adb7";
 const STOPS = ["#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39"];
 export const STEPS = 32;

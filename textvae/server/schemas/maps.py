@@ -57,8 +57,8 @@ class PlaceAsked(Asked):
 class PlaceAnswer(BaseModel):
     """Where a text lies, its neighbours, and how familiar the model is with it.
 
-    The place is the mean of its nearest texts' places; null if the index has too few texts for a map. The familiarity
-    is null for a model that cannot write; if not `calibrated` it is the share of the words that come back.
+    The place is the geometric median of its nearest texts' places; null if the index has too few texts for a map. The
+    familiarity is null for a model that cannot write; if not `calibrated` it is the share of the words that come back.
     """
 
     x: int | None
