@@ -187,3 +187,11 @@ def test_the_reference_returns_its_vectors_and_metadata(vae):
     )
     assert index.metadata(["3", "1"]) == [{"n": 3}, {"n": 1}]
     assert index.vectors([]).shape == (0, index.dim)
+
+
+def test_a_backend_that_does_not_return_vectors_is_named(vae):
+    index = LatentIndex.build(vae, TEXTS[:4], backend="numpy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(NumpyBackend, "take")
+        with pytest.raises(ValueError, match="the backend 'numpy' does not return its vectors"):
+            index.vectors([0])

@@ -76,6 +76,19 @@ def test_the_map_is_the_projection_in_whole_numbers(served, tmp_path, pca):
     np.testing.assert_allclose(points - points.mean(0), (plane - plane.mean(0)) / side * SCALE, atol=2)
 
 
+def test_an_index_that_does_not_return_its_vectors_is_encoded_again(served, tmp_path, pca, monkeypatch):
+    expected = shown(IndexMap(served, tmp_path / "cache"))
+
+    def refuse(ids):
+        raise ValueError
+
+    monkeypatch.setattr(served.index, "vectors", refuse)
+    found = shown(IndexMap(served, tmp_path / "cache"))
+    assert found["ids"] == expected["ids"] and found["x"] != expected["x"]  # the latents are not scaled to length 1
+    scaled = np.corrcoef(found["x"], project(served.index.vae.encode(TEXTS), "pca").points[:, 0])
+    assert scaled[0, 1] > 0.999999
+
+
 def test_fields_are_groups_or_scales():
     rows = [{"kind": "a", "n": i, "free": f"text {i}", "mixed": [1], "some": "x" if i else None} for i in range(50)]
     found = {field["name"]: field for field in fields_of(rows, ["free", "kind", "mixed", "n", "some"])}

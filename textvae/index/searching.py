@@ -207,12 +207,14 @@ class SearchableIndex:
             Shape (N, W); W is D, or 2D under "wasserstein".
 
         Raises:
-            ValueError: The factory cannot return its vectors.
+            ValueError: The factory cannot return its vectors, or the backend is one of others without `take`.
 
         Examples:
             >>> index.vectors(index.ids).shape
             (2, 32)
         """
+        if not hasattr(self._vectors, "take"):
+            raise ValueError(f"the backend {self.backend!r} does not return its vectors: it has no method take")
         with self._lock:
             return self._vectors.take(self._items.numbers(ids, "found"))
 

@@ -27,15 +27,15 @@ export function findPanel(desk) {
         if (!desk.index) return await alone(sentence);
         const body = { text: sentence, k: HITS, ...(where && { where }) };
         const found = await post(`${desk.at()}/place`, body);
-        marks = [...desk.map.of(found.neighbours), { x: found.x, y: found.y, filled: true, label: "your sentence" }];
+        marks = [...desk.map.of(found.neighbours), { x: found.x, y: found.y, filled: true, label: "your sentence" }].filter(mark => mark.x !== null);
         desk.map.refresh();
-        desk.map.map.reveal(found.x, found.y);
+        if (found.x !== null) desk.map.map.reveal(found.x, found.y);
         const request = { path: `${desk.at()}/search`, body };
         result.replaceChildren(
           ...known(found.familiarity, found.calibrated),
           h("h3", {}, where ? "Its nearest texts among those chosen" : "Its nearest texts"),
           h("ol", { className: "hits" }, found.neighbours.map(hit => row(desk, hit))),
-          copyBar(found.neighbours.map(({ id, score, text, metadata }) => ({ id, score, text, ...metadata })), request));
+          copyBar(found.neighbours.map(csvRow), request));
       } finally {
         result.removeAttribute("aria-busy");
       }
@@ -56,6 +56,9 @@ export function findPanel(desk) {
     reset: () => { marks = []; asked = ""; result.replaceChildren(); },
   };
 }
+
+// Metadata may have keys of the same names.
+const csvRow = ({ id, score, text, metadata }) => Object.assign({ id, score, text }, metadata, { id, score, text });
 
 export function row(desk, hit) {
   const facts = Object.entries(hit.metadata ?? {}).map(([name, value]) => h("span", {}, `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`));

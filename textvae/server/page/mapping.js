@@ -119,7 +119,7 @@ export function mapPanel(desk) {
   function tell(name) {
     tool = name;
     const rough = data?.pending ? " This is a first sketch; a clearer map is being computed." : "";
-    byId("hint").textContent = HINTS[name] + rough;
+    byId("hint").textContent = data && !data.ids.length ? "An index of fewer than three texts has no map." : HINTS[name] + rough;
     desk.panels[name]?.marks ? show(...desk.panels[name].marks()) : map.setMarks([]);
   }
 
