@@ -27,6 +27,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("tests")
 
+pytest_plugins = ["served"]
 SENTENCES = [
     "the soup was hot and the bread was fresh .",
     "our waiter never smiled .",

@@ -8,7 +8,8 @@ import re
 import numpy as np
 import pytest
 
-from textvae.evaluation.plots import plot_dimensions, plot_map
+from textvae.evaluation.plots import OTHERS, plot_dimensions, plot_map, plot_training
+from textvae.evaluation.projection import project
 
 pytest.importorskip("matplotlib")
 TEXTS = ["a red fox", "a <b>blue</b> whale </script> <!-- <script>", "half an emoji \ud83d", "soup"] * 5
@@ -72,6 +73,11 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch):
         plot_map(LATENTS, TEXTS, None, tmp_path / "map.png", "pacmap")
 
 
+def test_without_pacmap_the_axes_are_principal_components(monkeypatch):
+    monkeypatch.setattr("textvae.evaluation.projection.find_spec", lambda name: None)
+    assert project(np.repeat(LATENTS, 5, 0)).method == "pca"
+
+
 @pytest.mark.parametrize(
     "labels", [["$10 - $20_^", "$100\\frac$", "_hidden", ""], ["$x^", "_a", "__", "%{}\\"], ["a\nb", "$$", "#&~", "é$"]]
 )
@@ -81,9 +87,53 @@ def test_a_label_is_drawn_letter_by_letter(tmp_path, labels, monkeypatch):
     drawn, save = [], Figure.savefig
 
     def watch(figure, *arguments, **options):
-        drawn.extend(text.get_text() for axes in figure.axes for text in axes.get_legend().get_texts())
+        drawn.extend(text for axes in figure.axes for text in axes.texts)
         save(figure, *arguments, **options)
 
     monkeypatch.setattr(Figure, "savefig", watch)
     picture, _ = plot_map(LATENTS, TEXTS, labels * 5, tmp_path / "map.png")
-    assert is_png(picture) and drawn == sorted(set(labels))
+    assert is_png(picture) and {text.get_text() for text in drawn} == set(labels)
+    assert not any(text.get_parse_math() for text in drawn)
+
+
+def pictured(monkeypatch):
+    """Return a list that gets every figure that is saved."""
+    from matplotlib.figure import Figure
+
+    figures, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **o: (figures.append(figure), save(figure, *a, **o)))
+    return figures
+
+
+def test_names_of_groups_stand_where_the_groups_lie(tmp_path, monkeypatch):
+    figures = pictured(monkeypatch)
+    corners = {"a": (0, 0), "b": (9, 0), "c": (0, 5)}
+    labels = list(corners) * 30
+    points = np.array([corners[name] for name in labels]) + np.random.default_rng(0).normal(size=(90, 2)) * 0.3
+    plot_map(points, labels, labels, tmp_path / "map.png", "pca")
+    plane = project(points, "pca").points
+    texts = {text.get_text(): text.get_position() for text in figures[0].axes[0].texts}
+    assert set(texts) == set(corners)
+    for name, place in texts.items():
+        own = plane[np.array(labels) == name]
+        assert np.linalg.norm(own - place, axis=1).min() < 1
+
+
+def test_labels_beyond_the_palette_are_grey_and_unnamed(tmp_path):
+    labels = [f"common {i}" for i in range(12)] * 3 + [f"rare {i}" for i in range(5)]
+    latents = np.random.default_rng(0).normal(size=(41, 4))
+    data = points_of(plot_map(latents, labels, labels, tmp_path / "map.png", "pca")[1])
+    assert set(data["legend"]) == {f"common {i}" for i in range(12)}
+    assert {point[2] for point in data["points"] if point[3].startswith("rare")} == {OTHERS}
+
+
+def test_a_curve_that_never_changes_is_left_out(tmp_path, monkeypatch):
+    figures = pictured(monkeypatch)
+    rows = [{"step": s, "reconstruction": 9.0 - s, "kl": 2.0, "beta": 1.0, "eval_kl": 2.0 + s} for s in range(4)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert is_png(plot_training(tmp_path))
+    assert [axes.get_title("left") for axes in figures[0].axes] == [
+        "reconstruction (nats per sentence)", "KL (nats per sentence)",
+    ]  # fmt: skip
+    assert all(axes.get_legend() is None for axes in figures[0].axes)
+    assert {text.get_text() for text in figures[0].axes[1].texts} == {"training", "validation"}

@@ -159,3 +159,39 @@ def test_a_registered_backend_is_built_and_loaded(vae, tmp_path, monkeypatch):
     del base._BACKENDS["counting"]
     with pytest.raises(ValueError, match="unknown index backend 'counting'"):
         LatentIndex.load(tmp_path / "index", vae)
+
+
+@pytest.mark.parametrize("factory", ["Flat", "HNSW32", "IVF4,Flat", "PCA6,IVF4,Flat", "IVF4,SQ8"])
+def test_vectors_are_read_back_by_id(vae, factory):
+    index = LatentIndex.build(vae, TEXTS * 8, factory=factory)
+    wanted = [7, 300, 0]
+    index.update([300], ["another text"])
+    index.remove([5])
+    exact = np.array([vae.vector(text) for text in (TEXTS[7], "another text", TEXTS[0])])
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    kept = index.vectors(wanted)
+    closest = {"PCA6,IVF4,Flat": 0.3, "IVF4,SQ8": 0.99}.get(factory, 0.9999)
+    assert ((kept * exact).sum(1) / np.linalg.norm(kept, axis=1) > closest).all()
+    index.update([6], ["after reading back"])
+    assert 6 in [hit.id for hit in index.search("after reading back", k=len(index) if "PCA" in factory else 1)]
+
+
+def test_the_reference_returns_its_vectors_and_metadata(vae):
+    index = LatentIndex.build(
+        vae, TEXTS, backend="numpy", ids=map(str, range(40)), metadata=[{"n": i} for i in range(40)]
+    )
+    np.testing.assert_allclose(
+        index.vectors(["3", "1"]) @ index.vectors(["3", "1"]).T,
+        LatentIndex.build(vae, [TEXTS[3], TEXTS[1]]).vectors([0, 1]) @ index.vectors(["3", "1"]).T,
+        rtol=1e-5,
+    )
+    assert index.metadata(["3", "1"]) == [{"n": 3}, {"n": 1}]
+    assert index.vectors([]).shape == (0, index.dim)
+
+
+def test_a_backend_that_does_not_return_vectors_is_named(vae):
+    index = LatentIndex.build(vae, TEXTS[:4], backend="numpy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(NumpyBackend, "take")
+        with pytest.raises(ValueError, match="the backend 'numpy' does not return its vectors"):
+            index.vectors([0])

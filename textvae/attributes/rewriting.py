@@ -133,7 +133,10 @@ def rewrite(
 
 
 class Rewriter:
-    """Rewrite texts a block at a time; the arguments are those of `rewrite`."""
+    """What `rewrite` does, a block of texts at a time.
+
+    Its arguments are those of `rewrite`; `naturalness` is the scorer of this model if there is one already.
+    """
 
     def __init__(
         self,
@@ -145,6 +148,7 @@ class Rewriter:
         spread: float = 1.0,
         temperature: float = 0.0,
         filters: Filters | None = None,
+        naturalness: Naturalness | None = None,
         seed: int | None = 0,
     ):
         target = Target.of(vae, attribute, strength)
@@ -157,7 +161,7 @@ class Rewriter:
             raise ValueError("min_probability bounds the probability of attributes: give one with a strength")
         self.vae, self.n, self.spread, self.temperature, self.seed = vae, n, spread, temperature, seed
         self.target = target if target.attributes else None
-        self.naturalness = Naturalness(vae)
+        self.naturalness = Naturalness(vae) if naturalness is None else naturalness
 
     def blocks(self, texts: Sequence[str]) -> Iterator[list[Rewritten]]:
         """Yield the rewrites of up to 64 texts at a time."""

@@ -18,7 +18,7 @@ from cyclopts import App, Parameter
 
 from .. import __doc__ as summary
 from .. import __version__
-from . import attributes, evaluation, folders, index, index_changes, latent, moving, rewriting, training
+from . import attributes, evaluation, folders, index, index_changes, latent, moving, rewriting, serving, training
 from .errors import explain
 from .logs import log_on_stderr
 from .options import PRINTING
@@ -47,6 +47,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "score": evaluation.score,
     "eval": evaluation.evaluate,
     "plot": evaluation.plot,
+    "serve": serving.serve,
     "export": folders.export,
     "info": folders.info,
     "doctor": folders.doctor,

@@ -146,7 +146,7 @@ def plot(
     /,
     *,
     label: str | None = None,
-    axes: Literal["pca", "umap", "pacmap"] = "pca",
+    axes: Literal["auto", "pca", "umap", "pacmap"] = "auto",
     output: Output | None = None,
     reading: Reading = READING,
     device: Device = DEVICE,
@@ -158,7 +158,7 @@ def plot(
         run: Run folder, or org/name on the hub.
         corpus: Texts to draw: map.png, map.html and dimensions.png beside the curves, if there are any.
         label: Column of the corpus that colours the map.
-        axes: Projection of the map: two principal components, or umap or pacmap if installed.
+        axes: Projection of the map: pacmap keeps neighbours, pca distances; auto is pacmap if installed, else pca.
         output: Picture of the curves, by default training.png in the run folder; with a corpus, the folder of all.
         reading: How the texts are read; --limit keeps the map small.
         device: Where the model runs.

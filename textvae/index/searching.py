@@ -184,6 +184,40 @@ class SearchableIndex:
         with self._lock:
             return self._items.get(*self._items.numbers([id], "found"))
 
+    def metadata(self, ids: Sequence[Any]) -> list[dict[str, Any]]:
+        """Return the metadata of ids, in their order.
+
+        Raises:
+            ValueError: An id is not in the index.
+        """
+        with self._lock:
+            numbers = self._items.numbers(ids, "found")
+            found = self._items.get_many(numbers)
+        missing = [id for id, number in zip(ids, numbers, strict=True) if number not in found]
+        if missing:
+            raise ValueError(f"the index has no id {missing[0]!r}")
+        return [found[number][1] for number in numbers]
+
+    def vectors(self, ids: Sequence[Any]) -> NDArray[np.float32]:
+        """Return the stored vectors of existing ids, in their order: what the metric compares, of width W.
+
+        A compressing factory gives approximate vectors.
+
+        Returns:
+            Shape (N, W); W is D, or 2D under "wasserstein".
+
+        Raises:
+            ValueError: The factory cannot return its vectors, or the backend is one of others without `take`.
+
+        Examples:
+            >>> index.vectors(index.ids).shape
+            (2, 32)
+        """
+        if not hasattr(self._vectors, "take"):
+            raise ValueError(f"the backend {self.backend!r} does not return its vectors: it has no method take")
+        with self._lock:
+            return self._vectors.take(self._items.numbers(ids, "found"))
+
     def __len__(self) -> int:
         with self._lock:
             return len(self._vectors)
@@ -215,6 +249,12 @@ class SearchableIndex:
         """All texts, in the order of `ids`."""
         with self._lock:
             return self._items.texts()
+
+    @property
+    def metadata_keys(self) -> list[str]:
+        """Every key of the metadata, sorted."""
+        with self._lock:
+            return self._items.keys()
 
     @property
     def model_path(self) -> Path | None:

@@ -33,15 +33,21 @@ def path(start: ArrayLike, end: ArrayLike, n: int, method: Method = "slerp") -> 
     """
     if n < 2:
         raise ValueError(f"a path needs at least 2 points, got n={n}")
+    points = between(start, end, np.linspace(0, 1, n, dtype=np.float32), method)
+    points[0], points[-1] = start, end
+    return points
+
+
+def between(start: ArrayLike, end: ArrayLike, at: ArrayLike, method: Method = "slerp") -> Array:
+    """Return the points of a path at N positions, 0 at its start and 1 at its end, shape (N, D), as in `path`."""
     if method not in ("slerp", "linear"):
         raise ValueError(f"unknown interpolation method {method!r}: use 'slerp' or 'linear'")
     start, end = np.asarray(start, np.float32), np.asarray(end, np.float32)
-    steps = np.linspace(0, 1, n, dtype=np.float32)[:, None]
+    steps = np.asarray(at, np.float32)[:, None]
+    if not ((steps >= 0) & (steps <= 1)).all():
+        raise ValueError("positions on a path are numbers from 0 to 1")
     points = (1 - steps) * start + steps * end
-    if method == "slerp":
-        points = _arc(start, end, steps, chord=points)
-    points[0], points[-1] = start, end
-    return points
+    return _arc(start, end, steps, chord=points) if method == "slerp" else points
 
 
 def _arc(start: Array, end: Array, steps: Array, chord: Array) -> Array:

@@ -268,6 +268,7 @@ class TextVAE(Reconstruction):
         b: str,
         n: int = 7,
         *,
+        at: Sequence[float] | None = None,
         method: Method = "slerp",
         exact: int | None = None,
         drafts: int | None = None,
@@ -282,6 +283,7 @@ class TextVAE(Reconstruction):
             a: The first sentence.
             b: The last sentence.
             n: Number of texts, at least 2.
+            at: Positions in [0, 1] instead of n, whose texts are written one by one from meanings, also those of ends.
             method: "slerp" or "linear", as in `textvae.latent.geometry.path`.
             exact: Most steps of the exact latents that the ends are written from, as in `exact`; 0 takes the posterior
                 means. By default 50 for a model with wording slots, else 0.
@@ -293,6 +295,8 @@ class TextVAE(Reconstruction):
         reading = self.read([a, b])
         steps = (STEPS if self.model.config.slot_dim else 0) if exact is None else exact
         start, end = reading.meaning.mean.numpy()
+        if at is not None:
+            return self._from_meanings(geometry.between(start, end, at, method), drafts=drafts, seed=seed)
         points = geometry.path(start, end, n, method)
         first, last = self.decode(self.exact(reading, steps=steps) if steps else reading.mean)
         return [first, *self._from_meanings(points[1:-1], drafts=drafts, seed=seed, avoid=[first, last]), last]

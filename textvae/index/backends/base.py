@@ -106,6 +106,9 @@ class Backend(Protocol):
     def compact(self) -> int:
         """Free the tombstones and return their number."""
 
+    def take(self, ids: Sequence[int]) -> Vectors:
+        """Return the vectors (N, W) of existing ids, or nearly so. Raise ValueError if they cannot be read back."""
+
     def nearest(self, queries: Vectors, k: int, within: Ids | None = None) -> Neighbours:
         """Return the k nearest vectors of each query (Q, W), or all vectors if there are fewer.
 

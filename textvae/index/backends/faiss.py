@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...modeling.forks import check_fork
 from .base import AUTO, FLAT_LIMIT, Ids, Neighbours, Vectors, reason, register_backend
 from .faiss_file import check_factory, check_file
+from .faiss_vectors import take
 
 PLANNED = 1_000_000  # texts that "auto" assumes for a stream longer than FLAT_LIMIT
 MEMORY = 2 * 10**9  # bytes of float32 vectors above which "auto" stores one byte per number
@@ -53,6 +54,7 @@ class FaissBackend:
     """
 
     file = "index.faiss"
+    take = take
 
     def __init__(self, index: Any, factory: str, tombstones: Iterable[int] = (), *, mapped: bool = False):
         """Wrap a faiss index. Use `empty` or `read`."""

@@ -98,6 +98,11 @@ class NumpyBackend:
         self._check_unmapped()
         return 0
 
+    def take(self, ids: Sequence[int]) -> Vectors:
+        """Return the vectors (N, W) of existing ids."""
+        rows = {id: row for row, id in enumerate(self.ids.tolist())}
+        return self.vectors[[rows[id] for id in ids]]
+
     def nearest(self, queries: Vectors, k: int, within: Ids | None = None) -> Neighbours:
         """Return the k nearest vectors of each query (Q, W); ties are in order of addition."""
         ids, vectors = self.ids, self.vectors

@@ -1,0 +1,187 @@
+"""What comes before the routes: keys, bounds of headers and bodies, the queue, time limits, clients that leave."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .errors import ApiError, busy, explained, too_slow
+from .limits import Limits
+from .metrics import Metrics
+
+OPEN = ("/health", "/ready")  # without a key
+PAGE = ("/", "/static/")  # the same: files that hold no data
+WORK = "/v1/"  # routes that count as waiting in the queue
+METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
+
+
+class Doorman:
+    """An ASGI app around another.
+
+    Args:
+        app: The routes.
+        limits: The bounds.
+        metrics: What counts the answers.
+        key: The key that clients send as `Authorization: Bearer KEY`; None for none.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Limits, metrics: Metrics, key: str | None = None):
+        self.app, self.limits, self.metrics = app, limits, metrics
+        self.key = None if key is None else key.encode()
+        self.working = 0
+        self._held = 0  # bytes of bodies in memory
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self.app(scope, receive, send)
+            return
+        visit = _Visit(scope, send)
+        start = time.perf_counter()
+        try:
+            await self._admit(visit, receive)
+        except ApiError as refusal:
+            await visit.refuse(refusal)
+        except Exception as error:  # starlette raises what it has answered with 500 once more
+            if not visit.started:
+                await visit.refuse(explained(error))
+            elif not visit.finished:
+                raise
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            self.metrics.answered(route, method, visit.status, time.perf_counter() - start)
+
+    async def _admit(self, visit: _Visit, receive: Receive) -> None:
+        self._check_headers(visit.scope)
+        size = self._check_length(visit.scope)
+        if self._held + size > self.limits.bodies_bytes:
+            raise busy()
+        self._held += size
+        try:
+            body, size = await self._read(receive, size)
+            if body is None:
+                return
+            counts = visit.scope["path"].startswith(WORK)
+            if counts and self.working >= self.limits.queue:
+                raise busy()
+            self.working += counts
+            try:
+                await self._answer(visit, receive, body)
+            finally:
+                self.working -= counts
+        finally:
+            self._held -= size
+
+    def _check_headers(self, scope: Scope) -> None:
+        headers, path = scope["headers"], scope["path"]
+        if len(headers) > self.limits.headers:
+            raise ApiError(
+                431, f"{len(headers)} headers, at most {self.limits.headers}", code="too_many_headers",
+                headers={"Connection": "close"},
+            )  # fmt: skip
+        if self.key is None or path in (*OPEN, PAGE[0]) or path.startswith(PAGE[1]):
+            return
+        said = next((value for name, value in headers if name == b"authorization"), b"")
+        if not hmac.compare_digest(said, b"Bearer " + self.key):
+            raise ApiError(
+                401, "send the key of this server as Authorization: Bearer KEY", code="invalid_api_key",
+                headers={"WWW-Authenticate": "Bearer"},
+            )  # fmt: skip
+
+    def _check_length(self, scope: Scope) -> int:
+        """Return the length of the body that the headers announce, 0 if they do not."""
+        said = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        size = int(said) if said.isdigit() and len(said) < 20 else 0
+        if size > self.limits.body_bytes:
+            raise self._too_large()
+        return size
+
+    async def _read(self, receive: Receive, size: int) -> tuple[bytes | None, int]:
+        """Return the body, None if the client has left, and the bytes that it holds."""
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self.limits.read_seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None, size
+                    body += message.get("body", b"")
+                    if len(body) > self.limits.body_bytes:
+                        raise self._too_large()
+                    if len(body) > size:  # in chunks, without a length
+                        grown = len(body) - size
+                        if self._held + grown > self.limits.bodies_bytes:
+                            raise busy()
+                        self._held += grown
+                        size += grown
+                    if not message.get("more_body"):
+                        return bytes(body), size
+        except TimeoutError:
+            close = {"Connection": "close"}
+            raise ApiError(408, "the body did not arrive in time", code="slow_body", headers=close) from None
+
+    async def _answer(self, visit: _Visit, receive: Receive, body: bytes) -> None:
+        """Run the routes until they have answered, the client has left, or the time is over."""
+        left = asyncio.Event()
+        messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replay() -> Message:
+            if messages:
+                return messages.pop()
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            left.set()
+
+        answering = asyncio.ensure_future(self.app(visit.scope, replay, visit.send))
+        watching = asyncio.ensure_future(watch())
+        try:
+            done, _ = await asyncio.wait(
+                {answering, watching}, timeout=self.limits.seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            if answering in done:
+                answering.result()
+            elif not done:
+                raise too_slow(self.limits.seconds)
+        finally:
+            for task in (answering, watching):
+                task.cancel()
+            await asyncio.wait({answering, watching})
+
+    def _too_large(self) -> ApiError:
+        most = self.limits.body_bytes
+        return ApiError(413, f"the body is over {most:,} bytes", code="body_too_large", headers={"Connection": "close"})
+
+
+class _Visit:
+    """A request and what was sent for it."""
+
+    def __init__(self, scope: Scope, send: Send):
+        self.scope, self._send = scope, send
+        self.status = 499  # of clients that leave before an answer
+        self.started = self.finished = False
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer."""
+        if message["type"] == "http.response.start":
+            self.started, self.status = True, message["status"]
+        await self._send(message)
+        self.finished = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+    async def refuse(self, refusal: ApiError) -> None:
+        """Answer a refusal; if an answer has begun, the connection is closed."""
+        if self.started:
+            raise refusal
+        await refusal.answer()(self.scope, _nothing, self.send)
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}

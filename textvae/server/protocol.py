@@ -1,0 +1,84 @@
+"""HTTP/1.1 for clients of all kinds: those that send slowly, never, or do not take their answer."""
+
+from __future__ import annotations
+
+import asyncio
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from .limits import Limits
+
+LEAST_TAKEN = 64 << 10  # bytes of an answer that a client must take within the time limit, if so many are left
+
+
+def patient_protocol(limits: Limits) -> type[H11Protocol]:
+    """Return a protocol class with the time limits and the number of connections of a server."""
+
+    class PatientProtocol(H11Protocol):
+        """Close connections whose headers do not arrive in time, or whose answer is not taken."""
+
+        _expiry: asyncio.TimerHandle | None = None
+        _taking: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            if len(self.connections) > limits.connections:
+                transport.abort()
+            else:
+                self._wait_for_headers()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.conn.their_state is not h11.IDLE:
+                self._stop_waiting()
+            elif self._expiry is None:
+                self._wait_for_headers()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_waiting()
+            self._stop_taking()
+            super().connection_lost(exc)
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            if self._taking is None:
+                self._watch_taking()
+
+        def resume_writing(self) -> None:
+            self._stop_taking()
+            super().resume_writing()
+
+        def timeout_keep_alive_handler(self) -> None:
+            super().timeout_keep_alive_handler()  # closes when what is written has been taken
+            self.loop.call_later(limits.write_seconds, self.transport.abort)
+
+        def _watch_taking(self) -> None:
+            left = self.transport.get_write_buffer_size()
+            self._taking = self.loop.call_later(limits.write_seconds, self._check_taken, left)
+
+        def _check_taken(self, before: int) -> None:
+            if self.transport.get_write_buffer_size() > before - LEAST_TAKEN:
+                self.transport.abort()
+            else:
+                self._watch_taking()
+
+        def _stop_taking(self) -> None:
+            if self._taking is not None:
+                self._taking.cancel()
+                self._taking = None
+
+        def _wait_for_headers(self) -> None:
+            self._expiry = self.loop.call_later(limits.read_seconds, self._expire)
+
+        def _stop_waiting(self) -> None:
+            if self._expiry is not None:
+                self._expiry.cancel()
+                self._expiry = None
+
+        def _expire(self) -> None:
+            self._expiry = None
+            if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+                self.transport.abort()
+
+    return PatientProtocol

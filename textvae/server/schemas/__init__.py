@@ -1,0 +1,1 @@
+"""Requests and answers; the fields are named as the arguments of the library, and mean the same."""

@@ -1,0 +1,136 @@
+"""A model that many requests use at a time: what they ask of the network runs in one thread, in batches."""
+
+# N texts, D latent dimensions, P packed numbers, S slots, W numbers of a slot
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch.nn import functional as F
+
+from ..latent.exact import STEPS
+from ..latent.geometry import Array
+from ..latent.latents import Latents
+from ..latent.reading import Reading, read_rows
+from ..latent.vae import TextVAE
+from ..modeling.gaussian import DiagonalGaussian
+from ..modeling.sampling import Decoding
+from ..modeling.slots import ABSENT, GIVEN
+from ..text.cleaning import gate_texts
+from .batcher import TICKET, Batcher, Job
+
+BATCH = 64  # texts that the network encodes together, the default of `encode`
+
+
+class SharedModel(TextVAE):
+    """A `TextVAE` whose `encode` and deterministic `decode` are batched over the requests of all threads.
+
+    Everything else that runs the network takes its turn in the same thread. Results are those of the model itself,
+    up to the rounding of matrix products of another size.
+
+    Args:
+        vae: The model, whose weights are shared.
+        batcher: Its thread.
+    """
+
+    def __init__(self, vae: TextVAE, batcher: Batcher):
+        self.__dict__.update(vae.__dict__)
+        self.fingerprint: str = vae.fingerprint  # type: ignore[misc]
+        self.batcher = batcher
+
+    def encode(  # type: ignore[override]
+        self,
+        texts: str | Sequence[str],
+        /,
+        *,
+        batch_size: int = BATCH,
+        normalize_embeddings: bool = False,
+        show_progress_bar: bool = False,
+        convert_to_tensor: bool = False,
+    ) -> Any:
+        """Return posterior means, as `TextVAE.encode` does."""
+        single = isinstance(texts, str)
+        found = self.encoding([texts] if single else texts).result()  # type: ignore[list-item]
+        means = np.stack([mean for mean, _ in found]) if found else np.zeros((0, self.dim), np.float32)
+        means = F.normalize(torch.from_numpy(means)).numpy() if normalize_embeddings else means
+        means = means[0] if single else means
+        return torch.from_numpy(means).to(self.device) if convert_to_tensor else means
+
+    def encoding(self, texts: Sequence[str]) -> Future[list[tuple[Array, int]]]:
+        """Return a future of the mean (D,) and the number of tokens of each text."""
+        return self._submit(Job("encode", "encode", gate_texts(texts), self._encode))
+
+    def _encode(self, texts: Sequence[str]) -> list[tuple[Array, int]]:
+        rows = self.encoder_rows(texts)
+        means = read_rows(self.model, rows, self.encoder_pad_id, BATCH).meaning.mean.numpy()
+        return list(zip(means, map(len, rows), strict=True))
+
+    def read(self, texts: Sequence[str], /, *, batch_size: int = BATCH) -> Reading:
+        """Return token ids and the whole posterior, as `TextVAE.read` does."""
+        read: Reading = self._submit(Job("encode", "read", gate_texts(texts), super().read)).result()
+        used = int((read.states == GIVEN).sum(1).max()) if len(read) and read.states.shape[1] else 0
+        slots = DiagonalGaussian(read.slots.mean[:, :used], read.slots.log_std[:, :used])
+        return Reading(read.ids, read.meaning, slots, read.states[:, :used])  # without the padding of other requests
+
+    def write(
+        self,
+        latents: Array,
+        options: Decoding,
+        begun: Sequence[Sequence[int]] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> list[str]:
+        """Return all candidates of N latents, as `TextVAE.write` does."""
+        if options.temperature or begun is not None or self.batcher.inside:
+            return self._alone(lambda: super(SharedModel, self).write(latents, options, begun, generator))
+        job = Job("decode", options, list(latents), lambda rows: self._write(rows, options))
+        return [text for texts in self._submit(job).result() for text in texts]
+
+    def _write(self, rows: Sequence[Array], options: Decoding) -> list[list[str]]:
+        if not rows:
+            return []
+        written, each = super().write(self._padded(rows), options), options.candidates
+        return [written[i * each : (i + 1) * each] for i in range(len(rows))]
+
+    def _padded(self, rows: Sequence[Array]) -> Array:
+        """Return packed latents of different numbers of slots as one array (N, P)."""
+        if len({len(row) for row in rows}) == 1:
+            return np.stack(rows)
+        D, W = self.dim, self.model.config.slot_dim
+        most = (max(map(len, rows)) - D) // (W + 1)
+        wide = np.zeros((len(rows), D + most * (W + 1)), np.float32)
+        wide[:, D + most * W :] = ABSENT
+        for i, row in enumerate(rows):
+            S = (len(row) - D) // (W + 1)
+            wide[i, : D + S * W] = row[: D + S * W]
+            wide[i, D + most * W : D + most * W + S] = row[D + S * W :]
+        return wide
+
+    # Turns of their own
+
+    def posterior(self, texts: Sequence[str], /, *, batch_size: int = BATCH) -> DiagonalGaussian:
+        """Return q(m|x) of each text, as `TextVAE.posterior` does."""
+        return self._alone(lambda: super(SharedModel, self).posterior(texts, batch_size=batch_size))
+
+    def exact(self, texts: Sequence[str] | Reading, /, *, steps: int = STEPS) -> Latents:
+        """Return latents that give the texts back, as `TextVAE.exact` does."""
+        return self._alone(lambda: super(SharedModel, self).exact(texts, steps=steps))
+
+    def nats(self, texts: Sequence[str] | Reading, latents: ArrayLike | Latents, /, *, batch_size: int = 64) -> Array:
+        """Return -log p(x|z) of each text, as `TextVAE.nats` does."""
+        return self._alone(lambda: super(SharedModel, self).nats(texts, latents, batch_size=batch_size))
+
+    def _alone(self, function: Any) -> Any:
+        return function() if self.batcher.inside else self.batcher.call(function)
+
+    def _submit(self, job: Job) -> Future[Any]:
+        job.ticket = TICKET.get()
+        if job.ticket is not None:
+            job.ticket.check()
+        if self.batcher.inside:
+            job.future.set_result(job.run(job.rows))
+            return job.future
+        return self.batcher.submit(job)
