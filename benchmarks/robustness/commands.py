@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import inspect
 import os
 import random
@@ -68,7 +69,7 @@ VALUES = {
     "NUMBER": (
         "-n -k --temperature --top-p --guidance --seed --batch-size --limit --num-beams --candidates --refinements "
         "--max-length --spread --wording --scale --dim --num-samples --n-prior --n-paths --certainty --strength "
-        "--values --weights --min-probability"
+        "--values --weights --min-probability --min-similarity --max-overlap --min-naturalness"
     ).split(),
     "FOLDER": "--attribute --keep --model".split(),
     "CORPUS": "--positive --negative --unlabelled --valid --input".split(),
@@ -82,7 +83,8 @@ ARGUMENTS = {
     "reconstruct": ["FOLDER", "CORPUS"], "sample": ["FOLDER"], "vary": ["FOLDER", "TEXT"],
     "interpolate": ["FOLDER", "TEXT", "TEXT"], "analogy": ["FOLDER", "TEXT", "TEXT", "TEXT"],
     "blend": ["FOLDER", "TEXT", "TEXT"], "traverse": ["FOLDER", "TEXT"], "attribute": ["FOLDER"],
-    "shift": ["FOLDER", "TEXT"], "index": ["FOLDER", "CORPUS"], "search": ["FOLDER", "TEXT"],
+    "shift": ["FOLDER", "TEXT"], "rewrite": ["FOLDER", "CORPUS"],
+    "index": ["FOLDER", "CORPUS"], "search": ["FOLDER", "TEXT"],
     "index-add": ["FOLDER", "CORPUS"], "index-remove": ["FOLDER", "NUMBER"], "index-update": ["FOLDER", "CORPUS"],
     "score": ["FOLDER", "CORPUS"], "eval": ["FOLDER", "CORPUS"], "plot": ["FOLDER", "CORPUS"], "export": ["FOLDER"],
     "info": ["FOLDER"], "doctor": [],
@@ -91,7 +93,7 @@ NEEDED = {  # flags without which a verb does nothing, mostly given
     "train": ["--size", "tiny", "--max-steps", "2", "--batch-tokens", "128", "--vocab-size", "300", "-o", "OUTPUT"],
     "attribute": ["--positive", "CORPUS", "--negative", "CORPUS", "-o", "OUTPUT"],
     "shift": ["--attribute", "attribute"], "index": ["-o", "OUTPUT"], "index-update": ["--id", "key"],
-    "traverse": ["--dim", "3"], "export": ["-o", "OUTPUT"],
+    "rewrite": ["-n", "2"], "traverse": ["--dim", "3"], "export": ["-o", "OUTPUT"],
     "eval": ["--limit", "3", "--num-samples", "2", "--n-prior", "2", "--n-paths", "1"],
 }  # fmt: skip
 
@@ -113,6 +115,8 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="print the rows and write no file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        textvae(["doctor"])  # which imports what the children would import again
     generator = random.Random(arguments.seed)
     codes: collections.Counter[str] = collections.Counter()
     tracebacks = unexpected = undocumented = slow = 0

@@ -76,10 +76,10 @@ def main() -> None:
 
 
 @contextmanager
-def small_disk(path: Path) -> Iterator[tuple[Path, bool]]:
+def small_disk(path: Path, size: int = DISK) -> Iterator[tuple[Path, bool]]:
     """Yield a folder on a small file system, and whether it is one."""
     path.mkdir()
-    options = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(path)]
+    options = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
     try:
         mounted = subprocess.run(options, capture_output=True, check=False).returncode == 0
     except FileNotFoundError:

@@ -5,9 +5,10 @@
 Every mutation keeps the syntax of its file, and the manifest's digests are those of the changed files: JSON values
 become others of other types, huge, negative, NaN or deep ones; databases change by SQL; headers of safetensors and of
 faiss get other numbers. A folder is then loaded and used in a child process that may take 10 seconds and a GB more than
-the unchanged folder. It is refused if that ends in CorruptFileError (exit code 4), or in the ValueError of a format, a
-metric, a backend or a model of another kind; legal if it is used without an error; silent if the files of one
-folder contradict each other and nothing said so; raw if another exception ends it; hang if it exceeds time or memory.
+the unchanged folder. It is refused if that ends in CorruptFileError (exit code 4); foreign if it ends in the ValueError
+(exit code 3) of a format, a metric, a backend, a module or a model that is of another kind or version; legal if it is
+used without an error; silent if the files of one folder contradict each other and nothing said so; raw if another
+exception ends it; hang if it exceeds time or memory.
 """
 
 from __future__ import annotations
@@ -36,12 +37,15 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import numpy as np
 import torch
 from crash_index import WORDS
+from transformers import BertConfig, BertModel
 
 from textvae import Attribute, LatentIndex, TextVAE
 from textvae.cli.folders import _run_facts
 from textvae.modeling import TextVAEConfig
+from textvae.modeling.sentence_encoder import Dense, Normalize
 from textvae.storage.errors import CorruptFileError
 from textvae.storage.folders import write_manifest
+from textvae.text.tokenizers import train_tokenizer
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
@@ -51,7 +55,9 @@ PATIENCE, MEMORY = 10, 1 << 30  # seconds of a trial; bytes beyond those of the 
 FACTORIES = ["Flat", "HNSW16", "IVF8,Flat", "SQ8", "PCA16,IVF4,SQ8"]
 # messages of ValueErrors that are documented beside CorruptFileError
 DOCUMENTED = ("has the index format", "has the metric", "unknown index backend", "holds a model of another kind",
-              "unknown prior", "is not a run folder", "is not an index folder", "no trained model yet")  # fmt: skip
+              "unknown prior", "is not a run folder", "is not an index folder", "no trained model yet",
+              "holds no encoder that could be loaded", "is unknown here", "unknown pooling", "lists no pooling",
+              "puts a prompt before", "lower-cases each text")  # fmt: skip
 ODD: list[Any] = [
     None, True, False, 0, -1, 1, 2, 3, 7, 63, 1000, 10**6, 10**9, 2**31, 2**63, 2**70, -(2**63), 1.5, -0.5, 1e-9, 1e308,
     float("nan"), float("inf"), "", "x", "../x", "/etc/passwd", "a/b", "\x1b[2J", "\0", "9", [], {}, [[]], ["x"],
@@ -70,29 +76,34 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="print the rows and write no file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rows, bad = [], 0
+    bad = 0
     with tempfile.TemporaryDirectory() as scratch:
         sources = build(Path(scratch), arguments.seed)
         for kind in arguments.kinds:
             found = outcomes(sources, kind, arguments.mutations, arguments.seed)
             measured = {"n": arguments.mutations, "seed": arguments.seed, "bar": "0"}
-            note = ", ".join(f"{found[name]} {name}" for name in ("refused", "legal"))
-            rows += [row(f"trust.{kind}.{name}", found[name], **measured, note=note) for name in BAD]
+            note = ", ".join(f"{found[name]} {name}" for name in ("refused", "foreign", "legal"))
             bad += sum(found[name] for name in BAD)
             sys.stdout.write(f"{kind}: {dict(found)}\n")
             sys.stdout.flush()
-    if not arguments.dry_run:
-        sys.stdout.write(f"{write_results('trust', rows)}\n")
+            if not arguments.dry_run:  # at once: a run of all kinds takes long
+                write_results(
+                    "trust", [row(f"trust.{kind}.{name}", found[name], **measured, note=note) for name in BAD]
+                )
     sys.exit(1 if bad else 0)
 
 
 def build(scratch: Path, seed: int) -> dict[str, list[Path]]:
-    """Return folders of each sort: runs of one file and of shards, an attribute, indexes of several factories."""
+    """Return folders of each sort: runs with and without slots, of shards, sentence encoders, attributes, indexes."""
     generator = random.Random(seed)
     corpus = [f"{' '.join(generator.choices(WORDS, k=generator.randint(3, 9)))} {n}" for n in range(200)]
     vae = TextVAE.from_texts(corpus, TextVAEConfig.preset("tiny", vocab_size=300, max_length=24))
     vae.fit_prior(corpus)
+    vae.calibrate(corpus[:40])
     vae.save_pretrained(scratch / "run")
+    slots = TextVAE.from_texts(corpus, TextVAEConfig.preset("tiny", vocab_size=300, max_length=24, slot_dim=8))
+    slots.fit_prior(corpus[:50])
+    slots.save_pretrained(scratch / "slots")
     shards = scratch / "shards"
     shutil.copytree(scratch / "run", shards)
     (shards / "model.safetensors").unlink()
@@ -107,18 +118,44 @@ def build(scratch: Path, seed: int) -> dict[str, list[Path]]:
         index.remove(index.ids[:20:5])
         indexes.append(scratch / factory.replace(",", "_"))
         index.save(indexes[-1])
-    return {"run": [scratch / "run"], "shards": [shards], "attribute": [scratch / "attribute"], "index": indexes}
+    store = LatentIndex.build(vae, corpus, backend="numpy")
+    store.save(scratch / "numpy")
+    return {
+        "run": [scratch / "run"], "slots": [scratch / "slots"], "shards": [shards],
+        "encoder": [sentence_encoder(scratch / "encoder", corpus)], "attribute": [scratch / "attribute"],
+        "index": indexes, "numpy": [scratch / "numpy"],
+    }  # fmt: skip
+
+
+def sentence_encoder(folder: Path, corpus: list[str]) -> Path:
+    """Write a sentence encoder with every kind of module and return its folder."""
+    tokenizer = train_tokenizer(corpus, 300)
+    tokenizer.save_pretrained(folder)
+    shape: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    BertModel(BertConfig(vocab_size=len(tokenizer), intermediate_size=32, pad_token_id=2, **shape)).save_pretrained(
+        folder
+    )
+    vae = TextVAE.from_encoder(folder, "cpu")
+    vae.model.stages.extend([Dense(32, 8, True, "Tanh"), Normalize()])
+    vae.model.config.latent_dim = 8
+    vae.save_pretrained(folder.with_name("sentences"))
+    return folder.with_name("sentences")
 
 
 def use(folder: Path, sort: str) -> None:
     """Load a folder and ask it everything; raise AssertionError if what it says is contradictory."""
-    if sort in ("run", "shards"):
+    if sort == "encoder":
+        vae = TextVAE.from_pretrained(folder, "cpu")
+        vectors = vae.encode(["the red fox", "a", ""])
+        assert vectors.shape == (3, vae.dim) and np.isfinite(vectors).all(), "latents that are not finite"
+    elif sort in ("run", "shards", "slots"):
         vae = TextVAE.from_pretrained(folder, "cpu")
         _run_facts(folder)
         assert np.isfinite(vae.encode(["the red fox", "a"])).all(), "latents that are not finite"
         assert np.isfinite(vae.log_likelihood(["a fox"], num_samples=2)).all(), "likelihoods that are not finite"
         vae.sample(2, seed=0)
         vae.reconstruct(["the old house near a tree"])
+        assert np.isfinite(vae.familiarity(["the red fox"])).all(), "familiarity that is not finite"
     elif sort == "attribute":
         attribute = Attribute.load(folder)
         repr(attribute), attribute.summary()
@@ -146,6 +183,10 @@ def outcomes(sources: dict[str, list[Path]], kind: str, mutations: int, seed: in
         child.start()
         theirs.close()
         try:
+            mine.recv()  # that the unchanged folder can be used
+        except EOFError:
+            sys.exit(f"{kind}: the unchanged folder cannot be used")
+        try:
             while len(found) < mutations and mine.poll(4 * PATIENCE):  # of this machine's time, which others share
                 found.append(mine.recv())
         except EOFError:
@@ -160,11 +201,12 @@ def outcomes(sources: dict[str, list[Path]], kind: str, mutations: int, seed: in
 
 def run(sources: dict[str, list[Path]], kind: str, seed: int, trials: range, outcome: Connection) -> None:
     """Send the outcome of each trial."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # C++ and Rust have their say before they fail
     sort, change = KINDS[kind]
     with tempfile.TemporaryDirectory(dir=sources[sort][0].parent) as scratch:
         for source in sources[sort]:
             use(shutil.copytree(source, Path(scratch) / "warm" / source.name), sort)  # imports and arenas
+        outcome.send("ready")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # C++ and Rust have their say before they fail
         size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
         for trial in trials:
@@ -191,7 +233,7 @@ def judged(folder: Path, sort: str, name: str) -> str:
         result, words = "hang", "memory"
     except BaseException as error:
         documented = isinstance(error, ValueError) and any(each in str(error) for each in DOCUMENTED)
-        result, words = "refused" if documented else "raw", f"{type(error).__name__}: {error}"[:300]
+        result, words = "foreign" if documented else "raw", f"{type(error).__name__}: {error}"[:300]
     end = resource.getrusage(resource.RUSAGE_SELF)
     if end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime > PATIENCE:
         result, words = "hang", "seconds"
@@ -415,6 +457,17 @@ KINDS: dict[str, tuple[str, Change]] = {
     "direction": ("attribute", in_safetensors("direction.safetensors")),
     "manifest": ("index", in_manifest),
     "manifest_run": ("run", in_manifest),
+    "familiarity": ("run", in_json("familiarity.json", ("totals",))),
+    "config_slots": ("slots", in_json("config.json", ("encoder", "decoder"))),
+    "prior_slots": ("slots", in_safetensors("prior.safetensors")),
+    "store": ("numpy", in_safetensors("index.safetensors")),
+    "encoder_config": ("encoder", in_json("config.json")),
+    "encoder_tokenizer": ("encoder", in_json("tokenizer_config.json")),
+    "modules": ("encoder", in_json("modules.json")),
+    "sentence_settings": ("encoder", in_json("sentence_bert_config.json")),
+    "pooling": ("encoder", in_json("1_Pooling/config.json")),
+    "dense": ("encoder", in_json("2_Dense/config.json")),
+    "dense_weights": ("encoder", in_safetensors("2_Dense/model.safetensors")),
 }
 
 if __name__ == "__main__":

@@ -301,3 +301,26 @@ def test_the_exit_code_is_that_of_a_corrupt_file(folder, capsys):
     assert main(["info", str(folder)]) == 4
     error = capsys.readouterr().err
     assert "items.sqlite" in error and error.count("\n") == 1
+
+
+# Vectors
+
+
+@pytest.mark.parametrize("backend", ["numpy", "faiss"])
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_vectors_without_a_finite_distance_are_refused(vae, tmp_path, backend, metric):
+    index = LatentIndex.build(vae, [f"text {i}" for i in range(N)], backend=backend, metric=metric)
+    index._vectors.remove([3])
+    index._vectors.add([3], np.full((1, index.dim), 3e38, np.float32))
+    index.save(tmp_path / "index")
+    with pytest.raises(CorruptFileError, match="without a finite distance|not finite"):
+        LatentIndex.load(tmp_path / "index").search(np.ones(index.dim, np.float32), k=N)
+
+
+@pytest.mark.parametrize("vector", [1e20, -1e16])
+@pytest.mark.parametrize("metric", ["l2", "wasserstein"])
+def test_queries_whose_distances_would_be_infinite_are_refused(vae, vector, metric):
+    index = LatentIndex.build(vae, ["a", "b"], metric=metric)
+    with pytest.raises(ValueError, match="above 1e"):
+        index.search(np.full(index.dim, vector))
+    assert LatentIndex.build(vae, ["a", "b"]).search(np.full(index.dim, vector), k=1)[0].score <= 1  # cosine

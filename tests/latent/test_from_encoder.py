@@ -11,6 +11,7 @@ from transformers import AutoModel, BertConfig, BertModel
 from textvae import LatentIndex, TextVAE
 from textvae.cli import main
 from textvae.modeling.sentence_encoder import POOLING_FLAGS
+from textvae.storage.errors import CorruptFileError
 from textvae.text.tokenizers import train_tokenizer
 
 WIDTH = 24
@@ -180,3 +181,64 @@ def test_a_folder_without_an_encoder_is_refused(tmp_path, sentences):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ValueError, match="holds no encoder that could be loaded"):
         TextVAE.from_encoder(tmp_path)
+
+
+def edited(folder, name, change):
+    """Change a JSON file of a folder."""
+    content = json.loads((folder / name).read_text())
+    change(content)
+    (folder / name).write_text(json.dumps(content))
+
+
+DAMAGED = {
+    "a length that is a text": ("sentence_bert_config.json", {"max_seq_length": "40"}, "'max_seq_length'"),
+    "a pooling of numbers": ("1_Pooling/config.json", {"pooling_mode": [5]}, "'pooling_mode'"),
+    "an activation that is a number": ("2_Dense/config.json", {"activation_function": 5}, "'activation_function'"),
+    "a layer of another width": ("2_Dense/config.json", {"in_features": 5}, "not those of the config.json"),
+    "too many layers": ("config.json", {"num_hidden_layers": 10**6}, "'num_hidden_layers'"),
+    "layers without weights": ("config.json", {"intermediate_size": 2**23}, "a larger network than the weights"),
+    "heads that do not divide": ("config.json", {"num_attention_heads": 7}, "do not fit|could be loaded"),
+    "an unsteady norm": ("config.json", {"layer_norm_eps": -1e9}, "not finite"),
+    "a length of the tokenizer": ("tokenizer_config.json", {"model_max_length": "x"}, "tokenizer_config.json"),
+    "a padding token beyond": ("tokenizer_config.json", {"pad_token": "no such token"}, "special tokens"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_a_damaged_encoder_is_refused_with_the_name_of_its_folder(plain, tmp_path, case):
+    folder = laid_out(plain, tmp_path / "encoder", dense=5)
+    name, fields, message = DAMAGED[case]
+    edited(folder, name, lambda content: content.update(fields))
+    with pytest.raises(ValueError, match=message) as caught:
+        TextVAE.from_pretrained(folder)
+    assert str(folder) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_files_of_modules_are_listed_and_there(plain, tmp_path):
+    folder = laid_out(plain, tmp_path / "encoder", dense=5)
+    TextVAE.from_encoder(folder).save_pretrained(tmp_path / "saved")
+    manifest = json.loads((tmp_path / "saved/manifest.json").read_text())
+    del manifest["2_Dense/model.safetensors"]
+    (tmp_path / "saved/manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CorruptFileError, match="2_Dense/model.safetensors cannot be used"):
+        TextVAE.from_pretrained(tmp_path / "saved")
+    (folder / "1_Pooling/config.json").unlink()
+    with pytest.raises(CorruptFileError, match="1_Pooling/config.json cannot be used: it is missing"):
+        TextVAE.from_encoder(folder)
+
+
+def test_a_tokenizer_with_a_slow_pattern_is_refused(plain, tmp_path):
+    folder = laid_out(plain, tmp_path / "encoder")
+    rule = {"type": "Replace", "content": "x", "pattern": {"Regex": "(a+)+$"}}
+    edited(folder, "tokenizer.json", lambda content: content.update(normalizer=rule))
+    with pytest.raises(CorruptFileError, match="may take forever"):
+        TextVAE.from_encoder(folder)
+
+
+@pytest.mark.parametrize("mode", ["mean", "mean_sqrt_len_tokens", "weightedmean"])
+def test_a_text_without_tokens_has_a_finite_embedding(plain, tmp_path, mode):
+    folder = laid_out(plain, tmp_path / "encoder", modes=(mode,))
+    edited(folder, "tokenizer.json", lambda content: content.update(post_processor=None))
+    vae = TextVAE.from_encoder(folder)
+    assert np.isfinite(vae.encode(["", "x", ""])).all()
+    np.testing.assert_array_equal(vae.encode(""), np.zeros(WIDTH))

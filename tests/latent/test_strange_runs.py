@@ -283,6 +283,19 @@ def test_a_tokenizer_that_textvae_does_not_write_is_refused(run, change):
     refused(run, "tokenizer.json")
 
 
+OPTIONS = [
+    {"model_max_length": "tokenizers"}, {"model_max_length": [1]}, {"model_max_length": -1}, {"padding_side": "up"},
+    {"clean_up_tokenization_spaces": 5}, {"tokenizer_class": ["x"]}, {"pad_token": 5}, {"bos_token": {"content": []}},
+    {"extra_special_tokens": [5]}, {"model_input_names": 5},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", OPTIONS, ids=str)
+def test_an_option_of_a_tokenizer_of_another_type_is_refused(run, fields):
+    edit(run, "tokenizer_config.json", lambda content: content.update(fields))
+    refused(run, "tokenizer")
+
+
 def test_a_panic_of_a_native_library_is_one_line(small_vae, monkeypatch, run, capsys):
     class PanicException(BaseException):
         """As pyo3 raises it."""

@@ -14,7 +14,9 @@ from .hints import hint
 FAILURE, USAGE, BAD_INPUT, CORRUPT, EXHAUSTED, INTERRUPTED = 1, 2, 3, 4, 5, 130
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.EFBIG}
 # Messages of torch, safetensors, faiss and SQLite, which do not set errno.
-OUT_OF_RESOURCES = re.compile(r"out of memory|can't allocate memory|no space left|dis[ck]\b.* full", re.I)
+OUT_OF_RESOURCES = re.compile(
+    r"out of memory|can't allocate memory|no space left|file too large|quota exceeded|dis[ck]\b.* full", re.I
+)
 
 
 class UsageError(Exception):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Metric = Literal["cosine", "l2", "wasserstein"]
 METRICS: tuple[str, ...] = get_args(Metric)
+LARGEST = 1e8  # of a number in a vector: sums of squares, and variances of faiss, then stay far from infinity
 
 
 def check_metric(metric: str) -> None:
@@ -51,7 +52,7 @@ def comparable(vectors: ArrayLike, metric: Metric, dim: int) -> NDArray[np.float
 
     Raises:
         TypeError: The array is not numeric.
-        ValueError: The shape is wrong, values are not finite, or standard deviations are negative.
+        ValueError: The shape is wrong, values are not finite or above 1e8, or standard deviations are negative.
     """
     given = np.asarray(vectors)
     if given.dtype.kind not in "fiu":
@@ -68,6 +69,8 @@ def comparable(vectors: ArrayLike, metric: Metric, dim: int) -> NDArray[np.float
     if metric == "cosine":
         norms = np.linalg.norm(checked.astype(np.float64), axis=1, keepdims=True)
         return (checked / np.where(norms == 0, 1, norms)).astype(np.float32)
+    if (np.abs(checked) > LARGEST).any():
+        raise ValueError(f"vectors hold values above {LARGEST:g}, whose distances are infinite: scale them down")
     if metric == "wasserstein" and given.shape[1] == dim:
         return np.concatenate([checked, np.zeros_like(checked)], 1)
     if metric == "wasserstein" and (checked[:, dim:] < 0).any():

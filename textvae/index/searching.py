@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..modeling.forks import check_fork
+from ..storage.errors import CorruptFileError
 from ..storage.versions import Versions
 from ..text.cleaning import gate_texts, refuse_table
 from .backends import Backend
@@ -143,6 +144,8 @@ class SearchableIndex:
         _check_size(len(vectors), min(k, len(self)))
         within = None if condition is None else self._matching(condition)
         scores, ids = self._vectors.nearest(vectors, k, within)
+        if not np.isfinite(scores[ids >= 0]).all():  # no vector that was added can have such a distance
+            raise CorruptFileError("the index holds vectors without a finite distance: restore it from a copy")
         return np.where(ids < 0, -np.inf, closeness(scores, self.metric)), ids
 
     def _matching(self, condition: Filter) -> NDArray[np.int64]:

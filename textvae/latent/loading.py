@@ -12,13 +12,18 @@ from ..modeling import TextVAEModel
 from ..modeling.config import TextVAEConfig
 from ..modeling.config_file import CONFIG
 from ..modeling.pretrained import load_backbone
-from ..modeling.sentence_encoder import is_sentence_encoder, load_sentence_network
+from ..modeling.sentence_encoder import (
+    SentenceEncoder,
+    SentenceEncoderConfig,
+    is_sentence_encoder,
+    load_sentence_network,
+)
 from ..modeling.weights import has_weights, load_network
 from ..storage.atomic import read_json
 from ..storage.errors import CorruptFileError
 from ..storage.folders import find_file, open_folder, require_file
 from ..storage.kinds import kind_of
-from ..text.tokenizer_files import TOKENIZER
+from ..text.tokenizer_files import TOKENIZER, check_tokenizer_file
 from ..text.tokenizers import check_ids, load_run_tokenizer, load_tokenizer
 
 ENCODER_TOKENIZER = "encoder_tokenizer"
@@ -75,10 +80,13 @@ def load_tokenizers(
     second = load_run_tokenizer(folder, ENCODER_TOKENIZER) if own else None
     check_ids(first, config.decoder.vocab_size, folder)
     check_ids(second or first, config.encoder.vocab_size, folder / ENCODER_TOKENIZER if own else folder)
-    special = [config.bos_token_id, config.eos_token_id, config.pad_token_id]
-    if max(special) >= config.decoder.vocab_size:
-        raise CorruptFileError(f"{folder / CONFIG} has special tokens that the model does not know: restore it")
+    _check_special(config, config.decoder.vocab_size, folder)
     return first, second
+
+
+def _check_special(config: TextVAEConfig | SentenceEncoderConfig, vocab_size: int, folder: Path) -> None:
+    if max(config.bos_token_id, config.eos_token_id, config.pad_token_id) >= vocab_size:
+        raise CorruptFileError(f"the files in {folder} have special tokens that the model does not know: restore it")
 
 
 def load_encoder(folder: Path) -> TextVAEModel:
@@ -90,16 +98,36 @@ def load_encoder(folder: Path) -> TextVAEModel:
     Raises:
         FileNotFoundError: There is no such folder.
         ValueError: It holds no encoder, or one with unknown modules.
+        CorruptFileError: A file is damaged, or the network does not run.
     """
     open_folder(folder, "encoder", "config.json")
+    check_tokenizer_file(folder)
     try:
         tokenizer, backbone = load_tokenizer(folder), load_backbone(str(folder))
-    except CorruptFileError:
+    except (CorruptFileError, ImportError):
         raise
     except (OSError, ValueError) as error:
         told = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(f"{folder} holds no encoder that could be loaded ({told}): it is {kind_of(folder)}") from error
-    return load_sentence_network(folder, backbone, tokenizer)  # type: ignore[return-value]  # it stands in for one
+    except Exception as error:  # each class of transformers fails in its own way
+        raise CorruptFileError(f"the files of the encoder in {folder} do not fit each other: restore it") from error
+    network = load_sentence_network(folder, backbone, tokenizer)
+    check_ids(tokenizer, backbone.config.vocab_size, folder)
+    _check_special(network.config, backbone.config.vocab_size, folder)
+    _try_out_encoder(network, folder)
+    return network  # type: ignore[return-value]  # it stands in for one
+
+
+@torch.inference_mode()
+def _try_out_encoder(network: SentenceEncoder, folder: Path) -> None:
+    try:
+        mean = network.eval().encode(torch.zeros((1, 2), dtype=torch.long)).mean
+    except Exception as error:
+        raise CorruptFileError(f"the encoder that the files in {folder} describe does not run: restore it") from error
+    if not all(torch.isfinite(value).all() for value in (mean, *network.state_dict().values())):
+        raise CorruptFileError(f"the encoder in {folder} gives or holds numbers that are not finite: restore it")
+    if mean.shape != (1, network.config.latent_dim):
+        raise CorruptFileError(f"the encoder in {folder} gives vectors of another width than its files say: restore it")
 
 
 def encoder_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase]:

@@ -94,7 +94,7 @@ def read_rows(
     states = torch.full((N, S), ABSENT)
     with autocast(model.device):  # around all batches, so that the weights are cast once
         for chosen in by_length(rows, batch_size):
-            longest = len(rows[chosen[-1]])
+            longest = max(1, len(rows[chosen[-1]]))  # an encoder may add no token to an empty text
             filled = few_sizes(len(chosen), batch_size * ORDINARY_LENGTH // longest)
             padded, mask = pad([rows[i] for i in chosen + chosen[-1:] * (filled - len(chosen))], pad_id)
             whole = len(rows[chosen[0]]) == longest

@@ -58,7 +58,7 @@ def read_config(folder: Path, tensors: int | None = None) -> TextVAEConfig:
     check_tree(content, path)
     check_without_code(content, path)
     check_fields(content, FIELDS, path)
-    _check_sizes(content, path, tensors)
+    check_sizes(content, path, tensors)
     for half in ("encoder", "decoder"):
         if content[half]["model_type"] not in CONFIG_MAPPING:
             raise CorruptFileError(
@@ -93,7 +93,12 @@ def _is_plain_choice(value: Any) -> bool:
     return value is None or isinstance(value, bool) or (isinstance(value, str) and bool(PLAIN_CHOICE.fullmatch(value)))
 
 
-def _check_sizes(content: Mapping[str, Any], path: Path, tensors: int | None) -> None:
+def check_sizes(content: Mapping[str, Any], path: Path, tensors: int | None) -> None:
+    """Check that no field asks for more layers than there are tensors, nor for sizes that no network has.
+
+    Raises:
+        CorruptFileError: One does.
+    """
     for name, value in _fields(content):
         if isinstance(value, list | dict) and len(value) > MOST_LABELS:
             raise CorruptFileError(f"{path} has {len(value):,} entries in {name!r}: restore it from a copy")

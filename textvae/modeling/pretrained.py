@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
-from ..storage.atomic import parse_json
+from ..storage.atomic import parse_json, read_json
 from ..storage.errors import CorruptFileError
 from ..storage.schema import shown
 from ..text.tokenizers import load_tokenizer
-from .config_file import MOST_BYTES, check_without_code
+from .config_file import MOST_BYTES, check_sizes, check_without_code
 from .quiet import quiet_transformers
+from .weights import has_weights, read_shapes
 
 
 def load_lm(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -73,13 +82,30 @@ def _json(path: Path) -> Any:
 def load_backbone(source: str) -> PreTrainedModel:
     """Load a pretrained encoder in float32, without a pooling layer, from a folder or hub id."""
     check_source(source)
-    # only BERT-like classes take the option
     config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    _check_weights(Path(source), config)
+    # only BERT-like classes take the option
     options = {"add_pooling_layer": False} if config.model_type == "bert" else {}
     with quiet_transformers():
         return AutoModel.from_pretrained(
             source, dtype=torch.float32, trust_remote_code=False, use_safetensors=True, **options
         )
+
+
+def _check_weights(folder: Path, config: PreTrainedConfig) -> None:
+    """Raise CorruptFileError if a folder's network needs more numbers than twice those of its weights.
+
+    Some encoders lack a pooling layer, which transformers then draws at random, and others have heads beside them.
+    """
+    if not folder.is_dir() or not has_weights(folder):
+        return  # transformers says what is missing
+    shapes = read_shapes(folder)
+    path = folder / "config.json"
+    check_sizes(read_json(path, MOST_BYTES), path, len(shapes))
+    with torch.device("meta"), quiet_transformers():
+        model = AutoModel.from_config(config, trust_remote_code=False)
+    if model.num_parameters() > 2 * sum(prod(shape) for _, shape in shapes.values()):
+        raise CorruptFileError(f"{path} describes a larger network than the weights beside it: restore both")
 
 
 def _gguf_file(source: str) -> str | None:

@@ -20,13 +20,27 @@ from ..storage.atomic import parse_json, read_json, write_json
 from ..storage.errors import CorruptFileError
 from ..storage.folders import find_file, require_file
 from ..storage.plain import check_plain_file, is_plain_name
-from ..storage.schema import check_fields, integer
+from ..storage.schema import Field, check_fields, integer, text
 from ..text.tokenizers import readable
 from .gaussian import DiagonalGaussian
 
 MODULES, RUN = "modules.json", "textvae"  # the model_type of a run
 MOST_BYTES = 1 << 20  # of a JSON file
-DENSE = {"in_features": integer(1, 1 << 20), "out_features": integer(1, 1 << 20)}
+TRUTH = Field(lambda value: isinstance(value, bool), "true or false").or_absent()
+DENSE = {
+    "in_features": integer(1, 1 << 20), "out_features": integer(1, 1 << 20), "bias": TRUTH,
+    "activation_function": text().or_absent(),
+}  # fmt: skip
+POOLING = {
+    "pooling_mode": Field(
+        lambda value: isinstance(value, str) or (isinstance(value, list) and all(isinstance(x, str) for x in value)),
+        "a name or an array of names",
+    ).or_null().or_absent(),
+}  # fmt: skip
+SETTINGS = {
+    "max_seq_length": integer(1, 1 << 31).or_null().or_absent(), "do_lower_case": TRUTH.or_null(),
+    "default_prompt_name": text().or_null().or_absent(),
+}  # fmt: skip
 POOLING_LENGTH = 512  # tokens that an encoder reads that says no length
 POINT_LOG_STD = -30.0  # an embedding is a point: a posterior without a width
 STOCK = "sentence_transformers.models."
@@ -215,12 +229,16 @@ class Dense(nn.Module):
 
 
 def _mean(states_BTH: Tensor, mask_BT1: Tensor) -> Tensor:
-    return (states_BTH * mask_BT1).sum(1) / mask_BT1.sum(1)
+    return (states_BTH * mask_BT1).sum(1) / _count(mask_BT1)
 
 
 def _weighted_mean(states_BTH: Tensor, mask_BT1: Tensor) -> Tensor:
     weights_BT1 = mask_BT1 * torch.arange(1, states_BTH.shape[1] + 1, device=states_BTH.device)[:, None]
-    return (states_BTH * weights_BT1).sum(1) / weights_BT1.sum(1)
+    return (states_BTH * weights_BT1).sum(1) / _count(weights_BT1)
+
+
+def _count(weights_BT1: Tensor) -> Tensor:
+    return weights_BT1.sum(1).clamp(min=1e-9)  # a text without tokens, where a tokenizer adds none
 
 
 def _last(states_BTH: Tensor, mask_BT1: Tensor) -> Tensor:
@@ -231,7 +249,7 @@ POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "cls": lambda states_BTH, mask_BT1: states_BTH[:, 0],
     "max": lambda states_BTH, mask_BT1: states_BTH.masked_fill(mask_BT1 == 0, float("-inf")).amax(1),
     "mean": _mean,
-    "mean_sqrt_len_tokens": lambda states_BTH, mask_BT1: (states_BTH * mask_BT1).sum(1) / mask_BT1.sum(1).sqrt(),
+    "mean_sqrt_len_tokens": lambda states_BTH, mask_BT1: (states_BTH * mask_BT1).sum(1) / _count(mask_BT1).sqrt(),
     "weightedmean": _weighted_mean,
     "lasttoken": _last,
 }
@@ -290,13 +308,13 @@ def _stages(folder: Path, hidden: int) -> list[nn.Module]:
     listed = _modules(folder)
     stages: list[nn.Module] = []
     for module in listed[1:]:
-        kind, place = module["type"].rpartition(".")[2], folder / module["path"]
+        kind = module["type"].rpartition(".")[2]
         if kind not in LOADERS:
             raise ValueError(
                 f"{folder} has a module {module['type']}, which is unknown here: use an encoder of "
                 f"{', '.join(LOADERS)}, or keep it with textvae train --teacher {folder}"
             )
-        stages.append(LOADERS[kind](place, hidden))
+        stages.append(LOADERS[kind](folder, module["path"], hidden))
     if not any(isinstance(stage, Pooling) for stage in stages):
         raise ValueError(f"{folder} lists no pooling, so it makes no sentence embedding: use another encoder")
     return stages
@@ -318,37 +336,49 @@ def _modules(folder: Path) -> list[dict[str, str]]:
     return listed
 
 
-def _load_pooling(folder: Path, hidden: int) -> Pooling:
-    settings = _settings(folder)
+def _load_pooling(folder: Path, place: str, hidden: int) -> Pooling:
+    settings = _settings(folder, place, POOLING | dict.fromkeys(POOLING_FLAGS.values(), TRUTH))
     modes = settings.get("pooling_mode") or [mode for mode, flag in POOLING_FLAGS.items() if settings.get(flag)]
     return Pooling(hidden, [modes] if isinstance(modes, str) else list(modes))
 
 
-def _load_dense(folder: Path, hidden: int) -> Dense:
-    settings = _settings(folder)
+def _load_dense(folder: Path, place: str, hidden: int) -> Dense:
+    settings = _settings(folder, place, DENSE)
     activation = settings.get("activation_function", "Tanh").rpartition(".")[2]
     if activation not in ACTIVATIONS:
-        raise ValueError(f"{folder} has the activation {activation}, which is unknown here: use another encoder")
-    check_fields(settings, DENSE, folder / "config.json")
+        raise ValueError(
+            f"{folder / place} has the activation {activation}, which is unknown here: use another encoder"
+        )
+    file = _inner(folder, place, "model.safetensors")
     try:
-        weights = load_file(check_plain_file(folder, "model.safetensors"))
+        weights = load_file(file)
         if tuple(weights["linear.weight"].shape) != (settings["out_features"], settings["in_features"]):
             raise ValueError("a layer of another shape")
         dense = Dense(settings["in_features"], settings["out_features"], settings.get("bias", True), activation)
         dense.load_state_dict(weights)
     except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
-        raise CorruptFileError(f"the weights in {folder} are not those of its config.json: restore both") from error
+        raise CorruptFileError(
+            f"the weights in {file} are not those of the config.json beside: restore both"
+        ) from error
     return dense
 
 
-def _settings(folder: Path) -> dict[str, Any]:
-    return read_json(check_plain_file(folder, "config.json"), MOST_BYTES)
+def _settings(folder: Path, place: str, fields: dict[str, Field]) -> dict[str, Any]:
+    path = _inner(folder, place, "config.json")
+    content = read_json(path, MOST_BYTES)
+    check_fields(content, fields, path)
+    return content
 
 
-LOADERS: dict[str, Callable[[Path, int], nn.Module]] = {
+def _inner(folder: Path, place: str, name: str) -> Path:
+    """Return a file of a module, of which the first may be in the folder itself."""
+    return require_file(folder, f"{place}/{name}".lstrip("/"))
+
+
+LOADERS: dict[str, Callable[[Path, str, int], nn.Module]] = {
     "Pooling": _load_pooling,
     "Dense": _load_dense,
-    "Normalize": lambda folder, hidden: Normalize(),
+    "Normalize": lambda folder, place, hidden: Normalize(),
 }
 
 
@@ -359,4 +389,8 @@ def _longest(config: PreTrainedConfig, tokenizer: Any) -> int:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return read_json(check_plain_file(path.parent, path.name), MOST_BYTES) if path.exists() else {}
+    if not path.exists():
+        return {}
+    content = read_json(check_plain_file(path.parent, path.name), MOST_BYTES)
+    check_fields(content, SETTINGS, path)
+    return content

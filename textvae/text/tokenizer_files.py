@@ -9,8 +9,8 @@ from typing import Any
 
 from ..storage.atomic import read_json, write_json
 from ..storage.errors import CorruptFileError
-from ..storage.folders import require_file
-from ..storage.schema import Field, check_fields, check_tree, is_int, shown
+from ..storage.folders import find_file, require_file
+from ..storage.schema import Field, check_fields, check_tree, is_int, is_number, shown, text
 
 TOKENIZER, OPTIONS = "tokenizer.json", "tokenizer_config.json"
 MOST_OPTIONS, MOST_PATTERN, MOST_TOKENS = 1 << 24, 4096, 1 << 22
@@ -33,6 +33,14 @@ KINDS = {
     },
 }  # fmt: skip
 QUANTIFIER = re.compile(r"[*+]|\{\d*,?\d*\}")
+TRUTH = Field(lambda value: isinstance(value, bool), "true or false").or_null().or_absent()
+SIDE = Field(lambda value: value in ("left", "right"), "left or right").or_null().or_absent()
+OPTION_TYPES = {
+    "model_max_length": Field(lambda value: is_number(value) and value >= 0, "0 or more").or_null().or_absent(),
+    "padding_side": SIDE, "truncation_side": SIDE, "clean_up_tokenization_spaces": TRUTH, "add_prefix_space": TRUTH,
+    "add_bos_token": TRUTH, "add_eos_token": TRUTH, "do_lower_case": TRUTH, "split_special_tokens": TRUTH,
+    "tokenizer_class": text().or_null().or_absent(),
+}  # fmt: skip
 
 
 def stage_tokenizer(folder: Path, inner: str, target: Path) -> None:
@@ -52,13 +60,25 @@ def stage_tokenizer(folder: Path, inner: str, target: Path) -> None:
     write_json(target / OPTIONS, _plain_options(read_json(options, MOST_OPTIONS), options))
 
 
+def check_tokenizer_file(folder: Path) -> None:
+    """Check the kinds, patterns and ids in the tokenizer.json of another library's folder, if it has one.
+
+    Raises:
+        CorruptFileError: It is of no supported kind, or has patterns that may take forever.
+    """
+    found = find_file(folder, TOKENIZER)
+    if found is not None:
+        _check_tokenizer(read_json(found), found)
+
+
 def _plain_options(content: dict[str, Any], path: Path) -> dict[str, Any]:
     """Return the options without those that name files, places or templates, none of which we write or need."""
     check_tree(content, path)
     if content.get("auto_map"):
         raise CorruptFileError(f"{path} has the field 'auto_map', which names code: not loaded")
+    check_fields(content, OPTION_TYPES, path)
     chosen = content.get("tokenizer_class") or DEFAULT_CLASS
-    if not (isinstance(chosen, str) and CLASS.fullmatch(chosen)):
+    if not CLASS.fullmatch(chosen):
         raise CorruptFileError(
             f"{path} asks for the tokenizer {shown(chosen)}, which is none of transformers: not loaded"
         )

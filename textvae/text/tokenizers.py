@@ -119,9 +119,12 @@ def check_ids(tokenizer: PreTrainedTokenizerBase, vocab_size: int, source: Path)
     Raises:
         CorruptFileError: The tokenizer has more.
     """
-    vocab = tokenizer.get_vocab()
-    special = set(tokenizer.all_special_ids)
-    around = tokenizer("a")["input_ids"]  # with the special tokens that it adds
+    try:
+        with _native_errors():
+            vocab, special = tokenizer.get_vocab(), set(tokenizer.all_special_ids)
+            around = tokenizer("a")["input_ids"]  # with the special tokens that it adds
+    except Exception as error:  # options of a kind that its class does not expect
+        raise CorruptFileError(f"{source / OPTIONS} sets a tokenizer up that does not run: restore it") from error
     largest = max([*around, *(id for id in vocab.values() if id not in special)], default=0)
     if largest >= vocab_size:
         raise CorruptFileError(
@@ -158,7 +161,7 @@ def encoder_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_le
 
 def pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
     """Return ids and mask (1 for tokens), both (B, T) int64, padded on the right."""
-    width = max(map(len, rows))
+    width = max(1, max(map(len, rows)))
     ids_BT = torch.tensor([[*row, *[pad_id] * (width - len(row))] for row in rows])
     mask_BT = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
     return ids_BT, mask_BT

@@ -93,12 +93,14 @@ class RunFolder:
             shutil.rmtree(abandoned, ignore_errors=True)
         staged = staged_name(self.path / WEIGHTS)
         staged.mkdir()
-        with quiet_transformers():
-            model.save_pretrained(staged)
-        for file in sorted(staged.iterdir()):
-            with atomic_replacement(self.path, file.name) as path:
-                file.replace(path)
-        shutil.rmtree(staged)
+        try:
+            with quiet_transformers():
+                model.save_pretrained(staged)
+            for file in sorted(staged.iterdir()):
+                with atomic_replacement(self.path, file.name) as path:
+                    file.replace(path)
+        finally:  # what was written of them would keep a full disk full
+            shutil.rmtree(staged, ignore_errors=True)
 
     def save_prior(self, prior: Prior) -> None:
         """Write the prior that was fitted to the latents."""

@@ -3,8 +3,10 @@
 # B sentences, T tokens, D latent dimensions
 from __future__ import annotations
 
+import errno
 import logging
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -46,6 +48,7 @@ VALIDATIONS_PER_RUN = 10
 MIN_LEARNING_RATE = 0.05
 PRIOR_SAMPLES = 64
 LOGGED_SAMPLES = 5
+UNWRITTEN = re.compile(r"unexpected pos \d+ vs|failed writing|file write failed")  # torch.save on a full disk
 
 
 class TextVAETrainer(Trainer):
@@ -229,8 +232,14 @@ class TextVAETrainer(Trainer):
         super().log(logs, start_time)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        with quiet_transformers():
-            super()._save_checkpoint(model, trial)
+        try:
+            with quiet_transformers():
+                super()._save_checkpoint(model, trial)
+        except RuntimeError as error:  # of torch, which does not say why a file could not be written
+            if not UNWRITTEN.search(str(error)):
+                raise
+            advice = "the checkpoint could not be written: free some space, then --resume"
+            raise OSError(errno.ENOSPC, advice, str(self.run.checkpoints)) from error
 
     # Validation
 

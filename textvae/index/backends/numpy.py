@@ -116,7 +116,9 @@ class NumpyBackend:
             part = slice(start, start + at_once)
             scores_QN = self._scores(queries[part].astype(np.float64), vectors.astype(np.float64))
             order_Qk = np.argsort(-scores_QN if self.inner_product else scores_QN, axis=1, kind="stable")[:, :k]
-            scores[part], found[part] = np.take_along_axis(scores_QN, order_Qk, 1), ids[order_Qk]
+            with np.errstate(over="ignore"):  # infinite scores are refused where they are read
+                scores[part] = np.take_along_axis(scores_QN, order_Qk, 1)
+            found[part] = ids[order_Qk]
         return scores, found
 
     def _scores(self, queries_QW: np.ndarray, vectors_NW: np.ndarray) -> np.ndarray:
