@@ -17,8 +17,8 @@ MODULES = {file.relative_to(ROOT).as_posix() for file in (ROOT / "textvae").rglo
 SHOWN = {"evaluation/map.html"} | {  # in a browser
     f"server/page/{name}"
     for name in (
-        "index.html app.css icon.svg api.js app.js colours.js copy.js diff.js dom.js filter.js find.js map.js mapping.js "
-        "mix.js rewrite.js tabs.js vary.js walk.js"
+        "index.html app.css icon.svg api.js app.js colours.js copy.js diff.js dom.js filter.js find.js map.js "
+        "mapping.js mix.js rewrite.js tabs.js vary.js walk.js"
     ).split()
 }
 FILES = MODULES | {"textvae/py.typed"} | {f"textvae/{name}" for name in SHOWN}

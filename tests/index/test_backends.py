@@ -72,6 +72,27 @@ def test_faiss_finds_what_the_reference_finds_after_changes(inner_product, facto
     same(store.nearest(queries, k, chosen), reference.nearest(queries, k, chosen))
 
 
+@pytest.mark.parametrize(
+    ("backend", "factory"),
+    [(NumpyBackend, "Flat"), (FaissBackend, "Flat"), (FaissBackend, "HNSW32"), (FaissBackend, "IVF4,Flat")],
+)
+def test_a_backend_gives_back_the_vectors_it_holds(backend, factory):
+    store = filled(backend, False, factory)
+    expected = {id: vector for id, vector in enumerate(points(N, 0)) if id not in (3, 50, 299)}
+    expected |= dict(zip([7, 8], points(2, 1), strict=True)) | {N + 5: points(1, 2)[0]}
+    blocks = list(store.stored(32))
+    assert max(len(ids) for ids, _ in blocks) <= 32
+    found = {int(id): vector for ids, vectors in blocks for id, vector in zip(ids, vectors, strict=True)}
+    assert found.keys() == expected.keys()
+    for id, vector in expected.items():
+        np.testing.assert_array_equal(found[id], vector)
+
+
+@pytest.mark.parametrize("factory", ["SQ8", "RR8,Flat", "IVF4,SQ8", "IVF4,SQ8,RFlat"])
+def test_compressed_and_transformed_vectors_are_not_given_back(factory):
+    assert filled(FaissBackend, False, factory).stored(32) is None
+
+
 @pytest.mark.parametrize("backend", [NumpyBackend, FaissBackend])
 def test_a_written_backend_is_read_the_same_and_a_mapped_one_does_not_change(backend, tmp_path):
     store = filled(backend, True)

@@ -10,8 +10,9 @@ from stubs import TEXTS, StubVAE
 from textvae.index import LatentIndex
 from textvae.index import build as building
 from textvae.index import partial_build as staging
+from textvae.index.backends import automatic
 from textvae.index.backends import faiss as faiss_backend
-from textvae.index.backends.faiss import automatic_factory
+from textvae.index.backends.automatic import automatic_factory
 from textvae.index.rows import Row
 from textvae.storage.errors import CorruptFileError
 
@@ -56,9 +57,9 @@ def test_auto_follows_its_rule(count, width, factory):
 @pytest.fixture
 def small_limits(monkeypatch):
     """Shrink the rule: exact up to 20 texts, streams count as 25, so that 60 texts train the lists."""
-    for module in (faiss_backend, building):
+    for module in (automatic, building):
         monkeypatch.setattr(module, "FLAT_LIMIT", 20)
-    monkeypatch.setattr(faiss_backend, "PLANNED", 25)
+    monkeypatch.setattr(automatic, "PLANNED", 25)
     monkeypatch.setattr(faiss_backend, "TRAINING", 30)
     monkeypatch.setattr(faiss_backend, "PER_LIST", 1)
 

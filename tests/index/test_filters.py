@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stubs import DIM, TEXTS, StubVAE, ranking
 
-from textvae.index import LatentIndex, filters
+from textvae.index import LatentIndex, conditions, filters
 from textvae.index.backends.faiss import FaissBackend
-from textvae.index.filters import DEPTH, PARTS, parse_filter
+from textvae.index.conditions import DEPTH, PARTS
+from textvae.index.filters import parse_filter
 from textvae.index.item_store import ItemStore
 from textvae.index.rows import Row
 
@@ -194,8 +195,9 @@ def test_a_filter_of_many_rows_is_quick():
 
 
 def test_the_examples_of_filters_run():
-    results = doctest.testmod(filters)
-    assert results.attempted >= 1 and results.failed == 0
+    for module in (conditions, filters):
+        results = doctest.testmod(module)
+        assert results.attempted >= 1 and results.failed == 0
 
 
 # Search within the texts that match

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
@@ -116,6 +116,12 @@ class Backend(Protocol):
             queries: The queries.
             k: Neighbours per query.
             within: Existing ids (M,) to search among; by default all.
+        """
+
+    def stored(self, size: int) -> Iterator[tuple[Ids, Vectors]] | None:
+        """Yield the ids (N,) and vectors (N, W) that were added, at most `size` at a time, in any order.
+
+        None if the store compresses vectors or changes them: whoever needs them encodes the texts again.
         """
 
 

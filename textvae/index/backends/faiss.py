@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,36 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...modeling.forks import check_fork
-from .base import AUTO, FLAT_LIMIT, Ids, Neighbours, Vectors, reason, register_backend
+from .automatic import automatic_factory
+from .base import AUTO, Ids, Neighbours, Vectors, reason, register_backend
 from .faiss_file import check_factory, check_file
-from .faiss_vectors import take
+from .faiss_vectors import stored_blocks, take
 
-PLANNED = 1_000_000  # texts that "auto" assumes for a stream longer than FLAT_LIMIT
-MEMORY = 2 * 10**9  # bytes of float32 vectors above which "auto" stores one byte per number
 TRAINING, PER_LIST = 65_536, 39  # training vectors: at least this many, and this many per inverted list
 TOMBSTONES = 1 / 5  # share of removed vectors above which a graph is rebuilt
 EXACT = 50_000  # number of given ids up to which all are scored exactly; also vectors per block
 CRASHES = re.compile(r"NSG|HNSW0*[01](?!\d)|IVF0+(?!\d)")  # faiss accepts these, then aborts or loses vectors
-
-
-def automatic_factory(count: int | None, width: int) -> str:
-    """Choose the faiss factory for a number of vectors.
-
-    Up to 50,000 vectors "Flat", which is exact. Above, about 4 * sqrt(N) inverted lists of float32 vectors, or of one
-    byte per number ("SQ8") if the vectors would take more than 2 GB. An unknown number counts as a million.
-
-    Args:
-        count: Vectors N, or None for a stream of unknown length, longer than 50,000.
-        width: Dimensions W of a vector, 4 bytes each.
-
-    Examples:
-        >>> automatic_factory(1000, 64), automatic_factory(None, 64), automatic_factory(10**7, 64)
-        ('Flat', 'IVF4000,Flat', 'IVF12649,SQ8')
-    """
-    if count is not None and count <= FLAT_LIMIT:
-        return "Flat"
-    planned = PLANNED if count is None else count
-    return f"IVF{round(4 * planned**0.5)},{'SQ8' if 4 * width * planned > MEMORY else 'Flat'}"
 
 
 @register_backend("faiss")
@@ -286,6 +265,11 @@ class FaissBackend:
         if scored is not None:
             scores[short], ids[short] = scored
         return scores, ids
+
+    def stored(self, size: int) -> Iterator[tuple[Ids, Vectors]] | None:
+        """Yield ids and vectors (N, W), at most `size` at a time; None if the factory changes the vectors it stores."""
+        check_fork()
+        return stored_blocks(self.index, self.tombstones, size)
 
     def _approximately(self, queries: Vectors, k: int, within: Ids | None) -> Neighbours:
         """Search with faiss; queries with fewer than k results are repeated with a wider search."""

@@ -3,7 +3,7 @@
 # N vectors, W dimensions of a vector, Q queries, M chosen ids
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +120,11 @@ class NumpyBackend:
                 scores[part] = np.take_along_axis(scores_QN, order_Qk, 1)
             found[part] = ids[order_Qk]
         return scores, found
+
+    def stored(self, size: int) -> Iterator[tuple[Ids, Vectors]]:
+        """Yield ids and vectors (N, W), at most `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self.ids[start : start + size], self.vectors[start : start + size]
 
     def _scores(self, queries_QW: np.ndarray, vectors_NW: np.ndarray) -> np.ndarray:
         products_QN = queries_QW @ vectors_NW.T
