@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from ...modeling.gaussian import LOG_2PI, DiagonalGaussian
 from ..geometry import Array
@@ -81,7 +80,7 @@ class ExemplarPrior(Prior):
         for start in range(0, len(latents), AT_ONCE):
             points = latents[start : start + AT_ONCE] / width
             squares = np.square(points).sum(1, keepdims=True) + lengths - 2 * points @ centres.T
-            found[start : start + AT_ONCE] = logsumexp(-0.5 * squares, axis=1)
+            found[start : start + AT_ONCE] = np.logaddexp.reduce(-0.5 * squares, 1)
         return found - np.log(len(centres)) - np.log(width).sum() - 0.5 * len(width) * LOG_2PI
 
     def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
