@@ -36,7 +36,7 @@ config = TrainConfig(size="small", batch_tokens=1024, max_steps=40, eval_steps=1
 with tempfile.TemporaryDirectory() as folder:
     train(texts, Path(folder) / "run", config, valid=texts[:8])
 steps = sorted(later - first for first, later in zip(began[5:], began[6:]))
-vae = TextVAE.from_pretrained(root / "data/models/small", "cpu")
+vae = TextVAE.from_pretrained(root / "data/models/english", "cpu")
 latents = vae.encode(texts[:512])
 started = time.perf_counter(); vae.encode(texts); encoding = time.perf_counter() - started
 started = time.perf_counter(); vae.decode(latents); decoding = time.perf_counter() - started

@@ -7,19 +7,19 @@ run=runs/demo
 # The first 2,000 texts with a value in a column; all 35,000 would take minutes and move the accuracy by a point.
 column() { awk -F'\t' -v column="$1" -v value="$2" 'NR > 1 && $column == value && n++ < 2000 { print $1 }' data/train.tsv; }
 
-small=data/models/small
+english=data/models/english
 mkdir -p runs
 column 2 positive > runs/positive.txt
 column 2 negative > runs/negative.txt
-piped "The waiter was friendly and the food arrived quickly." textvae reconstruct $small -
-show textvae index $small data/valid.tsv -o runs/small-index --keep topic
-show textvae search runs/small-index "the battery of my phone is weak" -k 3
-show textvae sample $small -n 5 --seed 0
-show textvae vary $small "two dogs are playing in the snow." -n 3 --spread 0.5 --seed 0
-show textvae interpolate $small "the soup was cold." "a man is riding a horse on the beach." -n 7
-show textvae attribute $small --positive runs/positive.txt --negative runs/negative.txt --name sentiment -o runs/small-sentiment
-for sentence in "the staff was very rude." "the room is dark and the bed is bad, i will never come back."; do
-    show textvae shift $small "$sentence" --attribute runs/small-sentiment --explain
+piped "Could you please send me the invoice for order 4471?" textvae reconstruct $english -
+show textvae index $english data/valid.tsv -o runs/english-index --keep topic
+show textvae search runs/english-index "the battery of my phone is weak" -k 3
+show textvae sample $english -n 5 --seed 0
+show textvae vary $english "Two dogs are playing in the snow." -n 3 --seed 0
+show textvae interpolate $english "The soup was cold." "A man is riding a horse on the beach." -n 7
+show textvae attribute $english --positive runs/positive.txt --negative runs/negative.txt --name sentiment -o runs/english-sentiment
+for sentence in "The staff was very rude." "The room is dark and the bed is bad, I will never come back."; do
+    show textvae shift $english "$sentence" --attribute runs/english-sentiment --explain
 done
 
 show textvae train data/train.tsv --valid data/valid.tsv -o $run --resume \

@@ -1,7 +1,7 @@
 """Take the pictures of the page that docs/serving.md shows, of a running server.
 
 Example:
-    textvae serve data/models/small --index reviews=runs/reviews --attribute sentiment=runs/sentiment
+    textvae serve data/models/english --index reviews=runs/reviews --attribute sentiment=runs/sentiment
     python scripts/page_pictures.py http://127.0.0.1:8080
 """
 

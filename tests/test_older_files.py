@@ -20,7 +20,7 @@ TEXTS = EXPECTED["texts"]
 def vae():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("textvae.modeling.precision.has_bf16", lambda device: False)
-        yield TextVAE.from_pretrained(ROOT / "data" / "models" / "small", "cpu")
+        yield TextVAE.from_pretrained(OLDER / "small", "cpu")
 
 
 @pytest.fixture(scope="module")

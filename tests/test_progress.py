@@ -78,7 +78,7 @@ def test_hours_are_told_where_there_are_any():
         (lambda vae, texts: vae.decode(np.zeros((8, 32), np.float32)), "decoded 8 of 8 texts"),
         (lambda vae, texts: vae.log_likelihood(texts, num_samples=2), "scored 8 of 8 texts"),
         (lambda vae, texts: LatentIndex.build(vae, texts), "indexed 8 texts"),
-        (lambda vae, texts: vae.fit_prior(texts, 1), "fitting a mixture prior to the latents of 8 texts"),
+        (lambda vae, texts: vae.fit_prior(texts, 1), "fitting the prior (mixture) to the latents of 8 texts"),
     ],
     ids=["encode", "decode", "log_likelihood", "index", "prior"],
 )

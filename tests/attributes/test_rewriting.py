@@ -20,7 +20,7 @@ from textvae.latent.priors import StandardNormal
 from textvae.latent.statistics import LatentStatistics
 from textvae.text.word_diff import word_overlap
 
-MODEL = Path(__file__).parents[2] / "data/models/small"
+MODEL = Path(__file__).parents[2] / "tests/data/version_0_1_0/small"
 TEXTS = ["the waiter was rude.", "the screen is dim.", "the soup was cold and the bread was fresh."]
 
 

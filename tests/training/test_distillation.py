@@ -104,6 +104,12 @@ def test_an_interrupted_run_with_a_teacher_equals_an_uninterrupted_one(teacher, 
     assert sha256(tmp_path / "broken/model.safetensors") == sha256(tmp_path / "whole/model.safetensors")
 
 
+@pytest.mark.parametrize(("beta", "told"), [(1.0, True), (0.001, False)])
+def test_a_weight_of_the_kl_that_empties_the_slots_is_told(tmp_path, caplog, beta, told):
+    train(CORPUS, tmp_path / "run", TrainConfig(**QUICK | {"max_steps": 1, "slot_dim": 8, "beta": beta}))
+    assert ("slots lose the wording" in caplog.text) == told
+
+
 def test_a_latent_wider_than_the_teacher_is_refused(teacher, tmp_path):
     with pytest.raises(ValueError, match="--latent-dim must be at most 5, the width of the teacher, got 6"):
         train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, max_steps=1, teacher="any", latent_dim=6))

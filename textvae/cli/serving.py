@@ -126,11 +126,10 @@ def _named(flag: str, given: Sequence[str]) -> dict[str, Path]:
 
 
 def _shipped_model() -> Path:
-    models = [SHIPPED / "models" / name for name in ("english", "small")]
-    for folder in models:
-        if (folder / "config.json").exists():
-            return folder
-    raise FileNotFoundError(f"--demo needs {models[-1]}: run it from a checkout of the project")
+    folder = SHIPPED / "models" / "english"
+    if not (folder / "config.json").exists():
+        raise FileNotFoundError(f"--demo needs {folder}: run it from a checkout of the project")
+    return folder
 
 
 def _demo_index(vae: TextVAE, path: Path, printing: Printing) -> Path:

@@ -148,7 +148,7 @@ class TextVAE(Reconstruction):
         posterior = read.meaning if isinstance(read, Reading) else read
         if kind is None:
             kind = "exemplar" if self.model.config.slot_dim else "mixture"
-        logger.info("fitting a %s prior to the latents of %s texts", kind, f"{len(posterior.mean):,}")
+        logger.info("fitting the prior (%s) to the latents of %s texts", kind, f"{len(posterior.mean):,}")
         options = {} if steps is None else {"steps": steps}
         fitted = prior_class(kind).fit(posterior, components, seed, **options)
         self.prior = fitted.with_statistics(LatentStatistics.measure(read))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,9 +33,11 @@ from .environment import single_process
 from .run import RunFolder, step_of
 from .trainer import TextVAETrainer, check_extra_terms
 
+logger = logging.getLogger("textvae")
 SOURCE = "from_fingerprint"  # in training.json, of the model that training started from
 PRIOR_TEXTS = 10_000  # to whose latents the prior is fitted
 CALIBRATION_TEXTS = 500  # held-out texts that familiarity is calibrated on
+MOST_SLOT_BETA = 0.1  # above it the KL takes the wording out of the slots
 
 
 def train(
@@ -84,6 +87,8 @@ def train(
         teacher = _teacher(config, run)
         made_from = data.made_from(config) | {"terms": terms or None}
         vae = _model(run, config, data.texts, made_from, resume, checkpoint, teacher.dim if teacher else None)
+        if vae.model.config.slot_dim and config.beta > MOST_SLOT_BETA:
+            logger.warning("at --beta %g slots lose the wording: give --beta 0.001 --free-bits 0.5", config.beta)
         embeddings = None if teacher is None else _projected(teacher.embed(data.texts), vae.dim)
         trainer = TextVAETrainer(
             vae, config, data.texts, data.held_out, run, data.partners(config), embeddings, terms, callbacks
