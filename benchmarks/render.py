@@ -316,12 +316,12 @@ def _met(value: float, bar: str, **_: object) -> bool:
 
 def examples() -> str:
     """Return what opens the README, of scripts/examples.sh: a shift, a search, a reconstruction."""
-    return _examples("shift", 0, 1, "search", 0, 1, "reconstruct", 0, 1)
+    return _examples("shift", 1, 3, "search", 0, 1, "reconstruct", 0, 1)
 
 
 def failures() -> str:
     """Return what scripts/examples.sh shows to go wrong: a shift, variations, samples."""
-    return _examples("shift", 4, 5, "vary", 0, 1, "sample", 0, 1)
+    return _examples("shift", 3, 4, "vary", 0, 1, "sample", 0, 1)
 
 
 def _examples(*chosen: str | int) -> str:
