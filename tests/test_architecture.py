@@ -19,7 +19,10 @@ DOORS = {
     "filelock": {"storage.locks"},
     "tokenizers": {"text.tokenizers"},
     "datasets": {"text.records"},
-    "pyarrow": {"storage.record_files", "storage.row_files", "text.lines", "text.records", "text.token_cache"},
+    "pyarrow": {
+        "integrations.lancedb", "storage.record_files", "storage.row_files", "text.lines", "text.records",
+        "text.token_cache",
+    },
     "faiss": {"index.backends.faiss", "index.backends.faiss_stored"},
     "sqlite3": {"index.item_store"},
     "transformers": {
@@ -36,6 +39,11 @@ DOORS = {
     "peft": {"modeling.decoders"},
     "sentence_transformers": {"modeling.pretrained"},
     "langchain_core": {"integrations.langchain"},
+    "qdrant_client": {"integrations.qdrant"},
+    "pymilvus": {"integrations.milvus"},
+    "psycopg": {"integrations.pgvector"},
+    "pgvector": {"integrations.pgvector"},
+    "lancedb": {"integrations.lancedb"},
     "tqdm": {"latent.embeddings"},
     "mteb": {"integrations.mteb"},
     "umap": {"evaluation.plots"},
@@ -174,7 +182,14 @@ def test_modules_that_need_no_network_do_not_load_torch(module):
 
 
 def test_importing_everything_draws_no_random_number_and_adds_no_handler():
-    absent = set() if find_spec("langchain_core") else {"integrations.langchain"}
+    needed = {
+        "integrations.langchain": ["langchain_core"],
+        "integrations.qdrant": ["qdrant_client"],
+        "integrations.milvus": ["pymilvus"],
+        "integrations.pgvector": ["psycopg", "pgvector"],
+        "integrations.lancedb": ["lancedb"],
+    }
+    absent = {module for module, names in needed.items() if not all(map(find_spec, names))}
     modules = {module for module in MODULES.values() if not module.startswith(("cli", "__"))} - absent
     names = [f"textvae.{module}" for module in sorted(modules)]
     before, after = python(

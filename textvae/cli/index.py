@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ..index.filters import parse_filter
+from ..integrations.engines import is_address
 from ..storage.folders import open_folder
 from .options import (
     BLOCK,
@@ -32,6 +33,7 @@ from .options import (
 
 if TYPE_CHECKING:
     from ..index import Hit, LatentIndex
+    from ..integrations.remote_index import RemoteIndex
 
 ABOUT = "index.json"
 HITS = 100_000  # in memory at a time, with their texts
@@ -104,7 +106,7 @@ def index(
 
 
 def search(
-    index: Path,
+    index: str,
     query: Text,
     /,
     *,
@@ -121,7 +123,7 @@ def search(
     several queries, the query comes first. With --blend, prints one text written from the hits of each query.
 
     Args:
-        index: Index folder.
+        index: Index folder, or the address of a collection that textvae push made, ENGINE:PLACE#COLLECTION.
         query: The query, or - for those of standard input.
         k: Hits of each query.
         where: Condition on metadata that every hit must meet, such as "topic = 'food' and stars >= 4".
@@ -133,7 +135,8 @@ def search(
     at_least(1, "k", k)
     if where is not None:
         parse_filter(where)  # raises the error before torch is imported, which takes seconds
-    check_index(index)  # the same
+    if not is_address(index):
+        check_index(Path(index))  # the same
     queries = sentences(query)
     opened = _open(index, model, device)
     hush_libraries()  # it loads its model when it first encodes a query
@@ -170,9 +173,14 @@ def check_index(index: Path) -> None:
         open_folder(index, "index", ABOUT)
 
 
-def _open(path: Path, model: Path | None, device: Device) -> LatentIndex:
+def _open(place: str, model: Path | None, device: Device) -> LatentIndex | RemoteIndex:
+    if is_address(place):
+        from ..integrations.remote_index import RemoteIndex
+
+        return RemoteIndex.open(place, device.load(model) if model else None)
     from ..index import LatentIndex
 
+    path = Path(place)
     run = model or (LatentIndex.load(path).model_path if device.device else None)
     return LatentIndex.load(path, device.load(run) if run else None)
 

@@ -18,6 +18,7 @@ VERSIONS = ("textvae", "torch", "transformers", "tokenizers", "datasets", "faiss
 EXTRAS = {  # and a module that each installs
     "peft": "peft", "gguf": "gguf", "tensorboard": "tensorboard", "eval": "sacrebleu", "plot": "matplotlib",
     "umap": "umap", "pacmap": "pacmap", "langchain": "langchain_core", "sentence-transformers": "sentence_transformers",
+    "qdrant": "qdrant_client", "milvus": "pymilvus", "pgvector": "psycopg", "lancedb": "lancedb",
 }  # fmt: skip
 
 
