@@ -21,7 +21,7 @@ DOORS = {
     "datasets": {"text.records"},
     "pyarrow": {
         "integrations.lancedb", "storage.record_files", "storage.row_files", "text.lines", "text.records",
-        "text.token_cache",
+        "text.token_cache", "storage.shard_files",
     },
     "faiss": {"index.backends.faiss", "index.backends.faiss_stored"},
     "sqlite3": {"index.item_store"},

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ..index.filters import parse_filter
+from ..index.shards import EncodedCorpus
 from ..integrations.engines import is_address
 from ..storage.folders import open_folder
+from .errors import UsageError
 from .options import (
     BLOCK,
     DEVICE,
@@ -44,10 +46,11 @@ Rows = Iterator[dict[str, Any]]
 
 def index(
     run: Path,
-    corpus: Source,
+    corpus: Source | None = None,
     /,
     *,
     output: Output,
+    shards: Annotated[Path | None, Parameter(name="--from")] = None,
     factory: str = "Flat",
     backend: str = "faiss",
     metric: Literal["cosine", "l2", "wasserstein"] = "cosine",
@@ -66,6 +69,7 @@ def index(
     Args:
         run: Run folder, or org/name on the hub.
         corpus: File of texts, a data set on the hub, or - for standard input.
+        shards: Folder that `textvae encode --shard` filled, in the place of a corpus: its texts are not encoded again.
         output: Index folder to write; an older index there is replaced.
         factory: faiss factory string: Flat is exact, HNSW32 or IVF256,Flat are faster on large corpora; auto chooses.
         backend: What stores and searches the vectors: faiss, or numpy, which is exact and slower.
@@ -83,15 +87,21 @@ def index(
     from ..index.backends import backend_class
 
     backend_class(backend)  # raises the error before torch is imported, which takes seconds
-    rows, ids = rows_and_ids(reading, corpus, printing, id, keep)
+    if (corpus is None) == (shards is None):
+        raise UsageError("index needs a corpus, or --from with a folder of shards. See textvae index --help")
+    encoded = _encoded(shards, id, keep)
+    rows, ids, latents = encoded or (*rows_and_ids(reading, str(corpus), printing, id, keep), None)
     replaces = (output / ABOUT).exists()
     vae = device.load(run)
+    if shards is not None:
+        EncodedCorpus(shards).check_model(vae)
     from ..index import LatentIndex
 
     built = LatentIndex.build(
         vae,
         rows,
         ids=ids,
+        latents=latents,
         factory=factory,
         backend=backend,
         metric=metric,
@@ -152,6 +162,19 @@ def search(
                 record = {"query": source, "rank": rank, "id": hit.id, "score": hit.score, "text": hit.text}
                 line = _line(hit) if query != STDIN else f"{source}\t{_line(hit)}"
                 printing.result(record | {"metadata": hit.metadata}, line)
+
+
+def _encoded(shards: Path | None, id: str | None, keep: list[str] | None) -> Any:
+    """Return the rows, ids and latents of a folder of shards, whose ids are given where they are texts."""
+    if shards is None:
+        return None
+    if id or keep:
+        raise UsageError("--id and --keep belong to textvae encode --shard: the shards hold what they name")
+    corpus = EncodedCorpus(shards)
+    named = len(corpus) > 0 and isinstance(next(corpus.rows())[0], str)
+    first, rest, *again = tee(corpus.rows(), 2 + named)
+    ids = (str(row[0]) for row in again[0]) if named else None
+    return (row[1] for row in first), ids, (row[2] for row in rest)
 
 
 def rows_and_ids(

@@ -27,6 +27,7 @@ from .options import (
     can_write_file,
     sentences,
 )
+from .shards import encode_one_shard
 
 
 def encode(
@@ -37,12 +38,16 @@ def encode(
     output: Output | None = None,
     id: Column | None = None,
     keep: Keep = None,
+    shard: str | None = None,
     batch_size: int = 64,
     reading: Reading = READING,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
 ) -> None:
     """Turn texts into latents.
+
+    With --shard 3/8 it encodes the third of eight shares of a corpus into a folder of Parquet files, which eight
+    machines fill together and `textvae index RUN --from FOLDER` reads. Repeated, it goes on where it stopped.
 
     Args:
         run: Run folder, or org/name on the hub.
@@ -51,12 +56,16 @@ def encode(
             dimensions); .parquet, .jsonl, .csv and .tsv have id, text, metadata and vector; .txt has those lines.
         id: Column of the corpus with an id of each text, for such a table or --json; by default they are numbered.
         keep: Further column of the corpus to keep as metadata, for the same; may be repeated.
+        shard: Share of the corpus to encode, such as 3/8; OUTPUT is then a folder.
         batch_size: Texts encoded together.
         reading: How the texts are read.
         device: Where the model runs.
         printing: What is printed.
     """
     at_least(1, "--batch-size", batch_size)
+    if shard is not None:
+        encode_one_shard(run, texts, output, shard, id, keep, batch_size, reading, device, printing)
+        return
     can_write_file(output, (".npy", *TABLES, ".txt"))
     if (id or keep) and not (output.suffix.lower() in TABLES if output else printing.json):
         raise UsageError("--id and --keep go into .parquet, .jsonl, .csv, .tsv or --json. See textvae encode --help")
