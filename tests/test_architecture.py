@@ -44,6 +44,8 @@ DOORS = {
     "psycopg": {"integrations.pgvector"},
     "pgvector": {"integrations.pgvector"},
     "lancedb": {"integrations.lancedb"},
+    "llama_index": {"integrations.llama_index"},
+    "haystack": {"integrations.haystack"},
     "tqdm": {"latent.embeddings"},
     "mteb": {"integrations.mteb"},
     "umap": {"evaluation.plots"},
@@ -188,6 +190,8 @@ def test_importing_everything_draws_no_random_number_and_adds_no_handler():
         "integrations.milvus": ["pymilvus"],
         "integrations.pgvector": ["psycopg", "pgvector"],
         "integrations.lancedb": ["lancedb"],
+        "integrations.llama_index": ["llama_index"],
+        "integrations.haystack": ["haystack"],
     }
     absent = {module for module, names in needed.items() if not all(map(find_spec, names))}
     modules = {module for module in MODULES.values() if not module.startswith(("cli", "__"))} - absent
