@@ -19,7 +19,10 @@ DOORS = {
     "filelock": {"storage.locks"},
     "tokenizers": {"text.tokenizers"},
     "datasets": {"text.records"},
-    "pyarrow": {"storage.row_files", "text.lines", "text.records", "text.token_cache"},
+    "pyarrow": {
+        "integrations.lancedb", "storage.row_files", "storage.shard_files", "text.lines", "text.records",
+        "text.token_cache",
+    },
     "faiss": {"index.backends.faiss", "index.backends.faiss_vectors"},
     "sqlite3": {"index.item_store"},
     "transformers": {
@@ -36,6 +39,13 @@ DOORS = {
     "peft": {"modeling.decoders"},
     "sentence_transformers": {"modeling.pretrained"},
     "langchain_core": {"integrations.langchain"},
+    "qdrant_client": {"integrations.qdrant"},
+    "pymilvus": {"integrations.milvus"},
+    "psycopg": {"integrations.pgvector"},
+    "pgvector": {"integrations.pgvector"},
+    "lancedb": {"integrations.lancedb"},
+    "llama_index": {"integrations.llama_index"},
+    "haystack": {"integrations.haystack"},
     "tqdm": {"latent.embeddings"},
     "mteb": {"integrations.mteb"},
     "umap": {"evaluation.projection"},
@@ -180,9 +190,18 @@ def test_modules_that_need_no_network_do_not_load_torch(module):
 
 
 def test_importing_everything_draws_no_random_number_and_adds_no_handler():
-    absent = [] if find_spec("langchain_core") else ["integrations.langchain"]
-    absent += [] if find_spec("fastapi") else ["server"]
-    modules = {module for module in MODULES.values() if not module.startswith(("cli", "__", *absent))}
+    needed = {
+        "integrations.langchain": ["langchain_core"],
+        "integrations.qdrant": ["qdrant_client"],
+        "integrations.milvus": ["pymilvus"],
+        "integrations.pgvector": ["psycopg", "pgvector"],
+        "integrations.lancedb": ["lancedb"],
+        "integrations.llama_index": ["llama_index"],
+        "integrations.haystack": ["haystack"],
+    }
+    absent = {module for module, names in needed.items() if not all(map(find_spec, names))}
+    left_out = ("cli", "__", *([] if find_spec("fastapi") else ["server"]))
+    modules = {module for module in MODULES.values() if not module.startswith(left_out)} - absent
     names = [f"textvae.{module}" for module in sorted(modules)]
     before, after = python(
         "import importlib, json, logging, torch, transformers, numpy as np\n"

@@ -18,7 +18,19 @@ from cyclopts import App, Parameter
 
 from .. import __doc__ as summary
 from .. import __version__
-from . import attributes, evaluation, folders, index, index_changes, latent, moving, rewriting, serving, training
+from . import (
+    attributes,
+    evaluation,
+    folders,
+    index,
+    index_changes,
+    latent,
+    moving,
+    outside,
+    rewriting,
+    serving,
+    training,
+)
 from .errors import explain
 from .logs import log_on_stderr
 from .options import PRINTING
@@ -44,6 +56,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "index-add": index_changes.index_add,
     "index-remove": index_changes.index_remove,
     "index-update": index_changes.index_update,
+    "push": outside.push,
     "score": evaluation.score,
     "eval": evaluation.evaluate,
     "plot": evaluation.plot,

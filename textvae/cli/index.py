@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ..index.filters import parse_filter
+from ..index.shards import EncodedCorpus
+from ..integrations.engines import is_address
 from ..storage.folders import open_folder
+from .errors import UsageError
 from .options import (
     BLOCK,
     DEVICE,
@@ -33,6 +36,7 @@ from .options import (
 
 if TYPE_CHECKING:
     from ..index import Hit, LatentIndex
+    from ..integrations.remote_index import RemoteIndex
 
 ABOUT = "index.json"
 HITS = 100_000  # in memory at a time, with their texts
@@ -43,10 +47,11 @@ Rows = Iterator[dict[str, Any]]
 
 def index(
     run: Run,
-    corpus: Source,
+    corpus: Source | None = None,
     /,
     *,
     output: Output,
+    shards: Annotated[Path | None, Parameter(name="--from")] = None,
     factory: str = "Flat",
     backend: str = "faiss",
     metric: Literal["cosine", "l2", "wasserstein"] = "cosine",
@@ -64,6 +69,7 @@ def index(
 
     Args:
         corpus: File of texts, a data set on the hub, or - for standard input.
+        shards: Folder that `textvae encode --shard` filled, in the place of a corpus: its texts are not encoded again.
         output: Index folder to write; an older index there is replaced.
         factory: faiss factory string: Flat is exact, HNSW32 or IVF256,Flat are faster on large corpora; auto chooses.
         backend: What stores and searches the vectors: faiss, or numpy, which is exact and slower.
@@ -78,15 +84,21 @@ def index(
     from ..index.backends import backend_class
 
     backend_class(backend)  # raises the error before torch is imported, which takes seconds
-    rows, ids = rows_and_ids(reading, corpus, printing, id, keep)
+    if (corpus is None) == (shards is None):
+        raise UsageError("index needs a corpus, or --from with a folder of shards. See textvae index --help")
+    encoded = _encoded(shards, id, keep)
+    rows, ids, latents = encoded or (*rows_and_ids(reading, str(corpus), printing, id, keep), None)
     replaces = (output / ABOUT).exists()
     vae = device.load(run)
+    if shards is not None:
+        EncodedCorpus(shards).check_model(vae)
     from ..index import LatentIndex
 
     built = LatentIndex.build(
         vae,
         rows,
         ids=ids,
+        latents=latents,
         factory=factory,
         backend=backend,
         metric=metric,
@@ -101,7 +113,7 @@ def index(
 
 
 def search(
-    index: Path,
+    index: str,
     query: Text,
     /,
     *,
@@ -118,7 +130,7 @@ def search(
     several queries, the query comes first. With --blend, prints one text written from the hits of each query.
 
     Args:
-        index: Index folder.
+        index: Index folder, or the address of a collection that textvae push made, ENGINE:PLACE#COLLECTION.
         query: The query, or - for those of standard input.
         k: Hits of each query.
         where: Condition on metadata that every hit must meet, such as "topic = 'food' and stars >= 4".
@@ -128,7 +140,8 @@ def search(
     at_least(1, "k", k)
     if where is not None:
         parse_filter(where)  # raises the error before torch is imported, which takes seconds
-    check_index(index)  # the same
+    if not is_address(index):
+        check_index(Path(index))  # the same
     queries = sentences(query)
     opened = _open(index, model, device)
     hush_libraries()  # it loads its model when it first encodes a query
@@ -144,6 +157,19 @@ def search(
                 record = {"query": source, "rank": rank, "id": hit.id, "score": hit.score, "text": hit.text}
                 line = _line(hit) if query != STDIN else f"{source}\t{_line(hit)}"
                 printing.result(record | {"metadata": hit.metadata}, line)
+
+
+def _encoded(shards: Path | None, id: str | None, keep: list[str] | None) -> Any:
+    """Return the rows, ids and latents of a folder of shards, whose ids are given where they are texts."""
+    if shards is None:
+        return None
+    if id or keep:
+        raise UsageError("--id and --keep belong to textvae encode --shard: the shards hold what they name")
+    corpus = EncodedCorpus(shards)
+    named = len(corpus) > 0 and isinstance(next(corpus.rows())[0], str)
+    first, rest, *again = tee(corpus.rows(), 2 + named)
+    ids = (str(row[0]) for row in again[0]) if named else None
+    return (row[1] for row in first), ids, (row[2] for row in rest)
 
 
 def rows_and_ids(
@@ -165,9 +191,14 @@ def check_index(index: Path) -> None:
         open_folder(index, "index", ABOUT)
 
 
-def _open(path: Path, model: Path | None, device: Device) -> LatentIndex:
+def _open(place: str, model: Path | None, device: Device) -> LatentIndex | RemoteIndex:
+    if is_address(place):
+        from ..integrations.remote_index import RemoteIndex
+
+        return RemoteIndex.open(place, device.load(model) if model else None)
     from ..index import LatentIndex
 
+    path = Path(place)
     run = model or (LatentIndex.load(path).model_path if device.device else None)
     return LatentIndex.load(path, device.load(run) if run else None)
 

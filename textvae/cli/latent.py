@@ -28,6 +28,7 @@ from .options import (
     can_write_file,
     sentences,
 )
+from .shards import encode_one_shard
 
 
 def encode(
@@ -38,6 +39,7 @@ def encode(
     output: Output | None = None,
     id: Column | None = None,
     keep: Keep = None,
+    shard: str | None = None,
     batch_size: int = 64,
     reading: Reading = READING,
     device: Device = DEVICE,
@@ -45,15 +47,22 @@ def encode(
 ) -> None:
     """Turn texts into latents.
 
+    With --shard 3/8 it encodes the third of eight shares of a corpus into a folder of Parquet files, which eight
+    machines fill together and `textvae index RUN --from FOLDER` reads. Repeated, it goes on where it stopped.
+
     Args:
         texts: File of texts, a data set on the hub, or - for standard input.
         output: Write a file instead of printing a line of numbers for each text: .npy has the shape (texts,
             dimensions); .parquet, .jsonl, .csv and .tsv have id, text, metadata and vector; .txt has those lines.
         id: Column of the corpus with an id of each text, for such a table or --json; by default they are numbered.
         keep: Further column of the corpus to keep as metadata, for the same; may be repeated.
+        shard: Share of the corpus to encode, such as 3/8; OUTPUT is then a folder.
         batch_size: Texts encoded together.
     """
     at_least(1, "--batch-size", batch_size)
+    if shard is not None:
+        encode_one_shard(run, texts, output, shard, id, keep, batch_size, reading, device, printing)
+        return
     can_write_file(output, (".npy", *TABLES, ".txt"))
     if (id or keep) and not (output.suffix.lower() in TABLES if output else printing.json):
         raise UsageError("--id and --keep go into .parquet, .jsonl, .csv, .tsv or --json. See textvae encode --help")

@@ -19,6 +19,8 @@ EXTRAS = {  # and a module that each installs
     "peft": "peft", "gguf": "gguf", "tensorboard": "tensorboard", "eval": "sacrebleu", "plot": "matplotlib",
     "umap": "umap", "pacmap": "pacmap", "langchain": "langchain_core", "sentence-transformers": "sentence_transformers",
     "serve": "fastapi",
+    "qdrant": "qdrant_client", "milvus": "pymilvus", "pgvector": "psycopg", "lancedb": "lancedb",
+    "llama-index": "llama_index", "haystack": "haystack",
 }  # fmt: skip
 
 

@@ -61,9 +61,12 @@ def train(
     texts, groups = _texts_and_groups(reading, corpus, printing, group)
     held_out = list(reading.texts(valid, printing)) if valid is not None else None
     hush_libraries()
+    from ..training.environment import launched
     from ..training.train import train as train_run
 
     train_run(texts, output, options, valid=held_out, groups=groups, resume=resume)
+    if not launched().first:
+        return
     best = best_validation(output)
     numbers = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in best.items() if name != "step")
     printing.result({"run": str(output)} | best, f"{output}: best validation at step {best.get('step')}: {numbers}")

@@ -3,12 +3,12 @@
 # N texts, W dimensions of a vector
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .._progress import Progress
 from .backends import Backend, backend_class
 from .backends.base import AUTO, FLAT_LIMIT
-from .distances import Metric, check_metric, embedded, width
+from .distances import Metric, check_metric, comparable, embedded, width
 from .item_store import ItemStore
 from .partial_build import Staging
 from .rows import Row
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BLOCK = 8192  # texts that are encoded and stored together
 Block = tuple[list[Row], NDArray[np.float32]]  # N rows, and their vectors of shape (N, W)
 Parts = tuple[Backend, ItemStore]
+Pair = tuple[Row, Any]  # a row, and its latent of shape (D,), or None to encode its text
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,9 @@ class Recipe:
         return backend_class(self.backend).empty(self.width, self.factory, self.metric == "cosine", count)
 
 
-def build_in_memory(vae: TextVAE, recipe: Recipe, rows: Iterator[Row], count: int | None, batch_size: int) -> Parts:
+def build_in_memory(vae: TextVAE, recipe: Recipe, pairs: Iterator[Pair], count: int | None, batch_size: int) -> Parts:
     """Return the vectors and items of a corpus of `count` rows, None if unknown; see `LatentIndex.build`."""
-    blocks = encoded_blocks(vae, recipe.metric, rows, batch_size)
+    blocks = encoded_blocks(vae, recipe.metric, pairs, batch_size)
     if recipe.factory == AUTO and count is None:
         head = _take(blocks, FLAT_LIMIT + 1)
         read = sum(len(block) for block, _ in head)
@@ -84,14 +85,14 @@ def build_in_memory(vae: TextVAE, recipe: Recipe, rows: Iterator[Row], count: in
 
 @contextmanager
 def build_on_disk(
-    vae: TextVAE, recipe: Recipe, rows: Iterator[Row], path: Path, batch_size: int, *, resume: bool
+    vae: TextVAE, recipe: Recipe, pairs: Iterator[Pair], path: Path, batch_size: int, *, resume: bool
 ) -> Iterator[Parts]:
     """Yield the vectors and items of a corpus; PATH.partial keeps them until the block ends without an error.
 
     Args:
         vae: The model.
         recipe: Settings of the index.
-        rows: The whole corpus, from its first row even if the build is resumed.
+        pairs: The whole corpus, from its first row even if the build is resumed.
         path: Folder of the finished index.
         batch_size: Texts that the model encodes at once.
         resume: Continue an interrupted build.
@@ -102,8 +103,8 @@ def build_on_disk(
     """
     staging = Staging(path, asdict(recipe), recipe.width, resume=resume)
     try:
-        staging.skip(rows)
-        for block, part in encoded_blocks(vae, recipe.metric, rows, batch_size):
+        staging.skip(row for row, _ in pairs)
+        for block, part in encoded_blocks(vae, recipe.metric, pairs, batch_size):
             staging.append(block, part)
         vectors = recipe.empty_store(len(staging))
         if vectors.training:
@@ -120,12 +121,44 @@ def build_on_disk(
         staging.close()
 
 
-def encoded_blocks(vae: TextVAE, metric: Metric, rows: Iterator[Row], batch_size: int) -> Iterator[Block]:
+def encoded_blocks(vae: TextVAE, metric: Metric, pairs: Iterator[Pair], batch_size: int) -> Iterator[Block]:
     """Yield rows with their vectors, one block at a time, and log progress."""
     with Progress("indexed") as progress:
-        for block in iter(lambda: list(islice(rows, BLOCK)), []):
-            yield block, embedded(vae, [row.text for row in block], metric, batch_size=batch_size)
-            progress.advance(len(block))
+        for block in iter(lambda: list(islice(pairs, BLOCK)), []):
+            rows, latents = [row for row, _ in block], [latent for _, latent in block]
+            if latents[0] is None:
+                vectors = embedded(vae, [row.text for row in rows], metric, batch_size=batch_size)
+            else:
+                vectors = comparable(np.stack(latents), metric, vae.dim)
+            yield rows, vectors
+            progress.advance(len(rows))
+
+
+def paired(rows: Iterator[Row], latents: Iterable[Any] | None, metric: Metric) -> Iterator[Pair]:
+    """Return each row with its latent, if latents are given.
+
+    Raises:
+        ValueError: The metric needs more than latents; on iteration, there are not as many latents as rows.
+    """
+    if latents is None:
+        return zip(rows, repeat(None), strict=False)
+    if metric == "wasserstein":
+        raise ValueError(
+            "the metric wasserstein needs standard deviations: leave the latents out, and encode the texts"
+        )
+    return _exactly_paired(rows, iter(latents))
+
+
+def _exactly_paired(rows: Iterator[Row], latents: Iterator[Any]) -> Iterator[Pair]:
+    position = 0
+    for row in rows:
+        latent = next(latents, None)
+        if latent is None:
+            raise ValueError(f"there are {position} latents for more texts: give one for each text")
+        yield row, latent
+        position += 1
+    if next(latents, None) is not None:
+        raise ValueError(f"there are more latents than the {position} texts: give one for each text")
 
 
 def _take(blocks: Iterator[Block], count: int) -> list[Block]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..storage.atomic import write_json
 from ..storage.errors import CorruptFileError
@@ -19,7 +19,7 @@ from ..storage.locks import only_writer
 from ..storage.versions import Versions
 from .backends import backend_class
 from .backends.base import reason
-from .build import Recipe, build_in_memory, build_on_disk
+from .build import Recipe, build_in_memory, build_on_disk, paired
 from .distances import Metric, embedded, width
 from .folder import ABOUT, FORMAT_VERSION, ITEMS, WITH_IDS, open_index, relative_path
 from .item_store import ItemStore, StoreError
@@ -57,6 +57,7 @@ class LatentIndex(SearchableIndex):
         metric: Metric = "cosine",
         metadata: Sequence[Mapping[str, Any] | None] | None = None,
         ids: Iterable[str] | None = None,
+        latents: Iterable[ArrayLike] | None = None,
         batch_size: int = 64,
         path: str | Path | None = None,
         resume: bool = False,
@@ -79,6 +80,8 @@ class LatentIndex(SearchableIndex):
             metadata: One dictionary of JSON values (or None) per text, if the corpus is strings.
             ids: One unique string per text, such as a database key. Hits contain it, and `get`, `remove`, `update` and
                 `upsert` take it.
+            latents: What the model's `encode` gave for the texts, (N, D) or one (D,) after the other, to not encode
+                them again; not for "wasserstein".
             batch_size: Texts that the model encodes at once.
             path: Folder to save the index to. The build then writes its blocks to PATH.partial, can be resumed after
                 a crash, keeps no texts in memory, and samples the training texts from the whole corpus.
@@ -96,18 +99,18 @@ class LatentIndex(SearchableIndex):
             1
         """
         recipe = Recipe(vae.fingerprint, vae.dim, metric, factory, backend)
-        rows = rows_of(corpus, metadata, ids)
+        pairs = paired(rows_of(corpus, metadata, ids), latents, metric)
         if path is None:
             if resume:
                 raise ValueError("only a build to a folder can be continued: give its path with resume=True")
             count = len(corpus) if isinstance(corpus, Sized) else None
             return cls(
-                *build_in_memory(vae, recipe, rows, count, batch_size), metric, ModelSource(vae.fingerprint, vae)
+                *build_in_memory(vae, recipe, pairs, count, batch_size), metric, ModelSource(vae.fingerprint, vae)
             )
         path = Path(path).resolve()
         with only_writer(path):
             check_replaceable(path, ABOUT)
-            with build_on_disk(vae, recipe, rows, path, batch_size, resume=resume) as parts:
+            with build_on_disk(vae, recipe, pairs, path, batch_size, resume=resume) as parts:
                 cls(*parts, metric, ModelSource(vae.fingerprint, vae))._write(path)
         return cls.load(path, vae)
 

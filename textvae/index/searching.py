@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import operator
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
@@ -39,6 +39,23 @@ class Hit(NamedTuple):
     score: float
     text: str
     metadata: dict[str, Any]
+
+
+class Block(NamedTuple):
+    """Some texts of an index: their ids, metadata and vectors, in one order.
+
+    Attributes:
+        ids: N ids.
+        texts: N texts.
+        metadata: N dictionaries.
+        vectors: What the metric compares, shape (N, W): latents of length 1 under "cosine", latents under "l2", means
+            and standard deviations under "wasserstein".
+    """
+
+    ids: list[Any]
+    texts: list[str]
+    metadata: list[dict[str, Any]]
+    vectors: NDArray[np.float32]
 
 
 class SearchableIndex:
@@ -126,16 +143,7 @@ class SearchableIndex:
         return scores, np.array([[names.get(id) for id in row] for row in ids.tolist()], object).reshape(ids.shape)
 
     def _queries(self, queries: Any) -> tuple[NDArray[np.float32], bool]:
-        """Return the vectors of queries, and whether a single text or vector was given."""
-        if isinstance(queries, list | tuple) and not queries:
-            return np.empty((0, self._vectors.width), np.float32), False
-        refuse_table(queries, "queries are")
-        single = isinstance(queries, str)
-        if single or _are_texts(queries):
-            return embedded(self.vae, gate_texts([queries] if single else queries), self.metric), single
-        given = np.asarray(queries)
-        single = given.ndim == 1
-        return comparable(given[None] if single else given, self.metric, self.dim), single
+        return query_vectors(queries, self.metric, self.dim, lambda: self.vae)
 
     def _nearest(
         self, vectors: NDArray[np.float32], k: int, condition: Filter | None
@@ -168,11 +176,27 @@ class SearchableIndex:
             ValueError: There are no hits.
             FileNotFoundError: The model folder is gone.
         """
-        if not hits:
-            raise ValueError("there are no hits to blend: search with another query or condition")
-        weights = [weight(hit.score, self.metric) for hit in hits]
-        texts = [hit.text for hit in hits]
-        return self.vae.blend(texts, weights if sum(weights) > LEAST_WEIGHT else None, refinements=refinements)
+        return blended(self.vae, hits, self.metric, refinements)
+
+    def blocks(self, size: int = 1024) -> Iterator[Block]:
+        """Yield everything that the index holds, in blocks of at most `size` texts, for another engine.
+
+        The index must not be changed meanwhile. Vectors that the backend compresses are encoded again, exactly.
+
+        Examples:
+            >>> [block.texts for block in index.blocks()]
+            [['a red fox', 'a blue whale']]
+        """
+        stored = self._vectors.stored(size)
+        parts = stored if stored is not None else ((part, None) for part in _parts(self._items.ids(), size))
+        for numbers, vectors in parts:
+            with self._lock:
+                wanted = [int(number) for number in numbers]
+                items, names = self._items.get_many(wanted), self._items.names(wanted)
+            texts = [items[number][0] for number in wanted]
+            if vectors is None:
+                vectors = embedded(self.vae, texts, self.metric)
+            yield Block([names[number] for number in wanted], texts, [items[number][1] for number in wanted], vectors)
 
     def get(self, id: Any) -> tuple[str, dict[str, Any]]:
         """Return the text and the metadata of an id.
@@ -276,6 +300,37 @@ class SearchableIndex:
             return self._model.get()
 
 
+def query_vectors(
+    queries: Any, metric: Metric, dim: int, model: Callable[[], TextVAE]
+) -> tuple[NDArray[np.float32], bool]:
+    """Return the vectors (N, W) of queries, and whether a single text or vector was given.
+
+    Args:
+        queries: As in `SearchableIndex.search`.
+        metric: The metric of the index.
+        dim: Its latent dimensions D.
+        model: Returns the model; called only for texts.
+    """
+    if isinstance(queries, list | tuple) and not queries:
+        return np.empty((0, width(metric, dim)), np.float32), False
+    refuse_table(queries, "queries are")
+    single = isinstance(queries, str)
+    if single or _are_texts(queries):
+        return embedded(model(), gate_texts([queries] if single else queries), metric), single
+    given = np.asarray(queries)
+    single = given.ndim == 1
+    return comparable(given[None] if single else given, metric, dim), single
+
+
+def blended(vae: TextVAE, hits: Sequence[Hit], metric: Metric, refinements: int) -> str:
+    """Decode one text from the weighted mean latent of hits; see `SearchableIndex.blend`."""
+    if not hits:
+        raise ValueError("there are no hits to blend: search with another query or condition")
+    weights = [weight(hit.score, metric) for hit in hits]
+    texts = [hit.text for hit in hits]
+    return vae.blend(texts, weights if sum(weights) > LEAST_WEIGHT else None, refinements=refinements)
+
+
 def _check_size(queries: int, k: int) -> None:
     if queries * k > MOST_HITS:
         raise ValueError(
@@ -295,6 +350,10 @@ def _are_texts(queries: Any) -> bool:
     if isinstance(queries, np.ndarray):
         return queries.ndim > 0 and queries.dtype.kind in "OSUT"
     return (kind is None and not hasattr(queries, "__array__")) or str(kind) in ("object", "str", "string", "category")
+
+
+def _parts(ids: list[int], size: int) -> Iterator[list[int]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def _checked(k: int, where: str | None) -> tuple[int, Filter | None]:

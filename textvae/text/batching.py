@@ -42,11 +42,20 @@ class TokenBudgetSampler(Sampler[list[int]]):
     """Sampler of batches with about `budget` tokens, from sentences of similar length.
 
     Each epoch sorts sentences by length, shuffling equal lengths, cuts them into batches, and shuffles the batches. The
-    number of batches is the same in every epoch, so that training can resume exactly.
+    number of batches is the same in every epoch, so that training can resume exactly. Several processes take every
+    `count`-th batch each, and equally many: where they do not come out even, the first ones of the epoch are repeated.
+
+    Args:
+        lengths: Tokens of each sentence, shape (N,).
+        budget: Tokens of a batch, padding included.
+        seed: Seed of the orders, together with the epoch.
+        rank: Number of this process, from 0.
+        count: How many processes there are.
     """
 
-    def __init__(self, lengths: ArrayLike, budget: int, seed: int):
+    def __init__(self, lengths: ArrayLike, budget: int, seed: int, rank: int = 0, count: int = 1):
         super().__init__()
+        self.rank, self.count = rank, count
         self.lengths, self.budget, self.seed, self.epoch = np.asarray(lengths, np.int64), budget, seed, 0
         self.cuts = self._cut(np.sort(self.lengths))
 
@@ -55,13 +64,15 @@ class TokenBudgetSampler(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.cuts) - 1
+        """Return the number of batches of this process in an epoch."""
+        return -(-(len(self.cuts) - 1) // self.count)
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = np.random.default_rng([self.seed, self.epoch])
         shuffled = generator.permutation(len(self.lengths))
         order = shuffled[np.argsort(self.lengths[shuffled], kind="stable")]
-        for i in generator.permutation(len(self)):
+        batches = generator.permutation(len(self.cuts) - 1)
+        for i in np.resize(batches, len(self) * self.count)[self.rank :: self.count]:
             yield order[self.cuts[i] : self.cuts[i + 1]].tolist()
 
     def _cut(self, ascending: np.ndarray) -> list[int]:

@@ -15,6 +15,7 @@ from .._progress import clock
 from ..storage.atomic import open_no_link
 from ..text.batching import TokenBudgetSampler
 from .dataset import Partners
+from .environment import Ranks
 from .run import RunFolder
 
 logger = logging.getLogger("textvae")
@@ -67,19 +68,25 @@ class PublishCheckpoint(TrainerCallback):
         run: The run folder, in whose staging folder the Trainer writes.
         check: Raises if a loss was not finite.
         keep: Number of newest checkpoints to keep.
+        ranks: The processes, each of which writes the state of its random generators.
     """
 
-    def __init__(self, run: RunFolder, check: Callable[[], None], keep: int):
-        self.run, self.check, self.keep = run, check, keep
+    def __init__(self, run: RunFolder, check: Callable[[], None], keep: int, ranks: Ranks):
+        self.run, self.check, self.keep, self.ranks = run, check, keep, ranks
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Delete an incomplete checkpoint that a crash left."""
-        self.run.drop_staged_checkpoints()
+        if self.ranks.first:
+            self.run.drop_staged_checkpoints()
+        self.ranks.wait()
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Publish the checkpoint that was just written."""
         self.check()
-        self.run.publish_checkpoint(self.keep)
+        self.ranks.wait()
+        if self.ranks.first:
+            self.run.publish_checkpoint(self.keep)
+        self.ranks.wait()
 
 
 class MetricsLog(TrainerCallback):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ from .callbacks import reporting_callbacks
 from .config import TrainConfig, retired_in_use
 from .dataset import Partners
 from .distillation import TeacherCache, leading_directions
-from .environment import single_process
+from .environment import Ranks, processes
 from .run import RunFolder, step_of
 from .trainer import TextVAETrainer, check_extra_terms
 
@@ -53,8 +54,10 @@ def train(
 ) -> TextVAE:
     """Train a text VAE on a corpus and return the best one by validation ELBO at the final beta.
 
-    It runs in one process, whatever variables of torchrun or MPI are set, and is the only writer of `output` until it
-    ends. The global random generators are left as they were; trainings in several threads take turns.
+    It runs in one process, whatever variables MPI or another job have set, or in those that torchrun launches: each
+    takes its share of the batches, of `batch_tokens` each, and the first one alone writes and logs. It is the only
+    writer of `output` until it ends. The global random generators are left as they were; trainings in several threads
+    take turns.
 
     Args:
         corpus: Sentences.
@@ -78,25 +81,50 @@ def train(
     config = config or TrainConfig()
     terms = dict(terms or {})
     check_extra_terms(terms)
-    with only_writer(Path(output)), global_randomness_kept(), single_process():
+    with processes() as ranks, global_randomness_kept():
+        with only_writer(Path(output)) if ranks.first else nullcontext():
+            return _train(corpus, output, config, valid, groups, resume, callbacks, terms, ranks)
+
+
+def _train(
+    corpus: Sequence[str],
+    output: str | Path,
+    config: TrainConfig,
+    valid: Sequence[str] | None,
+    groups: Sequence[Hashable] | None,
+    resume: bool,
+    callbacks: Sequence[TrainerCallback],
+    terms: Mapping[str, float],
+    ranks: Ranks,
+) -> TextVAE:
+    with ranks.in_turn():  # the first process writes the run, the teacher's embeddings and the token cache
         run = RunFolder(output)
-        callbacks = [*callbacks, *reporting_callbacks(config.report_to, run.path)]
+        resume = resume or not ranks.first  # the others find the run that the first one has begun
+        if ranks.first:
+            callbacks = [*callbacks, *reporting_callbacks(config.report_to, run.path)]
         data = _read_data(corpus, valid, groups, config, terms, _text_normalization(run, config))
         set_seed(config.seed)
         checkpoint = run.newest_checkpoint() if resume else None
         teacher = _teacher(config, run)
-        made_from = data.made_from(config) | {"terms": terms or None}
+        made_from = data.made_from(config) | {"terms": dict(terms) or None, "processes": ranks.count}
         vae = _model(run, config, data.texts, made_from, resume, checkpoint, teacher.dim if teacher else None)
         if vae.model.config.slot_dim and config.beta > MOST_SLOT_BETA:
             logger.warning("at --beta %g slots lose the wording: give --beta 0.001 --free-bits 0.5", config.beta)
         embeddings = None if teacher is None else _projected(teacher.embed(data.texts), vae.dim)
         trainer = TextVAETrainer(
-            vae, config, data.texts, data.held_out, run, data.partners(config), embeddings, terms, callbacks
+            vae, config, data.texts, data.held_out, run, data.partners(config), embeddings, terms, callbacks, ranks
         )
+    if not ranks.first:
+        set_seed(config.seed + ranks.rank)  # for noise and latents of its own
+    if ranks.first:
         run.keep_metrics_until(step_of(checkpoint))
-        _run_steps(trainer, checkpoint)
-        trainer.sentences.close()
-        trainer.valid_dataset.close()
+    _run_steps(trainer, checkpoint)
+    trainer.sentences.close()
+    trainer.valid_dataset.close()
+    ranks.wait()  # nobody reads the token cache any more
+    with ranks.in_turn():
+        if not ranks.first:
+            return TextVAE.from_pretrained(run.path)
         run.finish(made_from | {"steps": trainer.state.global_step, "best_loss": trainer.state.best_metric})
         return _finished(run, data, config.seed)
 
@@ -218,6 +246,7 @@ def _resumed(
     if retired := retired_in_use(before.get("options", {})):
         told = ", ".join(f"{name}={value}" for name, value in retired.items())
         raise ValueError(f"cannot resume {run.path}: it was started with {told}, now retired; train in another folder")
+    before.setdefault("processes", 1)  # older versions trained in one
     options = TrainConfig.from_dict(before.get("options", {}))  # options that the file lacks had their defaults
     before["options"] = options.to_dict()
     for key, value in made_from.items():
@@ -245,6 +274,8 @@ def _difference(key: str, before: Any, now: Any) -> str:
         return f"it was started with {name.rstrip('_')}={before.get(name)}, not {now[name]}"
     if key == "terms":
         return f"it was started with the loss terms {before}, not {now}"
+    if key == "processes":
+        return f"it was started with {before} processes, not {now}: launch as many"
     return (
         "it was started with other groups: give the same --group"
         if key == "groups_sha256"

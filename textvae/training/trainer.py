@@ -36,6 +36,7 @@ from .callbacks import (
 )
 from .config import TrainConfig
 from .dataset import Example, Partners, Sentences
+from .environment import Ranks
 from .gradients import clip_gradients
 from .run import RunFolder
 from .schedules import kl_weight
@@ -49,6 +50,7 @@ MIN_LEARNING_RATE = 0.05
 PRIOR_SAMPLES = 64
 LOGGED_SAMPLES = 5
 UNWRITTEN = re.compile(r"unexpected pos \d+ vs|failed writing|file write failed")  # torch.save on a full disk
+ALONE = Ranks()
 
 
 class TextVAETrainer(Trainer):
@@ -65,12 +67,15 @@ class TextVAETrainer(Trainer):
         teacher: np.ndarray | None = None,
         terms: Mapping[str, float] | None = None,
         callbacks: Sequence[TrainerCallback] = (),
+        ranks: Ranks = ALONE,
     ):
-        self.vae, self.config, self.run = vae, config, run
+        self.vae, self.config, self.run, self.ranks = vae, config, run, ranks
         self.terms = {name: getattr(config, name) for name in TERMS} | dict(terms or {})
         self.sentences = Sentences(vae, texts, run.checkpoints / "train", partners, teacher)
         self.valid_dataset = Sentences(vae, valid, run.checkpoints / "valid")
-        self.sampler = TokenBudgetSampler(self.sentences.lengths, config.batch_tokens, config.seed)
+        self.sampler = TokenBudgetSampler(
+            self.sentences.lengths, config.batch_tokens, config.seed, ranks.rank, ranks.count
+        )
         steps = config.max_steps or math.ceil(config.epochs * len(self.sampler))
         eval_steps = config.eval_steps or max(1, steps // VALIDATIONS_PER_RUN)
         device = default_device()
@@ -107,9 +112,10 @@ class TextVAETrainer(Trainer):
         self.remove_callback(PrinterCallback)
         self.add_callback(EpochSeed(self.sampler, partners))
         self.add_callback(FinalValidation())
-        self.add_callback(MetricsLog(run.metrics))
-        self.add_callback(Progress())
-        self.add_callback(PublishCheckpoint(run, self._check_finite, config.keep_checkpoints))
+        if ranks.first:
+            self.add_callback(MetricsLog(run.metrics))
+            self.add_callback(Progress())
+        self.add_callback(PublishCheckpoint(run, self._check_finite, config.keep_checkpoints, ranks))
         if config.reset_decoder:
             self.add_callback(DecoderReset(round(config.kl_warmup * steps), config.seed))
         for callback in callbacks:
@@ -281,7 +287,8 @@ class TextVAETrainer(Trainer):
         alarm = diagnose_collapse(kl, active, repeated)
         if alarm and self.kl_weight >= 1:
             logger.warning(alarm)
-        if self.state.best_metric is None or metrics["eval_loss"] < self.state.best_metric:
+        better = self.state.best_metric is None or metrics["eval_loss"] < self.state.best_metric
+        if better and self.ranks.first:
             self.run.save_weights(self.vae.model)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
