@@ -18,18 +18,18 @@ show textvae sample $english -n 5 --seed 0
 show textvae vary $english "Two dogs are playing in the snow." -n 3 --seed 0
 show textvae interpolate $english "The soup was cold." "A man is riding a horse on the beach." -n 7
 show textvae attribute $english --positive runs/positive.txt --negative runs/negative.txt --name sentiment -o runs/english-sentiment
-for sentence in "The staff was very rude." "The room is dark and the bed is bad, I will never come back."; do
-    show textvae shift $english "$sentence" --attribute runs/english-sentiment --explain
-done
+piped "The staff was very rude.
+The room is dark and the bed is bad, I will never come back." textvae shift $english - --attribute runs/english-sentiment --explain
 
 show textvae train data/train.tsv --valid data/valid.tsv -o $run --resume \
     --size tiny --latent-dim 64 --epochs 3 --beta 0.15 --free-bits 0.2 --schedule constant
 show textvae encode $run data/valid.tsv -o $run/valid.npy
 show textvae index $run data/train.tsv -o $run/index --keep topic
-for query in "The waiter was rude." "The battery of my phone is weak." "I loved this hair salon." \
-    "The flight was late." "The novel was gripping."; do
-    show textvae search $run/index "$query" -k 3
-done
+piped "The waiter was rude.
+The battery of my phone is weak.
+I loved this hair salon.
+The flight was late.
+The novel was gripping." textvae search $run/index - -k 3
 show textvae sample $run -n 10 --seed 0
 show textvae interpolate $run "The waiter was friendly." "The laptop will overheat." -n 7
 
@@ -37,10 +37,10 @@ column 3 past > $run/past.txt
 column 3 future > $run/future.txt
 show textvae attribute $run --positive runs/positive.txt --negative runs/negative.txt --name sentiment -o $run/sentiment
 show textvae attribute $run --positive $run/future.txt --negative $run/past.txt --name tense -o $run/tense
-for sentence in "The receptionist was rude." "The battery is weak." "The soup at this restaurant tasted bad."; do
-    show textvae shift $run "$sentence" --attribute $run/sentiment
-done
-for sentence in "The receptionist was helpful." "The gym opened at six." "The mechanic repaired the brakes."; do
-    show textvae shift $run "$sentence" --attribute $run/tense
-done
+piped "The receptionist was rude.
+The battery is weak.
+The soup at this restaurant tasted bad." textvae shift $run - --attribute $run/sentiment
+piped "The receptionist was helpful.
+The gym opened at six.
+The mechanic repaired the brakes." textvae shift $run - --attribute $run/tense
 show textvae shift $run "The receptionist was rude." --attribute $run/sentiment=1 --attribute $run/tense=1 --explain

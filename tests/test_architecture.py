@@ -1,6 +1,7 @@
 """The shape of the project: doors, the public names, and what importing costs; `lint-imports` holds the layers."""
 
 import ast
+import functools
 import json
 import subprocess
 import sys
@@ -70,6 +71,7 @@ TREES = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in FIL
 MODULES = {name: name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in FILES}
 
 
+@functools.cache
 def imports(name, *, type_checking):
     """Return the dotted names that a file imports anywhere; ours begin with "textvae."."""
     skipped = set()

@@ -86,7 +86,7 @@ def test_the_accuracy_is_that_on_examples_which_labelled_nothing(vae, encoder):
     texts = [f"bad {i}" for i in range(400)]  # of which no encoder could tell the halves
     guesses = [
         Attribute.fit(vae, texts[i : i + 5], texts[i + 5 : i + 10], unlabelled=OTHERS, encoder="guess").accuracy
-        for i in range(0, 400, 10)
+        for i in range(0, 400, 20)
     ]
     assert 0.4 < np.mean(guesses) < 0.6
 

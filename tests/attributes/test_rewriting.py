@@ -90,7 +90,9 @@ def test_scores_are_what_they_say(vae, natural, attribute):
         assert each.naturalness == pytest.approx(natural([each.text])[0], abs=0.05)
         odds = attribute.read(vae.read([each.text]))[0]
         assert each.probability == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-2)
-        assert each.score == pytest.approx(each.similarity * (1 - each.overlap) * each.probability)
+        less = min(0.0, each.naturalness - float(natural([each.source])[0]))
+        expected = each.similarity * (1 - each.overlap) * np.exp(less) * each.probability
+        assert each.score == pytest.approx(expected, rel=1e-2)
 
 
 def test_the_best_come_first_and_none_is_beyond_a_bound(vae):

@@ -251,6 +251,18 @@ def test_texts_without_a_label_are_read_too(textvae):
     assert textvae(again).records[0]["unlabelled"] == 60
 
 
+def test_texts_that_are_short_of_the_target_are_counted(textvae):
+    reached = []
+    for strength in (0.01, -0.01):  # a sentence cannot be typical of both classes
+        command = f"shift RUN --attribute ATTRIBUTE --strength {strength} --candidates 1 --json"
+        result = textvae(command, FIRST)
+        reached.append(result.records[0]["reached"])
+        told = f"1 text is short of the target (--explain says by how much), such as: {result.records[0]['text'][:20]}"
+        assert (told in result.err) is not reached[-1]
+        assert textvae(f"{command} --quiet", FIRST).err == ""
+    assert not all(reached)
+
+
 def test_an_attribute_comes_from_a_labelled_column_or_a_dimension(textvae):
     rows = [f"{text},{'big' if i < 30 else 'small'},{i % 4}" for i, text in enumerate(TEXTS)]
     Path("labelled.csv").write_text("\n".join(["text,size,stars", *rows]) + "\n")

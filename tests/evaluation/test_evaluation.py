@@ -150,8 +150,8 @@ def test_a_sentence_lm_learns_what_it_was_trained_on(small_vae, sentences):
     assert lm.nats([]).shape == (0,)
     lm.fit(sentences * 40, epochs=12)
     assert (lm.nats(sentences) < before / 2).all()
-    again = SentenceLM(small_vae.tokenizer, size="tiny").fit(sentences * 40, epochs=12)
-    assert np.array_equal(lm.nats(sentences), again.nats(sentences))
+    one, same = (SentenceLM(small_vae.tokenizer, size="tiny").fit(sentences * 9, epochs=2) for _ in range(2))
+    assert np.array_equal(one.nats(sentences), same.nats(sentences))
 
 
 def test_a_probability_over_all_short_texts_sums_to_one(small_vae):
@@ -225,23 +225,23 @@ def test_word_perplexity_counts_words_and_ends():
 def test_the_prior_itself_fits_the_prior():
     draws = torch.randn(4000, 6, generator=torch.Generator().manual_seed(3))
     measured = measure_geometry(DiagonalGaussian(draws, torch.full_like(draws, -9)))
-    assert measured.dim_means == pytest.approx(draws.mean(0).tolist(), abs=1e-4)
-    assert measured.dim_variances == pytest.approx(draws.var(0).tolist(), abs=1e-3)
-    assert measured.largest_mean < 0.1 and 0.9 < measured.smallest_variance <= measured.largest_variance < 1.1
-    assert abs(measured.mmd) < 0.01 and measured.effective_dims == pytest.approx(6, rel=0.01)
+    assert measured["dim_means"] == pytest.approx(draws.mean(0).tolist(), abs=1e-4)
+    assert measured["dim_variances"] == pytest.approx(draws.var(0).tolist(), abs=1e-3)
+    assert measured["largest_mean"] < 0.1 and 0.9 < measured["smallest_variance"] <= measured["largest_variance"] < 1.1
+    assert abs(measured["mmd"]) < 0.01 and measured["effective_dims"] == pytest.approx(6, rel=0.01)
 
 
 @pytest.mark.parametrize("move", [lambda z: z + 1, lambda z: z / 3, lambda z: z.abs()])
 def test_what_is_off_the_prior_shows(move):
     draws = torch.randn(2000, 6, generator=torch.Generator().manual_seed(3))
     moved = measure_geometry(DiagonalGaussian(move(draws), torch.full_like(draws, -9)))
-    assert moved.mmd > 0.05
-    assert moved.largest_mean > 0.5 or moved.largest_variance < 0.5
+    assert moved["mmd"] > 0.05
+    assert moved["largest_mean"] > 0.5 or moved["largest_variance"] < 0.5
 
 
 def test_effective_dims_counts_the_directions_that_vary():
     draws = torch.randn(2000, 1) * torch.ones(1, 8)
-    assert measure_geometry(DiagonalGaussian(draws, torch.zeros_like(draws))).effective_dims == pytest.approx(1)
+    assert measure_geometry(DiagonalGaussian(draws, torch.zeros_like(draws)))["effective_dims"] == pytest.approx(1)
 
 
 def test_the_mmd_of_halves_of_one_sample_is_unbiased():

@@ -26,7 +26,7 @@ FOREIGN = ["xqzv kwpt zzgh", "der Zug kam gestern zu spät an", "for i in range(
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("familiar") / "run"
     config = TrainConfig(
-        size="tiny", vocab_size=400, max_length=24, batch_tokens=512, max_steps=250, eval_steps=250, beta=0.2,
+        size="tiny", vocab_size=400, max_length=24, batch_tokens=512, max_steps=150, eval_steps=150, beta=0.2,
         latent_dropout=0.0, precision="fp32", keep_checkpoints=1,
     )  # fmt: skip
     train(TRAINED, folder, config, valid=MEASURED)
@@ -106,7 +106,7 @@ def test_a_verb_says_once_how_many_texts_are_outside_what_the_model_knows(vae, r
     commands = {
         "reconstruct": ["reconstruct", str(run), str(corpus)],
         "vary": ["vary", str(run), long, "-n", "3", "--seed", "0"],
-        "shift": ["shift", str(run), "--input", str(corpus), "--attribute", str(tmp_path / "attribute")],
+        "shift": ["shift", str(run), "--input", str(corpus), "--attribute", f"{tmp_path / 'attribute'}=0"],
     }
     assert main([*commands[verb], "--json"]) == 0
     said = capsys.readouterr()

@@ -82,7 +82,7 @@ def similarities(vectors):
 
 
 def test_a_model_learns_the_similarities_of_its_teacher(teacher, tmp_path):
-    options = QUICK | {"max_steps": 100, "eval_steps": 100, "beta": 0.001, "slot_dim": 8, "from_teacher": 0.3}
+    options = QUICK | {"max_steps": 60, "eval_steps": 60, "beta": 0.001, "slot_dim": 8, "from_teacher": 0.3}
     vae = train(CORPUS, tmp_path / "run", TrainConfig(**options, teacher="any", distillation=100.0))
     config = vae.model.config
     assert (config.latent_dim, config.unit_mean, config.slot_dim, config.slot_stride) == (5, True, 8, None)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,8 @@ class Rewritten:
         overlap: BLEU of the rewrite against the source, 0 to 1: how much of the wording is taken over.
         naturalness: SLOR of the rewrite in nats per token, as in `textvae.latent.naturalness`; more is more natural.
         probability: The lowest probability of the requested attributes; None without attributes.
-        score: What rewrites are ranked by: similarity * (1 - overlap), times the probability if there is one.
+        score: What rewrites are ranked by: similarity * (1 - overlap) * min(1, exp(naturalness - that of the source)),
+            times the probability if there is one. A rewrite that is less natural than its source so ranks lower.
     """
 
     source: str
@@ -203,7 +205,8 @@ class Rewriter:
         scored = []
         for i, j, cosine in zip(of_source, of_text, cosines, strict=True):
             overlap, chance = word_overlap(lowered[i], lowered[j]), None if chances is None else float(chances[j])
-            score = cosine * (1 - overlap) * (1 if chance is None else chance)
+            fluency = math.exp(min(0.0, float(natural[j] - natural[i])))
+            score = cosine * (1 - overlap) * fluency * (1 if chance is None else chance)
             scored.append(Rewritten(distinct[i], distinct[j], cosine, overlap, float(natural[j]), chance, score))
         return scored
 

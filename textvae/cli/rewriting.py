@@ -55,7 +55,8 @@ def rewrite(
     """Write many variations of many texts, scored, filtered and ranked.
 
     Prints source, rewrite, similarity, overlap, naturalness and, with attributes, their probability, separated by tabs.
-    Of each text the rewrite with the largest similarity * (1 - overlap) * probability comes first.
+    Of each text the rewrite with the largest similarity * (1 - overlap) * probability comes first, those that are less
+    natural than the text ranked lower by exp(the difference).
 
     Args:
         texts: File of texts, a data set on the hub, or - for standard input.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,46 +16,23 @@ from .text_scores import edit_distance
 MMD_SAMPLES = 1000
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """Comparison of the aggregate posterior q(z) with N(0, I).
-
-    Attributes:
-        dim_means: Mean of each dimension.
-        dim_variances: Variance of each dimension.
-        largest_mean: Largest absolute mean of any dimension; 0 for the prior.
-        smallest_variance: Smallest variance of any dimension; 1 for the prior.
-        largest_variance: Largest variance of any dimension; 1 for the prior.
-        mmd: Squared maximum mean discrepancy between q(z) and N(0, I), inverse multiquadric kernels; 0 if equal.
-        effective_dims: Participation ratio of the covariance of the means; D if it is isotropic.
-    """
-
-    dim_means: list[float]
-    dim_variances: list[float]
-    largest_mean: float
-    smallest_variance: float
-    largest_variance: float
-    mmd: float
-    effective_dims: float
-
-
-def measure_geometry(posterior: DiagonalGaussian, *, seed: int = 0) -> Geometry:
-    """Compare q(z), the mixture of N posteriors (N >= 2), with the prior."""
+def measure_geometry(posterior: DiagonalGaussian, *, seed: int = 0) -> dict[str, Any]:
+    """Compare q(z), the mixture of N posteriors (N >= 2), with N(0, I); the names are those of `EvalReport`."""
     generator = torch.Generator().manual_seed(seed)
     latents_ND = posterior.sample(generator=generator)
     chosen_ND = latents_ND[torch.randperm(len(latents_ND), generator=generator)[:MMD_SAMPLES]]
     prior_ND = torch.randn(chosen_ND.shape, generator=generator)
     spectrum_D = torch.linalg.eigvalsh(posterior.mean.double().T.cov()).clamp(min=0)
     means, variances = latents_ND.mean(0).tolist(), latents_ND.var(0).tolist()
-    return Geometry(
-        dim_means=means,
-        dim_variances=variances,
-        largest_mean=max(map(abs, means)),
-        smallest_variance=min(variances),
-        largest_variance=max(variances),
-        mmd=float(squared_mmd(chosen_ND, prior_ND)),
-        effective_dims=float(spectrum_D.sum() ** 2 / spectrum_D.square().sum().clamp(min=1e-30)),
-    )
+    return {
+        "dim_means": means,
+        "dim_variances": variances,
+        "largest_mean": max(map(abs, means)),
+        "smallest_variance": min(variances),
+        "largest_variance": max(variances),
+        "mmd": float(squared_mmd(chosen_ND, prior_ND)),
+        "effective_dims": float(spectrum_D.sum() ** 2 / spectrum_D.square().sum().clamp(min=1e-30)),
+    }
 
 
 def smoothness(path: Sequence[str]) -> float:

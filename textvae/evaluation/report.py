@@ -57,8 +57,8 @@ class EvalReport:
         largest_mean: Largest absolute mean of any dimension.
         smallest_variance: Smallest variance of any dimension.
         largest_variance: Largest variance of any dimension.
-        mmd: Squared maximum mean discrepancy between aggregate posterior and N(0, I).
-        effective_dims: Participation ratio of the covariance of the means.
+        mmd: Squared maximum mean discrepancy between aggregate posterior and N(0, I), inverse multiquadric kernels.
+        effective_dims: Participation ratio of the covariance of the means; D if it is isotropic.
         smoothness: Mean d(ends) / sum of d(neighbours) of interpolations, with word edit distances.
         text_perplexity: Word perplexity of the texts under the outside LM; this and the next 3 are None without one.
         sample_perplexity: Word perplexity of the prior samples under the outside LM.
@@ -204,7 +204,7 @@ def evaluate(
         distinct_2=distinct(samples, 2),
         self_bleu=self_bleu(samples),
         smoothness=float(np.mean([smoothness(path) for path in paths])),
-        **dataclasses.asdict(measure_geometry(posterior, seed=seed)),
+        **measure_geometry(posterior, seed=seed),
         **(fluency | scores),  # type: ignore[arg-type]
     )
 

@@ -34,7 +34,7 @@ def true_log_prob(points):
 
 @pytest.fixture(scope="module")
 def flow():
-    return FlowPrior.fit(two_modes(), seed=0, steps=400)
+    return FlowPrior.fit(two_modes(), seed=0, steps=250)
 
 
 def test_draws_have_the_moments_and_the_modes_of_the_latents(flow):
