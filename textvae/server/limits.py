@@ -38,7 +38,7 @@ class Limits:
     bodies_bytes: int = 64 << 20
     headers: int = 100
     characters: int = 1_000_000
-    tokens: int = 300_000
+    tokens: int = 600_000
     written: int = 4096
     queue: int = 256
     connections: int = 4096
