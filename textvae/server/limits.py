@@ -43,7 +43,7 @@ class Limits:
     queue: int = 256
     connections: int = 4096
     attributes: int = 256
-    threads: int = 8
+    threads: int = 64
     seconds: float = 60.0
     read_seconds: float = 10.0
     write_seconds: float = 20.0
