@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, BertConfig, BertModel
 
 from textvae import Attribute, TextVAE, evaluate
+from textvae.latent import geometry
 from textvae.modeling import TextVAEConfig
 from textvae.modeling.gaussian import DiagonalGaussian
 from textvae.modeling.likelihood import reconstruction_nats
