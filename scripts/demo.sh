@@ -44,3 +44,5 @@ piped "The receptionist was helpful.
 The gym opened at six.
 The mechanic repaired the brakes." textvae shift $run - --attribute $run/tense
 show textvae shift $run "The receptionist was rude." --attribute $run/sentiment=1 --attribute $run/tense=1 --explain
+
+echo "Serve it: .venv/bin/pip install -c constraints.txt -e '.[serve]' && .venv/bin/textvae serve --demo"

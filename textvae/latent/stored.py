@@ -23,7 +23,7 @@ from ..storage.versions import Versions
 from ..text.cleaning import NORMALIZATION, gate_texts, normalised
 from ..text.tokenizers import train_tokenizer
 from .familiarity import CALIBRATION, Calibration
-from .hub import local_folder
+from .hub import local_folder, upload
 from .loading import ENCODER_TOKENIZER, load_model, load_tokenizers, weights_digest
 from .priors import Prior, StandardNormal, load_prior
 from .saving import replaced_run, save_network, save_tokenizer
@@ -145,6 +145,26 @@ class StoredModel:
                 self.prior.save(folder / PRIOR)
         if dtype == "float32":
             self.path = Path(path).resolve()
+
+    def push_to_hub(
+        self, repo_id: str, *, private: bool | None = None, commit_message: str = "Upload a textvae model"
+    ) -> str:
+        """Write the model to the Hugging Face hub, from which `from_pretrained` loads it, and return its address.
+
+        Args:
+            repo_id: org/name; it is created if needed.
+            private: Whether a new repository is private; by default the organisation's setting.
+            commit_message: Message of the commit.
+
+        Raises:
+            ValueError: The name is not org/name.
+            OSError: The hub refused it or cannot be reached.
+        """
+        path = self.path
+        try:
+            return upload(repo_id, self.save_pretrained, private=private, message=commit_message)
+        finally:
+            self.path = path
 
     def save_tokenizers(self, folder: Path) -> None:
         """Write the tokenizer files into a folder."""

@@ -21,7 +21,7 @@ from .drafts import DRAFTS, SAMPLE_DRAFTS, TEMPERATURE, VARY_DRAFTS, best, choos
 from .exact import STEPS
 from .familiarity import Calibration, familiarity, measure
 from .geometry import Array, Method
-from .hub import local_folder, upload
+from .hub import local_folder
 from .latents import Latents
 from .loading import encoder_tokenizers, load_encoder
 from .naturalness import CONTEXTS, Naturalness
@@ -105,20 +105,31 @@ class TextVAE(Reconstruction):
                 most natural (`Naturalness`) and that is not among those before. By default 4 for a model with wording
                 slots that was trained with latent dropout, else 1.
         """
-        config = self.model.config
-        each = (SAMPLE_DRAFTS if config.slot_dim and config.latent_dropout else 1) if drafts is None else drafts
+        each = self.sample_drafts if drafts is None else drafts
         require(each >= 1, f"drafts must be at least 1, got {drafts}")
         check_range("n" if each == 1 else "n times drafts", n * each, 1, MOST_TEXTS)
-        require(prior in ("fitted", "standard"), f"prior must be 'fitted' or 'standard', got {prior!r}")
-        latents = (self.prior if prior == "fitted" else StandardNormal(self.dim)).sample(n * each, seed)
-        if guidance is None:
-            guidance = SAMPLE_GUIDANCE if config.latent_dropout else 1
+        latents = self.draw(n * each, seed, prior)
+        weight = self.sample_guidance if guidance is None else guidance
         written = self.decode(
-            latents, temperature=temperature, top_p=top_p, guidance=guidance, seed=seed, batch_size=batch_size
+            latents, temperature=temperature, top_p=top_p, guidance=weight, seed=seed, batch_size=batch_size
         )
-        if each == 1:
-            return written
-        return choose(written, Naturalness(self, contexts=written[:CONTEXTS])(written), n)
+        return written if each == 1 else choose(written, Naturalness(self, contexts=written[:CONTEXTS])(written), n)
+
+    def draw(self, n: int, seed: int | None = None, prior: Literal["fitted", "standard"] = "fitted") -> Array:
+        """Return the latents that `sample` writes from, shape (n, D)."""
+        check_range("n", n, 1, MOST_TEXTS)
+        require(prior in ("fitted", "standard"), f"prior must be 'fitted' or 'standard', got {prior!r}")
+        return (self.prior if prior == "fitted" else StandardNormal(self.dim)).sample(n, seed)
+
+    @property
+    def sample_guidance(self) -> float:
+        """Weight of the latent that `sample` takes by default."""
+        return SAMPLE_GUIDANCE if self.model.config.latent_dropout else 1
+
+    @property
+    def sample_drafts(self) -> int:
+        """Drafts of each text that `sample` writes by default."""
+        return SAMPLE_DRAFTS if self.model.config.slot_dim and self.model.config.latent_dropout else 1
 
     def fit_prior(
         self,
@@ -375,25 +386,3 @@ class TextVAE(Reconstruction):
         latents = np.repeat(self.encode([text]), len(values), 0)
         latents[:, dim] = np.asarray(values, np.float32)
         return self.decode(latents)
-
-    # Sharing
-
-    def push_to_hub(
-        self, repo_id: str, *, private: bool | None = None, commit_message: str = "Upload a textvae model"
-    ) -> str:
-        """Write the model to the Hugging Face hub, from which `from_pretrained` loads it, and return its address.
-
-        Args:
-            repo_id: org/name; it is created if needed.
-            private: Whether a new repository is private; by default the organisation's setting.
-            commit_message: Message of the commit.
-
-        Raises:
-            ValueError: The name is not org/name.
-            OSError: The hub refused it or cannot be reached.
-        """
-        path = self.path
-        try:
-            return upload(repo_id, self.save_pretrained, private=private, message=commit_message)
-        finally:
-            self.path = path

@@ -11,6 +11,7 @@ from .fields import (
     Asked,
     Drafts,
     Exact,
+    Number,
     Probabilities,
     Seed,
     Streamed,
@@ -19,6 +20,7 @@ from .fields import (
     Text,
     Texts,
     Vector,
+    WordChange,
     Written,
 )
 
@@ -96,7 +98,7 @@ class BlendAsked(Asked):
     """One text from the weighted mean of several."""
 
     texts: Texts
-    weights: list[FiniteFloat] | None = Field(None, max_length=TEXTS)
+    weights: list[Number] | None = Field(None, max_length=TEXTS)
     drafts: Drafts | None = None
     seed: Seed = 0
 
@@ -188,7 +190,7 @@ class ShiftedText(BaseModel):
     strengths: dict[str, float]
     before: dict[str, float]
     after: dict[str, float]
-    changes: list[tuple[str, str]]
+    changes: list[WordChange]
 
 
 class Shifts(BaseModel):
