@@ -31,7 +31,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # processes are forked, which thr
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
-from crash_training import newest, saving
+from crash_training import newest
 from disk_full import small_disk
 
 from textvae.cli import main as textvae
@@ -144,12 +144,15 @@ def interrupted(
                 waiting.insert(0, name)
             continue
         before = newest(run)
-        process = start(run, scratch, generator.uniform(1, 60) if name == NARROW else None)
+        in_save = name not in ("", NARROW) and tally[name] % 2 == 1
+        room = generator.uniform(1, 60) if name == NARROW else None
+        process = start(run, scratch, room, generator.randint(1, 60) if in_save else None)
         if name:
-            in_save = moment(process, run, before, generator, tally[name] % 2 == 1)
+            stopped = moment(process, run, before, generator, in_save)
             if running(process):
                 WAYS[name].act(process, run)
-                tally["in a save"] += in_save and name != NARROW
+                tally["in a save"] += stopped
+                os.kill(process, signal.SIGCONT)
         code = ended(process)
         (run.parent / "filler").unlink(missing_ok=True)
         if code == 0:
@@ -163,8 +166,15 @@ def interrupted(
         tally[name] += 1
 
 
-def start(run: Path, scratch: Path, room: float | None = None) -> int:
-    """Fork a training that starts or resumes a run, with `room` MB of address space to itself; return its id."""
+def start(run: Path, scratch: Path, room: float | None = None, stop: int | None = None) -> int:
+    """Fork a training that starts or resumes a run, and return its process id.
+
+    Args:
+        run: The run folder.
+        scratch: Folder of the corpus and of the log.
+        room: MB of address space that it has to itself.
+        stop: Number of the file or folder of a save at whose opening or renaming it stops, until it gets SIGCONT.
+    """
     child = os.fork()
     if child:
         return child
@@ -173,6 +183,8 @@ def start(run: Path, scratch: Path, room: float | None = None) -> int:
         messages = os.open(scratch / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(messages, 1)
         os.dup2(messages, 2)
+        if stop is not None:
+            sys.addaudithook(stopper(stop))
         if room is not None:
             size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (size + int(room * 2**20),) * 2)
@@ -182,22 +194,33 @@ def start(run: Path, scratch: Path, room: float | None = None) -> int:
         os._exit(code)
 
 
+def stopper(number: int) -> Callable[[str, tuple[object, ...]], None]:
+    """Return an audit hook that stops this process when it touches the `number`-th staged file or folder."""
+    count = itertools.count(1)
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if event in ("open", "os.rename", "os.mkdir") and ".staged" in str(arguments[0]) and next(count) == number:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    return hook
+
+
 def log(scratch: Path) -> str:
     """Return the last words of the last training."""
     return " ".join((scratch / "log.txt").read_text(errors="replace").split())[-400:]
 
 
 def moment(process: int, run: Path, before: int, generator: random.Random, in_save: bool) -> bool:
-    """Return at a random moment after a new checkpoint, or as soon as a save is under way; say whether one is."""
+    """Return at a random moment after a new checkpoint, or once the process stopped in a save; say whether it did."""
+    if in_save:
+        return os.waitid(os.P_PID, process, os.WEXITED | os.WSTOPPED | os.WNOWAIT).si_code == os.CLD_STOPPED
     wanted = before + 5 * generator.randint(1, 3)
     while running(process) and newest(run) < wanted:
         time.sleep(0.002)
     deadline = time.monotonic() + generator.uniform(0, 0.3)
     while running(process) and time.monotonic() < deadline:
         time.sleep(0.002)
-    while in_save and running(process) and not saving(run):
-        time.sleep(0.0002)
-    return saving(run)
+    return False
 
 
 def running(process: int) -> bool:

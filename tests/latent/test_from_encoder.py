@@ -1,6 +1,7 @@
 """A plain sentence encoder embeds, indexes and searches; it writes nothing, and says so."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -234,6 +235,19 @@ def test_a_tokenizer_with_a_slow_pattern_is_refused(plain, tmp_path):
     rule = {"type": "Replace", "content": "x", "pattern": {"Regex": "(a+)+$"}}
     edited(folder, "tokenizer.json", lambda content: content.update(normalizer=rule))
     with pytest.raises(CorruptFileError, match="may take forever"):
+        TextVAE.from_encoder(folder)
+
+
+@pytest.mark.parametrize("name", ["added_tokens.json", "chat_template.jinja", "special_tokens_map.json"])
+@pytest.mark.parametrize("kind", ["FIFO", "link"])
+def test_a_file_that_is_none_is_not_opened(plain, tmp_path, name, kind):
+    folder = laid_out(plain, tmp_path / "encoder")
+    (tmp_path / "secret").write_text('{"cls_token": "x"}')
+    if kind == "link":
+        (folder / name).symlink_to(tmp_path / "secret")
+    else:
+        os.mkfifo(folder / name)
+    with pytest.raises(CorruptFileError, match=f"{name} is a (symbolic link|device or pipe)"):
         TextVAE.from_encoder(folder)
 
 

@@ -1,5 +1,6 @@
 """Runs from strangers: nothing in them executes, asks, reaches outside or allocates; they are a CorruptFileError."""
 
+import base64
 import builtins
 import json
 import resource
@@ -294,6 +295,56 @@ OPTIONS = [
 def test_an_option_of_a_tokenizer_of_another_type_is_refused(run, fields):
     edit(run, "tokenizer_config.json", lambda content: content.update(fields))
     refused(run, "tokenizer")
+
+
+def replace(pattern, content):
+    return {"type": "Replace", "pattern": pattern, "content": content}
+
+
+TIMES_TEN = replace({"String": "a"}, "a" * 10)
+MANY = [{"SpecialToken": {"id": "<s>", "type_id": 0}}] * 1000
+GROWING = {
+    "ten times ten": {"normalizer": {"type": "Sequence", "normalizers": [TIMES_TEN] * 9}},
+    "at every place": {"normalizer": replace({"Regex": "x*"}, "y" * 1000)},
+    "of nothing": {"normalizer": replace({"String": ""}, "y" * 1000)},
+    "before": {"normalizer": {"type": "Prepend", "prepend": "x" * 10**6}},
+    "a map": {"normalizer": {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(
+        bytes(4) + b"x" * 5000 + b"\0").decode()}},
+    "many rules": {"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}] * 1000}},
+    "decoded": {"decoder": {"type": "Sequence", "decoders": [TIMES_TEN] * 9}},
+    "template": {"post_processor": {"type": "TemplateProcessing", "single": MANY, "pair": [], "special_tokens": {}}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GROWING)
+def test_a_tokenizer_that_makes_texts_many_times_as_long_is_refused(run, case):
+    edit(run, "tokenizer.json", lambda content: content.update(GROWING[case]))
+    refused(run, "many times as long|too many (rules|tokens)")
+
+
+def test_replacements_of_pretrained_tokenizers_pass(run):
+    rules = [replace({"Regex": " {2,}"}, "▁"), replace({"String": " "}, "▁"), {"type": "Prepend", "prepend": "▁"}]
+    sequence = {"type": "Sequence", "normalizers": rules}
+    edit(run, "tokenizer.json", lambda content: content.update(normalizer=sequence))
+    assert np.isfinite(TextVAE.from_pretrained(run, "cpu").encode("hello there")).all()
+
+
+def test_many_added_tokens_are_refused(run):
+    token = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": True, "special": False}
+    many = [token | {"id": i, "content": f"zq{i}"} for i in range(5000, 75_000)]
+    edit(run, "tokenizer.json", lambda content: content["added_tokens"].extend(many))
+    refused(run, "adds 70,0.. tokens to its vocabulary")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "prior.safetensors"])
+def test_a_header_of_many_tensors_is_refused_before_it_is_read(run, small_vae, name):
+    path = run / name
+    data = (run / "model.safetensors").read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    text = data[8 : 8 + length] + b" " * (1 << 23)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+    write_manifest(run)
+    refused(run, f"{name} says that its header has")
 
 
 def test_a_panic_of_a_native_library_is_one_line(small_vae, monkeypatch, run, capsys):

@@ -164,3 +164,10 @@ def test_json_that_is_too_large_is_refused_unread(tmp_path):
         file.truncate(1 << 40)  # a hole: it takes no room on disk
     with pytest.raises(CorruptFileError, match="x.json is larger than 1,000 bytes"):
         read_json(tmp_path / "x.json", 1000)
+
+
+def test_a_manifest_of_very_many_files_is_refused_before_any_is_looked_for(folder, opened):
+    (folder / MANIFEST).write_text(json.dumps({f"{i}": ["x" * 64] for i in range(60_000)}))
+    with pytest.raises(CorruptFileError, match="manifest.json is larger than 4,194,304 bytes"):
+        check_manifest(folder)
+    assert not any(name.endswith("/0") for name in opened)

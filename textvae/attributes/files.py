@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 from ..latent.geometry import Array
 from ..storage.errors import CorruptFileError
 from ..storage.schema import Field, integer, is_number, text
+from ..storage.tensors import check_header
 
 ARRAYS = {"direction", "weights", "midpoint", "word_weights"}
 ABOUT, DIRECTION, MOST_BYTES = "attribute.json", "direction.safetensors", 1 << 20
@@ -31,6 +32,7 @@ FIELDS = {
 
 def read_arrays(path: Path) -> dict[str, Array]:
     """Return the arrays of an attribute, float32, of one length but for the weights of words."""
+    check_header(path)
     try:
         arrays = load_file(path)
     except (SafetensorError, TypeError, KeyError) as error:  # numpy knows no bfloat16

@@ -23,6 +23,7 @@ from ..storage.atomic import read_json
 from ..storage.errors import CorruptFileError
 from ..storage.folders import find_file, open_folder, require_file
 from ..storage.kinds import kind_of
+from ..storage.plain import check_plain_file, is_plain_name
 from ..text.tokenizer_files import TOKENIZER, check_tokenizer_file
 from ..text.tokenizers import check_ids, load_run_tokenizer, load_tokenizer
 
@@ -101,6 +102,9 @@ def load_encoder(folder: Path) -> TextVAEModel:
         CorruptFileError: A file is damaged, or the network does not run.
     """
     open_folder(folder, "encoder", "config.json")
+    for file in folder.iterdir():  # transformers opens some of them by name, and would wait at a FIFO for ever
+        if is_plain_name(file.name) and not file.is_dir():
+            check_plain_file(folder, file.name)
     check_tokenizer_file(folder)
     try:
         tokenizer, backbone = load_tokenizer(folder), load_backbone(str(folder))

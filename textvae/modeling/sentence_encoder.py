@@ -21,6 +21,7 @@ from ..storage.errors import CorruptFileError
 from ..storage.folders import find_file, require_file
 from ..storage.plain import check_plain_file, is_plain_name
 from ..storage.schema import Field, check_fields, integer, text
+from ..storage.tensors import check_header
 from ..text.tokenizers import readable
 from .gaussian import DiagonalGaussian
 
@@ -350,6 +351,7 @@ def _load_dense(folder: Path, place: str, hidden: int) -> Dense:
             f"{folder / place} has the activation {activation}, which is unknown here: use another encoder"
         )
     file = _inner(folder, place, "model.safetensors")
+    check_header(file)
     try:
         weights = load_file(file)
         if tuple(weights["linear.weight"].shape) != (settings["out_features"], settings["in_features"]):

@@ -16,6 +16,7 @@ from ..storage.atomic import read_json
 from ..storage.errors import CorruptFileError
 from ..storage.folders import find_file, require_file
 from ..storage.schema import shown
+from ..storage.tensors import check_header
 from .config import TextVAEConfig
 from .config_file import read_config
 from .model import TextVAEModel
@@ -96,6 +97,7 @@ def _shards(folder: Path) -> dict[Path, set[str] | None]:
 
 def _header(file: Path) -> dict[str, Shape]:
     shapes = {}
+    check_header(file)
     try:
         with safe_open(file, framework="pt") as weights:
             for name in weights.keys():  # noqa: SIM118  # it is no mapping

@@ -19,7 +19,7 @@ from .locks import only_writer
 from .plain import check_plain_file, is_plain_name
 
 T = TypeVar("T")
-MANIFEST = "manifest.json"
+MANIFEST, MOST_BYTES = "manifest.json", 1 << 22  # of some 40,000 files
 REPLACED = ".replaced-"
 PATIENCE = 2.0  # seconds that a reader waits between a writer's two renames before it asks for the writer's lock
 
@@ -278,7 +278,7 @@ def _read_digests(folder: Path) -> dict[str, list[str]]:
     if not _has_manifest(folder):
         return {}
     manifest = check_plain_file(folder, MANIFEST)
-    digests = read_json(manifest)
+    digests = read_json(manifest, MOST_BYTES)
     if not all(isinstance(value, list) and all(isinstance(each, str) for each in value) for value in digests.values()):
         raise CorruptFileError(f"{manifest} is not a manifest: restore it from a copy")
     if unsafe := [name for name in digests if not is_plain_name(name)]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 from pathlib import Path
@@ -13,7 +14,8 @@ from ..storage.folders import find_file, require_file
 from ..storage.schema import Field, check_fields, check_tree, is_int, is_number, shown, text
 
 TOKENIZER, OPTIONS = "tokenizer.json", "tokenizer_config.json"
-MOST_OPTIONS, MOST_PATTERN, MOST_TOKENS = 1 << 24, 4096, 1 << 22
+MOST_OPTIONS, MOST_PATTERN, MOST_TOKENS, MOST_ADDED = 1 << 24, 4096, 1 << 22, 1 << 16
+MOST_RULES, MOST_PIECES, MOST_GROWTH = 64, 64, 64  # of a part; of a template; in length, by all rules of a part
 DEFAULT_CLASS = "TokenizersBackend"
 CLASS = re.compile(r"[A-Z]\w*Tokenizer(Fast)?|TokenizersBackend|PreTrainedTokenizerFast")
 DROPPED = re.compile(r"_files?$|_path$|_dir$|_class$|_kwargs$|^gguf|^chat_template$|^backend$|^subfolder$|^revision$")
@@ -103,11 +105,12 @@ def _check_tokenizer(content: dict[str, Any], path: Path) -> None:
 
 
 def _check_part(part: Any, name: str, kinds: set[str], path: Path) -> None:
-    """Check the kinds and the patterns of a part and of the parts in it."""
-    waiting = [part]
+    """Check the kinds, the number, the patterns and the growth of a part and of the parts in it."""
+    waiting, rules, growth = [part], 0, 1.0
     while waiting:
         value = waiting.pop()
         if isinstance(value, list):
+            _require(name != "post_processor" or len(value) <= MOST_PIECES, path, "adds too many tokens to a text")
             waiting += value
         if not isinstance(value, dict):
             continue
@@ -117,7 +120,37 @@ def _check_part(part: Any, name: str, kinds: set[str], path: Path) -> None:
         pattern = value.get("pattern")
         if isinstance(pattern, dict) and "Regex" in pattern:
             _check_pattern(pattern["Regex"], path)
+        rules, growth = rules + isinstance(kind, str), growth * _growth(value, path)
+        _require(rules <= MOST_RULES, path, f"has too many rules in its {name}")
+        _require(growth <= MOST_GROWTH, path, f"has a {name} that makes texts many times as long")
         waiting += value.values()
+
+
+def _growth(rule: dict[str, Any], path: Path) -> float:
+    """Return how many times as long a rule can make a text, at least 1."""
+    written = [len(text) for name in ("content", "prepend") if isinstance(text := rule.get(name), str)]
+    pattern, characters = rule.get("pattern"), rule.get("precompiled_charsmap")
+    if isinstance(characters, str):
+        written.append(_longest_replacement(characters, path))
+    fixed = pattern.get("String") if isinstance(pattern, dict) else None
+    replaced = len(fixed) if isinstance(fixed, str) else 0
+    most = max(written, default=0)
+    return max(1.0, most / replaced if replaced else most + ("prepend" in rule or pattern is not None))
+
+
+def _longest_replacement(characters: str, path: Path) -> int:
+    """Return the most characters that a map of sentencepiece puts in the place of one."""
+    try:
+        data = base64.b64decode(characters, validate=True)
+    except ValueError as error:
+        raise CorruptFileError(f"{path} has a map of characters that is none: not loaded") from error
+    replacements = data[4 + int.from_bytes(data[:4], "little") :]
+    return max(len(each.decode(errors="replace")) for each in replacements.split(b"\0"))
+
+
+def _require(holds: bool, path: Path, wrong: str) -> None:
+    if not holds:
+        raise CorruptFileError(f"{path} {wrong}: not loaded")
 
 
 def _check_pattern(pattern: Any, path: Path) -> None:
@@ -141,6 +174,7 @@ def _check_vocabulary(model: dict[str, Any], added: list[Any], path: Path) -> No
         ids = list(range(len(vocab)))
     else:
         raise CorruptFileError(f"{path} has no vocabulary: restore it from a copy")
+    _require(len(added) <= MOST_ADDED, path, f"adds {len(added):,} tokens to its vocabulary, at most {MOST_ADDED:,}")
     right = all(isinstance(token, dict) and isinstance(token.get("content"), str) for token in added)
     known = vocab if isinstance(vocab, dict) else {}
     ids += [token.get("id") for token in added if right and token["content"] not in known]

@@ -10,6 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from ...storage.tensors import check_header
 from .base import AUTO, Ids, Neighbours, Vectors, register_backend
 
 SCORES = 2**22  # float64 scores in memory at once, for a block of queries
@@ -48,6 +49,7 @@ class NumpyBackend:
         Raises:
             RuntimeError: The file is not a store of this backend.
         """
+        check_header(path)
         try:
             with safe_open(path, framework="numpy") as file:
                 inner_product = file.metadata()["metric"] == "inner_product"

@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 
 from ...modeling.gaussian import DiagonalGaussian
 from ...storage.errors import CorruptFileError
+from ...storage.tensors import check_header
 from ..geometry import Array
 from ..statistics import LatentStatistics
 
@@ -141,6 +142,7 @@ def load_prior(path: str | Path, dim: int | None = None) -> Prior:
         CorruptFileError: The file is something else, or of another model.
         ValueError: No prior of its kind is registered.
     """
+    check_header(path)
     try:
         with safe_open(path, framework="numpy") as file:
             kind = (file.metadata() or {}).get("kind", OLDER_KIND)
