@@ -1,4 +1,4 @@
-"""What is installed: the modules of the package, the marker of its types and the licence; no data and no tests."""
+"""What is installed: the modules of the package, its pages, the marker of its types, the licence; no data, no tests."""
 
 import subprocess
 import sys
@@ -14,6 +14,14 @@ import textvae
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MODULES = {file.relative_to(ROOT).as_posix() for file in (ROOT / "textvae").rglob("*.py")}
+SHOWN = {"evaluation/map.html"} | {  # in a browser
+    f"server/page/{name}"
+    for name in (
+        "index.html app.css icon.svg api.js app.js colours.js copy.js diff.js dom.js filter.js find.js map.js "
+        "mapping.js mix.js rewrite.js tabs.js vary.js walk.js"
+    ).split()
+}
+FILES = MODULES | {"textvae/py.typed"} | {f"textvae/{name}" for name in SHOWN}
 METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
 COPIED = ["textvae", "pyproject.toml", "README.md", "LICENSE", "data", "tests", "results", "docs"]
 
@@ -27,8 +35,8 @@ def files_of_the_package():
     }
 
 
-def test_the_package_folder_holds_modules_and_the_type_marker_alone():
-    assert files_of_the_package() == MODULES | {"textvae/py.typed"}
+def test_the_package_folder_holds_modules_pages_and_the_type_marker_alone():
+    assert files_of_the_package() == FILES
 
 
 def test_the_wheel_is_configured_to_hold_the_package_alone():
@@ -50,7 +58,7 @@ def test_the_wheel_holds_the_package_and_the_licence_alone(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         folder = f"textvae-{textvae.__version__}.dist-info"
-        assert names == MODULES | {"textvae/py.typed"} | {f"{folder}/{name}" for name in METADATA}
+        assert names == FILES | {f"{folder}/{name}" for name in METADATA}
         assert archive.read(f"{folder}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
 
 
