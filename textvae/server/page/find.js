@@ -1,7 +1,7 @@
 // Find: where a sentence lies, its neighbours, and whether the model knows it.
 import { post } from "./api.js";
 import { copyBar } from "./copy.js";
-import { attempt, field, h, problemBox } from "./dom.js";
+import { attempt, field, h, place, problemBox } from "./dom.js";
 
 const HITS = 10;
 const UNKNOWN = { true: 0.01, false: 0.25 }; // below these the command line warns too
@@ -49,7 +49,11 @@ export function findPanel(desk) {
 
   return {
     element: h("div", {}, h("p", {}, "Type a sentence: it appears on the map where it lies, with the texts that are nearest in meaning."), form, problem, result),
-    take: sentence => { text.value = sentence; find(sentence); },
+    take: sentence => {
+      text.value = sentence;
+      find(sentence);
+      return `Its neighbours are listed ${place()}.`;
+    },
     again: () => { if (asked) find(asked); },
     moved: () => { if (asked) find(asked); },
     marks: () => [marks],
@@ -69,7 +73,9 @@ export function row(desk, hit) {
     use("Rewrite", "Rewrite", () => { desk.panels.Rewrite.take(hit.text); desk.go("Rewrite"); }),
     mixButton(desk, hit.text),
   ] : [];
-  return h("li", {}, h("div", { className: "text" }, hit.text),
+  const ring = id => () => desk.map?.point(id);
+  return h("li", { onpointerenter: ring(hit.id), onpointerleave: ring(null), onfocusin: ring(hit.id), onfocusout: ring(null) },
+    h("div", { className: "text" }, hit.text),
     h("div", { className: "meta" }, h("span", { title: "Closeness: larger is nearer" }, hit.score.toFixed(2)), facts),
     h("div", { className: "meta" }, steps));
 }

@@ -39,6 +39,7 @@ export class TextMap {
     for (let i = 0; i < this.count; i++) this.cells[next[cell(i)]++] = i;
     this.shown = new Uint8Array(this.count).fill(1);
     this.codes = new Uint8Array(this.count);
+    this.hovered = -1;
     this._start();
   }
 
@@ -255,10 +256,15 @@ export class TextMap {
     }
   }
 
-  _hover(i) {
-    if (i === this.hovered) return;
+  // Ring a dot; -1 for none.
+  ring(i) {
     this.hovered = i;
     this._drawMarks();
+  }
+
+  _hover(i) {
+    if (i === this.hovered) return;
+    this.ring(i);
     this.on.hover(i);
   }
 

@@ -1,7 +1,7 @@
 // Vary: the meaning is kept, the wording drawn.
 import { post } from "./api.js";
 import { copyBar } from "./copy.js";
-import { attempt, field, h, problemBox } from "./dom.js";
+import { attempt, field, h, place, problemBox } from "./dom.js";
 import { mixButton } from "./find.js";
 
 export function varyPanel(desk) {
@@ -38,7 +38,11 @@ export function varyPanel(desk) {
   });
   return {
     element: h("div", {}, h("p", {}, "Keep what a sentence means and draw other wordings of it."), form, problem, result),
-    take: sentence => { text.value = sentence; form.requestSubmit(); },
+    take: sentence => {
+      text.value = sentence;
+      form.requestSubmit();
+      return `Its variations are listed ${place()}.`;
+    },
   };
 }
 
