@@ -44,3 +44,5 @@ for sentence in "The receptionist was helpful." "The gym opened at six." "The me
 done
 show textvae shift $run "The receptionist was rude." --attribute $run/sentiment=1 --attribute $run/tense=1 \
     --candidates 32 --explain
+
+echo "Serve it: .venv/bin/pip install -c constraints.txt -e '.[serve]' && .venv/bin/textvae serve --demo"

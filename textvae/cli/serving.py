@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -38,6 +39,7 @@ def serve(
     api_key_file: Path | None = None,
     writable: Switch = False,
     demo: Switch = False,
+    batching: Annotated[bool, Parameter(negative="--no-batching")] = True,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
 ) -> None:
@@ -54,6 +56,7 @@ def serve(
         api_key_file: File whose first line is the key that clients send as Authorization: Bearer KEY.
         writable: Let clients change indexes, and keep attributes in RUN/attributes.
         demo: Serve the model that ships with an index of the corpus that ships, in a temporary folder.
+        batching: Run what several requests ask of the model together; --no-batching shows what that gains.
         device: Where the model runs.
         printing: What is printed.
     """
@@ -95,10 +98,11 @@ def serve(
         metrics = Metrics()
         space = Workspace(
             vae, source.resolve().name, indexes=indexes, attributes=attributes, writable=writable or demo,
-            folder=kept and kept / "attributes", measure=metrics.batch,
+            folder=kept and kept / "attributes", measure=metrics.batch, batching=batching,
         )  # fmt: skip
         where = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
         printing.result({"url": where, "run": str(source), "indexes": sorted(indexes)}, where)
+        sys.stdout.flush()
         serve_requests(make_server(space, metrics, key), listening)
 
 

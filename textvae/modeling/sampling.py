@@ -22,6 +22,7 @@ from .decoders.base import LatentDecoder
 
 MOST_CANDIDATES = 1000  # of one latent, which are decoded together; also beams
 MOST_REFINEMENTS = 1000
+LEAST_TEMPERATURE = 1e-6
 MOST_TOKENS = 16_384  # of a written text
 
 
@@ -47,6 +48,8 @@ class Decoding:
 
     def __post_init__(self) -> None:
         require(self.temperature >= 0, f"temperature must be at least 0, got {self.temperature}")
+        tiny = 0 < self.temperature < LEAST_TEMPERATURE  # the probabilities would not be finite
+        require(not tiny, f"temperature must be 0 or at least {LEAST_TEMPERATURE}, got {self.temperature}")
         require(0 < self.top_p <= 1, f"top_p must be in (0, 1], got {self.top_p}")
         require(self.top_k >= 0, f"top_k must be at least 0, got {self.top_k}")
         require(self.batch_size >= 1, f"batch_size must be at least 1, got {self.batch_size}")

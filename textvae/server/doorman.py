@@ -12,6 +12,8 @@ from .errors import ApiError, busy, explained, too_slow
 from .limits import Limits
 from .metrics import Metrics
 
+DISCARDED = 16  # times the longest body: read without keeping it, so that the client gets its answer
+CLOSE = {"Connection": "close"}
 OPEN = ("/health", "/ready")  # without a key
 PAGE = ("/", "/static/")  # the same: files that hold no data
 WORK = "/v1/"  # routes that count as waiting in the queue
@@ -32,7 +34,7 @@ class Doorman:
         self.app, self.limits, self.metrics = app, limits, metrics
         self.key = None if key is None else key.encode()
         self.working = 0
-        self._held = 0  # bytes of bodies in memory
+        self.held = 0  # bytes of bodies in memory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -58,12 +60,9 @@ class Doorman:
 
     async def _admit(self, visit: _Visit, receive: Receive) -> None:
         self._check_headers(visit.scope)
-        size = self._check_length(visit.scope)
-        if self._held + size > self.limits.bodies_bytes:
-            raise busy()
-        self._held += size
-        try:
-            body, size = await self._read(receive, size)
+        with _Held(self) as held:
+            held.grow_to(self._announced(visit.scope))
+            body = await self._read(receive, held)
             if body is None:
                 return
             counts = visit.scope["path"].startswith(WORK)
@@ -74,15 +73,13 @@ class Doorman:
                 await self._answer(visit, receive, body)
             finally:
                 self.working -= counts
-        finally:
-            self._held -= size
 
     def _check_headers(self, scope: Scope) -> None:
         headers, path = scope["headers"], scope["path"]
         if len(headers) > self.limits.headers:
             raise ApiError(
                 431, f"{len(headers)} headers, at most {self.limits.headers}", code="too_many_headers",
-                headers={"Connection": "close"},
+                headers=CLOSE,
             )  # fmt: skip
         if self.key is None or path in (*OPEN, PAGE[0]) or path.startswith(PAGE[1]):
             return
@@ -93,37 +90,39 @@ class Doorman:
                 headers={"WWW-Authenticate": "Bearer"},
             )  # fmt: skip
 
-    def _check_length(self, scope: Scope) -> int:
-        """Return the length of the body that the headers announce, 0 if they do not."""
+    def _announced(self, scope: Scope) -> int:
+        """Return the length of the body that the headers tell; 0 if they do not, or if it will be discarded."""
         said = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         size = int(said) if said.isdigit() and len(said) < 20 else 0
-        if size > self.limits.body_bytes:
-            raise self._too_large()
-        return size
+        if size > DISCARDED * self.limits.body_bytes:
+            raise self._too_large(CLOSE)
+        return size if size <= self.limits.body_bytes else 0
 
-    async def _read(self, receive: Receive, size: int) -> tuple[bytes | None, int]:
-        """Return the body, None if the client has left, and the bytes that it holds."""
-        body = bytearray()
+    async def _read(self, receive: Receive, held: _Held) -> bytes | None:
+        """Return the body, None if the client has left.
+
+        One that is too long is read and discarded up to a bound: a client that still sends would miss the answer.
+        """
+        body, count, most = bytearray(), 0, self.limits.body_bytes
         try:
             async with asyncio.timeout(self.limits.read_seconds):
-                while True:
+                more = True
+                while more:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        return None, size
-                    body += message.get("body", b"")
-                    if len(body) > self.limits.body_bytes:
-                        raise self._too_large()
-                    if len(body) > size:  # in chunks, without a length
-                        grown = len(body) - size
-                        if self._held + grown > self.limits.bodies_bytes:
-                            raise busy()
-                        self._held += grown
-                        size += grown
-                    if not message.get("more_body"):
-                        return bytes(body), size
+                        return None
+                    count += len(message.get("body", b""))
+                    if count > DISCARDED * most:
+                        raise self._too_large(CLOSE)
+                    if count <= most:
+                        held.grow_to(count)
+                        body += message.get("body", b"")
+                    more = message.get("more_body", False)
         except TimeoutError:
-            close = {"Connection": "close"}
-            raise ApiError(408, "the body did not arrive in time", code="slow_body", headers=close) from None
+            raise ApiError(408, "the body did not arrive in time", code="slow_body", headers=CLOSE) from None
+        if count > most:
+            raise self._too_large()
+        return bytes(body)
 
     async def _answer(self, visit: _Visit, receive: Receive, body: bytes) -> None:
         """Run the routes until they have answered, the client has left, or the time is over."""
@@ -156,9 +155,30 @@ class Doorman:
                 task.cancel()
             await asyncio.wait({answering, watching})
 
-    def _too_large(self) -> ApiError:
+    def _too_large(self, headers: dict[str, str] | None = None) -> ApiError:
         most = self.limits.body_bytes
-        return ApiError(413, f"the body is over {most:,} bytes", code="body_too_large", headers={"Connection": "close"})
+        return ApiError(413, f"the body is over {most:,} bytes", code="body_too_large", headers=headers)
+
+
+class _Held:
+    """Bytes of a body in memory, counted while the block runs."""
+
+    def __init__(self, doorman: Doorman):
+        self.doorman, self.size = doorman, 0
+
+    def grow_to(self, size: int) -> None:
+        """Count up to so many bytes; 429 if all bodies together are too many."""
+        more = max(0, size - self.size)
+        if self.doorman.held + more > self.doorman.limits.bodies_bytes:
+            raise busy()
+        self.doorman.held += more
+        self.size += more
+
+    def __enter__(self) -> _Held:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.doorman.held -= self.size
 
 
 class _Visit:

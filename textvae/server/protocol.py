@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .limits import Limits
 
+NO_LINGER = struct.pack("ii", 1, 0)  # on, 0 seconds
 LEAST_TAKEN = 64 << 10  # bytes of an answer that a client must take within the time limit, if so many are left
 
 
@@ -51,7 +54,14 @@ def patient_protocol(limits: Limits) -> type[H11Protocol]:
 
         def timeout_keep_alive_handler(self) -> None:
             super().timeout_keep_alive_handler()  # closes when what is written has been taken
-            self.loop.call_later(limits.write_seconds, self.transport.abort)
+            self.loop.call_later(limits.write_seconds, self._drop)
+
+        def _drop(self) -> None:
+            """Close at once, without what the client has not taken."""
+            found = self.transport.get_extra_info("socket")
+            if found is not None and found.fileno() >= 0:
+                found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+            self.transport.abort()
 
         def _watch_taking(self) -> None:
             left = self.transport.get_write_buffer_size()
@@ -59,7 +69,7 @@ def patient_protocol(limits: Limits) -> type[H11Protocol]:
 
         def _check_taken(self, before: int) -> None:
             if self.transport.get_write_buffer_size() > before - LEAST_TAKEN:
-                self.transport.abort()
+                self._drop()
             else:
                 self._watch_taking()
 

@@ -13,6 +13,7 @@ from typing import Any
 from ..attributes.attribute import Attribute
 from ..latent.naturalness import Naturalness
 from ..latent.vae import TextVAE
+from ..modeling.sentence_encoder import SentenceEncoder
 from .batcher import Batcher, Measure
 from .errors import ApiError
 from .limits import NAME, Limits
@@ -64,7 +65,7 @@ class Workspace:
         self.batcher = Batcher(measure=measure, batching=batching)
         self.workers = Workers(self.limits.threads)
         self.vae = SharedModel(vae, self.batcher)
-        self.writes = hasattr(vae.model, "write")
+        self.writes = not isinstance(vae.model, SentenceEncoder)
         self.indexes = {name: ServedIndex(path, self.vae) for name, path in (indexes or {}).items()}
         self.maps = {name: IndexMap(served) for name, served in self.indexes.items()}
         self.attributes = {name: _named(name, path) for name, path in (attributes or {}).items()}

@@ -31,7 +31,12 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         507: "No room on the disk",
     }.items()
 }
-STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "One JSON object, or with `stream` an event for each text, then one with the data [DONE]",
+        "content": {"text/event-stream": {}},
+    }
+}
 
 
 def workspace(request: Request) -> Workspace:

@@ -55,6 +55,8 @@ Id = (
     | Annotated[str, BeforeValidator(_without_surrogates), AfterValidator(_no_nul), Field(min_length=1, max_length=500)]
 )
 Probabilities = dict[str, float]
+Interval = Annotated[list[float], Field(min_length=2, max_length=2)]
+WordChange = Annotated[list[str], Field(min_length=2, max_length=2)]  # before and after
 
 
 class Asked(BaseModel):

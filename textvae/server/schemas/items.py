@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from ..limits import EXAMPLES, HITS, TEXTS
-from .fields import Asked, Id, Name, Text, Vector
+from .fields import Asked, Id, Interval, Name, Text, Vector
 
 
 class AttributeAsked(Asked):
@@ -23,7 +23,7 @@ class AttributeAnswer(BaseModel):
 
     name: str
     accuracy: float | None
-    interval: tuple[float, float] | None
+    interval: Interval | None
     examples: int
     positive: str
     negative: str

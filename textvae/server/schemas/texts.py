@@ -19,6 +19,7 @@ from .fields import (
     Text,
     Texts,
     Vector,
+    WordChange,
     Written,
 )
 
@@ -188,7 +189,7 @@ class ShiftedText(BaseModel):
     strengths: dict[str, float]
     before: dict[str, float]
     after: dict[str, float]
-    changes: list[tuple[str, str]]
+    changes: list[WordChange]
 
 
 class Shifts(BaseModel):
