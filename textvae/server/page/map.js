@@ -313,7 +313,7 @@ export class TextMap {
     };
     stage.addEventListener("pointerup", release);
     stage.addEventListener("pointercancel", release);
-    stage.addEventListener("pointerleave", () => this._hover(-1));
+    stage.addEventListener("pointerleave", event => { if (event.pointerType !== "touch") this._hover(-1); });
     stage.addEventListener("wheel", event => {
       event.preventDefault();
       this._hover(-1);
