@@ -1,10 +1,12 @@
 """A plain sentence encoder embeds, indexes and searches; it writes nothing, and says so."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
+from served import served
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModel, BertConfig, BertModel
 
@@ -180,3 +182,18 @@ def test_a_folder_without_an_encoder_is_refused(tmp_path, sentences):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ValueError, match="holds no encoder that could be loaded"):
         TextVAE.from_encoder(tmp_path)
+
+
+def test_a_plain_encoder_is_served(plain, http):
+    pytest.importorskip("fastapi")
+    from textvae.server.workspace import Workspace
+
+    vae = TextVAE.from_encoder(plain)
+    with served(Workspace(vae, "plain")) as url:
+        assert http.get(f"{url}/v1/info").json()["writes"] is False
+        answer = http.post(f"{url}/v1/embeddings", json={"input": ["a dog barks"], "model": "plain"}).json()
+        assert np.allclose(answer["data"][0]["embedding"], vae.encode(["a dog barks"])[0], atol=1e-5)
+        for route, body in {"sample": {"n": 1}, "reconstruct": {"texts": ["a"]}, "score": {"texts": ["a"]}}.items():
+            refusal = http.post(f"{url}/v1/{route}", json=body)
+            assert refusal.status_code == 422
+            assert re.search(REFUSAL, refusal.json()["error"]["message"])

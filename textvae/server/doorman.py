@@ -16,6 +16,7 @@ DISCARDED = 16  # times the longest body: read without keeping it, so that the c
 CLOSE = {"Connection": "close"}
 OPEN = ("/health", "/ready")  # without a key
 PAGE = ("/", "/static/")  # the same: files that hold no data
+WATCH_SECONDS = 0.1  # after which a request is watched for clients that leave: most have been answered by then
 WORK = "/v1/"  # routes that count as waiting in the queue
 METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 
@@ -126,8 +127,9 @@ class Doorman:
 
     async def _answer(self, visit: _Visit, receive: Receive, body: bytes) -> None:
         """Run the routes until they have answered, the client has left, or the time is over."""
-        left = asyncio.Event()
-        messages = [{"type": "http.request", "body": body, "more_body": False}]
+        loop, task, left = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
+        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        watching: list[asyncio.Task[None]] = []
 
         async def replay() -> Message:
             if messages:
@@ -138,22 +140,27 @@ class Doorman:
         async def watch() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
-            left.set()
-
-        answering = asyncio.ensure_future(self.app(visit.scope, replay, visit.send))
-        watching = asyncio.ensure_future(watch())
-        try:
-            done, _ = await asyncio.wait(
-                {answering, watching}, timeout=self.limits.seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-            if answering in done:
-                answering.result()
-            elif not done:
-                raise too_slow(self.limits.seconds)
-        finally:
-            for task in (answering, watching):
+            if not visit.finished and task is not None:
+                left.set()
                 task.cancel()
-            await asyncio.wait({answering, watching})
+
+        timer = loop.call_later(WATCH_SECONDS, lambda: watching.append(loop.create_task(watch())))
+        try:
+            async with asyncio.timeout(self.limits.seconds) as limit:
+                await self.app(visit.scope, replay, visit.send)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise too_slow(self.limits.seconds) from None
+        except asyncio.CancelledError:
+            if not left.is_set():
+                raise
+            assert task is not None
+            task.uncancel()
+        finally:
+            timer.cancel()
+            for each in watching:
+                each.cancel()
 
     def _too_large(self, headers: dict[str, str] | None = None) -> ApiError:
         most = self.limits.body_bytes

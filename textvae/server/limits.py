@@ -38,12 +38,12 @@ class Limits:
     bodies_bytes: int = 64 << 20
     headers: int = 100
     characters: int = 1_000_000
-    tokens: int = 300_000
+    tokens: int = 600_000
     written: int = 4096
     queue: int = 256
     connections: int = 4096
     attributes: int = 256
-    threads: int = 8
+    threads: int = 64
     seconds: float = 60.0
     read_seconds: float = 10.0
     write_seconds: float = 20.0

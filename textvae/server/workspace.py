@@ -159,7 +159,7 @@ class Workspace:
             raise ApiError(
                 413, f"the texts have {characters:,} characters, at most {limits.characters:,}", code="too_long"
             )
-        tokens = sum(min(4 * len(text) + 2, longest) for text in texts)  # a character is 4 bytes at most, each a token
+        tokens = sum(min(len(text.encode()) + 2, longest) for text in texts)  # a token is a byte or more
         if tokens > limits.tokens:
             raise ApiError(
                 413,
