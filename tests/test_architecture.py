@@ -20,7 +20,7 @@ DOORS = {
     "tokenizers": {"text.tokenizers"},
     "datasets": {"text.records"},
     "pyarrow": {"storage.record_files", "storage.row_files", "text.lines", "text.records", "text.token_cache"},
-    "faiss": {"index.backends.faiss"},
+    "faiss": {"index.backends.faiss", "index.backends.faiss_vectors"},
     "sqlite3": {"index.item_store"},
     "transformers": {
         "modeling", "text.tokenizers", "latent.familiarity", "latent.loading", "latent.saving", "latent.stored",
