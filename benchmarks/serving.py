@@ -115,7 +115,7 @@ class Connection:
             if "connection: close" in lines:
                 self.close()
             return status, content
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError, ValueError):  # a part that ends early is no number
             self.close()
             return 0, b""
 

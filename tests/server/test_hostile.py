@@ -93,10 +93,11 @@ def test_a_header_a_second_is_too_slow(server):
 def test_a_client_that_does_not_read_is_let_go(make_space, http):
     space = make_space(limits=Limits(write_seconds=0.3))
     with served(space) as url, connect(url) as connection:
-        assert http.get(f"{url}/openapi.json").status_code == 200  # which takes a while the first time
         connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 200)  # 20 MB of answers
-        time.sleep(1.5)
-        assert read_all(connection).count(b"HTTP/1.1 200 OK") < 200
+        with pytest.raises(OSError):
+            for _ in range(300):
+                time.sleep(0.1)
+                connection.send(b"G")  # tells whether the server has closed
         assert http.get(f"{url}/health").status_code == 200
 
 

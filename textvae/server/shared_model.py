@@ -12,18 +12,21 @@ import torch
 from numpy.typing import ArrayLike
 from torch.nn import functional as F
 
+from ..latent.decoding import rows_at_once
 from ..latent.exact import STEPS
 from ..latent.geometry import Array
-from ..latent.latents import Latents
+from ..latent.latents import DIMENSIONS, Latents
 from ..latent.reading import Reading, read_rows
 from ..latent.vae import TextVAE
 from ..modeling.gaussian import DiagonalGaussian
 from ..modeling.sampling import Decoding
 from ..modeling.slots import ABSENT, GIVEN
+from ..storage.errors import require
 from ..text.cleaning import gate_texts
 from .batcher import TICKET, Batcher, Job
 
 BATCH = 64  # texts that the network encodes together, the default of `encode`
+TURN, EXACT_TURN = 256, 16  # texts that one request has in the thread before others have their turn
 
 
 class SharedModel(TextVAE):
@@ -54,15 +57,18 @@ class SharedModel(TextVAE):
     ) -> Any:
         """Return posterior means, as `TextVAE.encode` does."""
         single = isinstance(texts, str)
-        found = self.encoding([texts] if single else texts).result()  # type: ignore[list-item]
+        futures = self.encoding([texts] if single else texts)  # type: ignore[list-item]
+        found = [each for future in futures for each in future.result()]
         means = np.stack([mean for mean, _ in found]) if found else np.zeros((0, self.dim), np.float32)
         means = F.normalize(torch.from_numpy(means)).numpy() if normalize_embeddings else means
         means = means[0] if single else means
         return torch.from_numpy(means).to(self.device) if convert_to_tensor else means
 
-    def encoding(self, texts: Sequence[str]) -> Future[list[tuple[Array, int]]]:
-        """Return a future of the mean (D,) and the number of tokens of each text."""
-        return self._submit(Job("encode", "encode", gate_texts(texts), self._encode))
+    def encoding(self, texts: Sequence[str]) -> list[Future[list[tuple[Array, int]]]]:
+        """Return futures of the mean (D,) and the number of tokens of each text, in their order."""
+        gated = gate_texts(texts)
+        parts = [gated[start : start + TURN] for start in range(0, len(gated), TURN)]
+        return [self._submit(Job("encode", "encode", part, self._encode)) for part in parts]
 
     def _encode(self, texts: Sequence[str]) -> list[tuple[Array, int]]:
         rows = self.encoder_rows(texts)
@@ -84,10 +90,24 @@ class SharedModel(TextVAE):
         generator: torch.Generator | None = None,
     ) -> list[str]:
         """Return all candidates of N latents, as `TextVAE.write` does."""
+        each = max(options.candidates, options.num_beams) * (1 if options.guidance == 1 else 2)
+        size = rows_at_once(options.batch_size, each, self.model.config.decoder.vocab_size)  # as `TextVAE.write` does
+        parts = [slice(start, start + size) for start in range(0, len(latents), size)]
         if options.temperature or begun is not None or self.batcher.inside:
-            return self._alone(lambda: super(SharedModel, self).write(latents, options, begun, generator))
-        job = Job("decode", options, list(latents), lambda rows: self._write(rows, options))
-        return [text for texts in self._submit(job).result() for text in texts]
+            return [text for part in parts for text in self._write_alone(latents, options, begun, generator, part)]
+        jobs = [Job("decode", options, list(latents[part]), lambda rows: self._write(rows, options)) for part in parts]
+        return [text for future in map(self._submit, jobs) for texts in future.result() for text in texts]
+
+    def _write_alone(
+        self,
+        latents: Array,
+        options: Decoding,
+        begun: Sequence[Sequence[int]] | None,
+        generator: torch.Generator | None,
+        part: slice,
+    ) -> list[str]:
+        beginnings = None if begun is None else begun[part]
+        return self._alone(lambda: super(SharedModel, self).write(latents[part], options, beginnings, generator))
 
     def _write(self, rows: Sequence[Array], options: Decoding) -> list[list[str]]:
         if not rows:
@@ -117,11 +137,21 @@ class SharedModel(TextVAE):
 
     def exact(self, texts: Sequence[str] | Reading, /, *, steps: int = STEPS) -> Latents:
         """Return latents that give the texts back, as `TextVAE.exact` does."""
-        return self._alone(lambda: super(SharedModel, self).exact(texts, steps=steps))
+        read = texts if isinstance(texts, Reading) else self.read(texts)
+        parts = [read[start : start + EXACT_TURN] for start in range(0, len(read), EXACT_TURN)] or [read]
+        found = [self._alone(lambda part=part: super(SharedModel, self).exact(part, steps=steps)) for part in parts]
+        return Latents(*(np.concatenate([getattr(each, name) for each in found]) for name in DIMENSIONS))
 
     def nats(self, texts: Sequence[str] | Reading, latents: ArrayLike | Latents, /, *, batch_size: int = 64) -> Array:
         """Return -log p(x|z) of each text, as `TextVAE.nats` does."""
-        return self._alone(lambda: super(SharedModel, self).nats(texts, latents, batch_size=batch_size))
+        points = latents if isinstance(latents, Latents) else self._latents(latents)
+        require(len(texts) == len(points), f"{len(texts)} texts need as many latents, got {len(points)}")
+        parts = [slice(start, start + TURN) for start in range(0, len(texts), TURN)]
+        each = super().nats
+        found = [
+            self._alone(lambda part=part: each(texts[part], points[part], batch_size=batch_size)) for part in parts
+        ]
+        return np.concatenate([np.empty(0, np.float32), *found])
 
     def _alone(self, function: Any) -> Any:
         return function() if self.batcher.inside else self.batcher.call(function)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import AsyncIterator, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from .batcher import TICKET, Ticket
@@ -77,7 +77,8 @@ class _ticket:
         self.ticket.cancelled = True
 
 
-async def batched(submit: Callable[[], Any]) -> Any:
-    """Await a job of the batcher; cancelled, it is taken off the queue."""
+async def batched(submit: Callable[[], list[Future[list[T]]]]) -> list[T]:
+    """Await jobs of the batcher and return all their results; cancelled, they are taken off the queue."""
     with _ticket() as context:
-        return await asyncio.wrap_future(context.run(submit))
+        parts = await asyncio.gather(*map(asyncio.wrap_future, context.run(submit)))
+    return [result for part in parts for result in part]

@@ -44,7 +44,7 @@ async def embeddings(request: Request, asked: EmbeddingsAsked) -> Response:
             422, f"dimensions is {size}, the model has {space.vae.dim}", param="dimensions", code="invalid_value"
         )
     space.check_size(asked.input)
-    found: list[tuple[Array, int]] = await batched(lambda: space.vae.encoding(asked.input))
+    found = await batched(lambda: space.vae.encoding(asked.input))
     show: Callable[[Array], Any] = _as_base64 if asked.encoding_format == "base64" else _as_numbers
     tokens = sum(count for _, count in found)
     data = [{"object": "embedding", "index": i, "embedding": show(mean[:size])} for i, (mean, _) in enumerate(found)]

@@ -186,7 +186,7 @@ async def rewrite(request: Request, asked: RewriteAsked) -> Response:
 async def score(request: Request, asked: ScoreAsked) -> Response:
     """Score texts: likelihood, width and distance of the posterior, familiarity, attributes."""
     space = workspace(request)
-    space.check_size(asked.texts, asked.num_samples)
+    space.check_size(asked.texts, asked.num_samples // 16 or 1)  # scored, not written
     names = list(space.attributes) if asked.attributes is None else asked.attributes
     attributes = {name: space.attribute(name) for name in names}
 
