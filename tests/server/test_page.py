@@ -268,6 +268,7 @@ def test_pasted_lines_become_a_slider(page, site):
     slider = panel.get_by_role("slider", name=name)
     slider.wait_for()
     assert site.space.attributes[name].examples == 20
+    assert panel.get_by_text(f"not {name}").count() == 1
     panel.locator("textarea").first.fill(GOOD[1])
     panel.locator("select").select_option("1")
     panel.get_by_role("slider", name="mood").fill("-1")

@@ -32,7 +32,7 @@ export function findPanel(desk) {
         if (found.x !== null) desk.map.map.reveal(found.x, found.y);
         const request = { path: `${desk.at()}/search`, body };
         result.replaceChildren(
-          ...known(found.familiarity, found.calibrated),
+          ...known(found.familiarity, found.calibrated, desk.info.split),
           h("h3", {}, where ? "Its nearest texts among those chosen" : "Its nearest texts"),
           h("ol", { className: "hits" }, found.neighbours.map(hit => row(desk, hit))),
           copyBar(found.neighbours.map(csvRow), request));
@@ -44,7 +44,7 @@ export function findPanel(desk) {
 
   async function alone(sentence) {
     const { rows } = await post("/v1/score", { texts: [sentence] });
-    result.replaceChildren(...known(rows[0].familiarity, true));
+    result.replaceChildren(...known(rows[0].familiarity));
   }
 
   return {
@@ -89,14 +89,18 @@ export function mixButton(desk, text) {
   return button;
 }
 
-function known(familiarity, calibrated) {
+function known(familiarity, calibrated, split) {
   if (familiarity === null) return [];
+  const title = h("h3", {}, "Does the model know this text?");
+  if (calibrated === undefined) return [title, h("p", {}, `Familiarity: ${Math.round(100 * familiarity)} of 100.`)];
+  if (split && !calibrated) // its slots bring back words of any kind
+    return [title, h("p", { className: "familiarity" }, "It cannot tell: its familiarity was not measured in training.")];
   const percent = Math.round(100 * familiarity), unknown = familiarity < UNKNOWN[calibrated];
   const words = unknown
     ? "No. Its words or its kind are strange to the model: what is written from here will stray."
     : calibrated ? `Yes, better than ${percent}% of texts of the kind it was trained on.` : `${percent}% of its words come back when the model reads and writes it.`;
   return [
-    h("h3", {}, "Does the model know this text?"),
+    title,
     h("p", { className: "familiarity" }, words),
     h("meter", { min: 0, max: 1, low: UNKNOWN[calibrated], value: familiarity, "aria-label": "Familiarity" }),
   ];

@@ -3,7 +3,7 @@
 const CELLS = 128; // of the grid, each way, in which dots are found
 const REACH = 14; // pixels from the pointer within which a dot counts as pointed at
 const CLOSEST = 400;
-const FAR = 0.01; // share of dots on each side that may lie outside at first
+const FAR = 0.02; // share of dots on each side that may lie outside at first
 const CROWDED = 1.25; // how much larger the others must become for that
 
 export class TextMap {

@@ -110,7 +110,7 @@ function maker(desk, made) {
       const body = { name: name.value.trim(), positive: lines(has), negative: lines(lacks) };
       if (Math.min(body.positive.length, body.negative.length) < 2) throw new Error("Paste at least two lines on each side, one sentence a line.");
       const attribute = await post("/v1/attributes", body);
-      made({ ...attribute, positive: body.name, negative: `not ${body.name}` });
+      made(attribute);
       done.textContent = `The slider "${attribute.name}" is above now.`;
     });
   } }, field("Name", name), h("div", { className: "pair" }, field("Lines that have it", has), field("Lines that lack it", lacks)), counted, problem, h("div", { className: "row" }, button), done);

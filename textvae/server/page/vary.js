@@ -32,7 +32,8 @@ export function varyPanel(desk) {
     });
   } },
   field("A sentence", text), spreadField, desk.info.split ? wordingField : null,
-  h("div", { className: "row" }, field("How many", n), field("Seed: the same gives the same", seed), button, more));
+  h("div", { className: "row" }, field("How many", n), field("Seed: the same gives the same", seed)),
+  h("div", { className: "row" }, button, more));
   text.addEventListener("keydown", event => {
     if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); form.requestSubmit(); }
   });
