@@ -156,3 +156,9 @@ def test_a_nested_key_is_known(index, caplog):
     assert not caplog.records
     index.search("text", where="customer.name = 'x'")
     assert "no text has the metadata key customer.name" in caplog.text
+
+
+def test_the_keys_of_an_index_are_listed():
+    index = LatentIndex.build(StubVAE(), [{"text": "a", "topic": "x", "n": 1}, {"text": "b", "topic": "y"}, "c"])
+    assert index.metadata_keys == ["n", "topic"]
+    assert LatentIndex.build(StubVAE(), ["a"]).metadata_keys == []

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, BertConfig, BertModel
 
 from textvae import Attribute, TextVAE, evaluate
+from textvae.latent import geometry
 from textvae.modeling import TextVAEConfig
 from textvae.modeling.gaussian import DiagonalGaussian
 from textvae.modeling.likelihood import reconstruction_nats
@@ -582,3 +583,14 @@ def test_samples_are_guided_if_the_model_can_write_without_a_latent(small_vae, m
     small_vae.sample(2, seed=0)
     small_vae.sample(2, seed=0, guidance=0.3)
     assert asked == [expected, 0.3]
+
+
+def test_positions_between_two_texts_are_those_of_the_path(small_vae, sentences):
+    start, end = small_vae.encode(sentences[:2])
+    for method in ("slerp", "linear"):
+        points = geometry.between(start, end, np.linspace(0, 1, 5), method)
+        assert np.allclose(points, geometry.path(start, end, 5, method), atol=1e-5)
+        at = small_vae.interpolate(*sentences[:2], at=[0.25, 0.75], method=method)
+        assert at == small_vae.decode(points[[1, 3]])
+    with pytest.raises(ValueError, match="numbers from 0 to 1"):
+        small_vae.interpolate(*sentences[:2], at=[1.5])

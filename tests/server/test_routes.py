@@ -50,7 +50,7 @@ def events(http, route, body):
 
 WRITTEN = {
     "reconstruct": ({"texts": [A, B]}, lambda vae: vae.reconstruct([A, B])),
-    "sample": ({"n": 3, "seed": 4}, lambda vae: vae.sample(3, seed=4)),
+    "sample": ({"n": 20, "seed": 4}, lambda vae: vae.sample(20, seed=4)),
     "vary": ({"text": A, "n": 3, "spread": 2, "seed": 1}, lambda vae: vae.vary(A, 3, spread=2, seed=1)),
     "interpolate": ({"a": A, "b": B, "n": 3}, lambda vae: vae.interpolate(A, B, 3)),
     "decode": ({"vectors": [[0.5] * 32, [-1.0] * 32]}, lambda vae: vae.decode([[0.5] * 32, [-1.0] * 32])),

@@ -100,14 +100,22 @@ class TextVAE(Reconstruction):
             prior: "fitted" draws from the prior that training or `fit_prior` fitted to the latents of its texts, if
                 there is one; "standard" from N(0, I).
         """
+        latents = self.draw(n, seed, prior)
+        weight = self.sample_guidance if guidance is None else guidance
+        return self.decode(
+            latents, temperature=temperature, top_p=top_p, guidance=weight, seed=seed, batch_size=batch_size
+        )
+
+    def draw(self, n: int, seed: int | None = None, prior: Literal["fitted", "standard"] = "fitted") -> Array:
+        """Return the latents that `sample` writes from, shape (n, D)."""
         check_range("n", n, 1, MOST_TEXTS)
         require(prior in ("fitted", "standard"), f"prior must be 'fitted' or 'standard', got {prior!r}")
-        latents = (self.prior if prior == "fitted" else StandardNormal(self.dim)).sample(n, seed)
-        if guidance is None:
-            guidance = SAMPLE_GUIDANCE if self.model.config.latent_dropout else 1
-        return self.decode(
-            latents, temperature=temperature, top_p=top_p, guidance=guidance, seed=seed, batch_size=batch_size
-        )
+        return (self.prior if prior == "fitted" else StandardNormal(self.dim)).sample(n, seed)
+
+    @property
+    def sample_guidance(self) -> float:
+        """Weight of the latent that `sample` takes by default."""
+        return SAMPLE_GUIDANCE if self.model.config.latent_dropout else 1
 
     def fit_prior(
         self,

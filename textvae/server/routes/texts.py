@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...attributes.rewriting import Filters, Rewriter
 from ...attributes.shifting import Shifted
 from ...attributes.shifting import shift as shift_texts
 from ...evaluation.surprise import novelty
+from ...latent.geometry import Array
 from ...text.word_diff import word_changes
 from ..errors import ApiError
 from ..schemas.texts import (
@@ -74,11 +76,11 @@ async def decode(request: Request, asked: DecodeAsked) -> Response:
     if wrong is not None:
         raise ValueError(f"a vector has {wrong} numbers, the model needs {space.vae.dim}")
 
-    def written() -> list[str]:
-        options = asked.model_dump(include={"temperature", "candidates", "refinements", "seed"})
-        return space.vae.decode(np.array(asked.vectors, np.float32), **options)
-
-    return await _texts(request, written, stream=asked.stream)
+    options = asked.model_dump(include={"temperature", "candidates", "refinements", "seed"})
+    latents = np.array(asked.vectors, np.float32)
+    if asked.stream and not asked.temperature:
+        return streamed(request, lambda: _in_blocks(latents, lambda part: space.vae.decode(part, **options)))
+    return await _texts(request, lambda: space.vae.decode(latents, **options), stream=asked.stream)
 
 
 @router.post("/sample", response_model=TextsAnswer, responses=STREAM)
@@ -86,6 +88,13 @@ async def sample(request: Request, asked: SampleAsked) -> Response:
     """Write new texts from latents drawn from the prior."""
     space = workspace(request)
     options = asked.model_dump(exclude={"stream", "n"})
+
+    def results() -> Iterator[dict[str, Any]]:
+        write = functools.partial(space.vae.decode, guidance=space.vae.sample_guidance)
+        yield from _in_blocks(space.vae.draw(asked.n, asked.seed, asked.prior), write)
+
+    if asked.stream and not asked.temperature:  # the texts of a seed depend on its latents alone
+        return streamed(request, results)
     return await _texts(request, lambda: space.vae.sample(asked.n, **options), stream=asked.stream)
 
 
@@ -208,6 +217,13 @@ async def score(request: Request, asked: ScoreAsked) -> Response:
         return {"rows": rows}
 
     return await answer(request, scored)
+
+
+def _in_blocks(latents: Array, write: Callable[[Array], list[str]]) -> Iterator[dict[str, Any]]:
+    """Yield the texts of latents, a few at a time."""
+    for start in range(0, len(latents), BLOCK):
+        for i, text in enumerate(write(latents[start : start + BLOCK])):
+            yield {"index": start + i, "text": text}
 
 
 async def _texts(request: Request, written: Any, *, stream: bool) -> Response:

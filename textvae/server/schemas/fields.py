@@ -10,7 +10,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    FiniteFloat,
     TypeAdapter,
     WithJsonSchema,
 )
@@ -45,7 +44,8 @@ Input = Annotated[
 Written = Annotated[int, Field(ge=1, le=N)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Temperature = Annotated[float, Field(ge=0, le=10)]
-Vector = Annotated[list[FiniteFloat], Field(min_length=1, max_length=8192)]
+Number = Annotated[float, Field(ge=-1e6, le=1e6)]
+Vector = Annotated[list[Number], Field(min_length=1, max_length=8192)]
 Strength = Annotated[float, Field(ge=-10, le=10)]
 Exact = Annotated[int, Field(ge=0, le=EXACT_STEPS)]
 Drafts = Annotated[int, Field(ge=1, le=CANDIDATES)]

@@ -11,6 +11,7 @@ from .fields import (
     Asked,
     Drafts,
     Exact,
+    Number,
     Probabilities,
     Seed,
     Streamed,
@@ -97,7 +98,7 @@ class BlendAsked(Asked):
     """One text from the weighted mean of several."""
 
     texts: Texts
-    weights: list[FiniteFloat] | None = Field(None, max_length=TEXTS)
+    weights: list[Number] | None = Field(None, max_length=TEXTS)
     drafts: Drafts | None = None
     seed: Seed = 0
 
