@@ -63,6 +63,7 @@ def fill(match: re.Match[str]) -> str:
         crash,
         speed,
         growth,
+        page,
         recipe,
         language,
         guidance,
@@ -110,6 +111,19 @@ def growth() -> str:
         cells = [[values.get(f"growth.{job}.{size}.{part}") for part in ("seconds", "peak_mb")] for job in jobs]
         lines.append([f"{size:,}", *(f"{cell[0]:,.2f} s, {cell[1]:,.0f} MB" if all(cell) else "" for cell in cells)])
     return _table(lines)
+
+
+def page() -> str:
+    """Return the sentence about benchmarks/page.py."""
+    values = _rows("page")
+    note = json.loads((ROOT / "results/page.json").read_text())["rows"][0]["note"]
+    first, whole, frames, memory = (
+        values[f"serve.page.{name}"] for name in ("first_paint_ms", "map_ms", "frames_per_second", "memory_mb")
+    )
+    return (
+        f"A map of 100,000 texts: first paint after {first:.0f} ms, the map after {whole:,.0f} ms, {frames:.0f} frames "
+        f"a second while it is dragged, {memory:.0f} MB ({note}).\n"
+    )
 
 
 def recipe() -> str:

@@ -1,7 +1,6 @@
 """The map of an index: what it shows, where it is kept, and what it does after changes."""
 
 import json
-import os
 import time
 
 import numpy as np
@@ -54,7 +53,7 @@ def pacmap(tmp_path, monkeypatch):
     """A stand-in for pacmap, which the process that computes the map imports."""
     (tmp_path / "packages").mkdir()
     (tmp_path / "packages" / "pacmap.py").write_text(PACKAGE)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "packages"), os.environ.get("PYTHONPATH", ".")]))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
     monkeypatch.setattr(maps, "automatic_axes", lambda count: "pacmap")
 
 
@@ -161,6 +160,17 @@ def test_a_pickle_in_the_cache_is_not_opened(served, tmp_path, pacmap):
     again = IndexMap(served, tmp_path / "cache")
     assert shown(again)["method"] == "pca"
     again.close()
+
+
+def test_nothing_in_the_working_folder_is_imported(served, tmp_path, pacmap, monkeypatch):
+    (tmp_path / "strange").mkdir()
+    for name in ("numpy", "pacmap", "textvae"):
+        (tmp_path / "strange" / f"{name}.py").write_text(
+            f"open({str(tmp_path / 'marker')!r}, 'w')\nraise RuntimeError\n"
+        )
+    monkeypatch.chdir(tmp_path / "strange")
+    assert finished(IndexMap(served, tmp_path / "cache"))["method"] == "pacmap"
+    assert not (tmp_path / "marker").exists()
 
 
 def test_a_failed_projection_leaves_the_sketch(served, tmp_path, pacmap, caplog):

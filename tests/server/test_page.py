@@ -201,6 +201,7 @@ def test_two_dots_are_a_walk_and_the_sentence_is_written_on_the_way(page, site):
     for row, area in ((0, 0), (33, 1)):
         pick_dot(page, TEXTS[row], site)
         page.wait_for_function(f"() => document.querySelectorAll('#panel-walk textarea')[{area}].value")
+        assert page.locator("#hint").inner_text().startswith(("The start is set", "Now drag the slider")[area])
     a, b = (panel.locator("textarea").nth(i).input_value() for i in (0, 1))
     assert a in TEXTS and b in TEXTS
     slider = panel.locator("input[type=range]")
@@ -267,6 +268,7 @@ def test_pasted_lines_become_a_slider(page, site):
     slider = panel.get_by_role("slider", name=name)
     slider.wait_for()
     assert site.space.attributes[name].examples == 20
+    assert panel.get_by_text(f"not {name}").count() == 1
     panel.locator("textarea").first.fill(GOOD[1])
     panel.locator("select").select_option("1")
     panel.get_by_role("slider", name="mood").fill("-1")
@@ -386,6 +388,22 @@ def test_every_control_has_a_name(page):
             .filter(e => e.offsetParent && !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length
                 || e.placeholder)).map(e => e.outerHTML)""")
         assert unnamed == []
+
+
+def test_a_finger_reads_a_dot_and_finds_its_neighbours(chromium, site):
+    context = chromium.new_context(viewport={"width": 400, "height": 900}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(site.url)
+    page.wait_for_selector("#chips button")
+    box = page.locator("#stage").bounding_box()
+    data = json.loads(site.space.map("texts").answer())
+    unit = min(box["width"] - 2, box["height"] - 2) * 0.94 / data["scale"]
+    x = box["x"] + box["width"] / 2 + (data["x"][8] - data["scale"] / 2) * unit
+    page.touchscreen.tap(x, box["y"] + box["height"] / 2 - (data["y"][8] - data["scale"] / 2) * unit)
+    page.locator("#panel-find .hits li").first.wait_for()
+    assert page.locator("#hint").inner_text() == "Its neighbours are listed below."
+    assert page.locator("#tip").inner_text() == page.locator("#panel-find textarea").input_value()
+    context.close()
 
 
 def test_a_wheel_zooms_and_a_drag_moves(wide):

@@ -171,12 +171,17 @@ class IndexMap:
         folder = tempfile.TemporaryDirectory(prefix="textvae-map-")
         given, made, file = Path(folder.name) / "vectors.npy", Path(folder.name) / "points.npy", self._file()
         save_rows(given, [self._base.vectors])
-        command = [sys.executable, "-m", "textvae.evaluation.projection", str(given), str(made), axes]
+        command = [sys.executable, "-P", "-m", "textvae.evaluation.projection", str(given), str(made), axes]
+        paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+        paths.append(
+            str(Path(__file__).parents[2])
+        )  # of this package: -P keeps out the working folder, whose it may be
         threads = str(max(1, (os.cpu_count() or 1) // 2))  # the others are the model's
         nowhere = subprocess.DEVNULL
         self._process = process = subprocess.Popen(
             command, stdin=nowhere, stdout=nowhere, stderr=nowhere,
-            env=os.environ | {"NUMBA_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
+            env=os.environ
+            | {"PYTHONPATH": os.pathsep.join(paths), "NUMBA_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
         )  # fmt: skip
 
         def watch() -> None:

@@ -142,6 +142,7 @@ class Workspace:
             if len(self.attributes) >= self.limits.attributes:
                 raise ApiError(409, f"there are {len(self.attributes)} attributes, the most", code="too_many")
             fitted = Attribute.fit(self.vae, positive, negative, name=name)
+            fitted = dataclasses.replace(fitted, positive=name, negative=f"not {name}")  # for people who read its ends
             fitted.save(self.folder / name)
             self.attributes[name] = fitted
         return fitted

@@ -18,6 +18,9 @@ export function field(label, control) {
   return h("label", { className: "field" }, h("span", {}, label), control);
 }
 
+// Where the tools are, for texts: on narrow screens below the map.
+export const place = () => (matchMedia("(max-width: 56rem)").matches ? "below" : "on the right");
+
 export function say(text) {
   byId("said").textContent = text;
 }

@@ -1,7 +1,7 @@
 // Find: where a sentence lies, its neighbours, and whether the model knows it.
 import { post } from "./api.js";
 import { copyBar } from "./copy.js";
-import { attempt, field, h, problemBox } from "./dom.js";
+import { attempt, field, h, place, problemBox } from "./dom.js";
 
 const HITS = 10;
 const UNKNOWN = { true: 0.01, false: 0.25 }; // below these the command line warns too
@@ -32,7 +32,7 @@ export function findPanel(desk) {
         if (found.x !== null) desk.map.map.reveal(found.x, found.y);
         const request = { path: `${desk.at()}/search`, body };
         result.replaceChildren(
-          ...known(found.familiarity, found.calibrated),
+          ...known(found.familiarity, found.calibrated, desk.info.split),
           h("h3", {}, where ? "Its nearest texts among those chosen" : "Its nearest texts"),
           h("ol", { className: "hits" }, found.neighbours.map(hit => row(desk, hit))),
           copyBar(found.neighbours.map(csvRow), request));
@@ -44,12 +44,16 @@ export function findPanel(desk) {
 
   async function alone(sentence) {
     const { rows } = await post("/v1/score", { texts: [sentence] });
-    result.replaceChildren(...known(rows[0].familiarity, true));
+    result.replaceChildren(...known(rows[0].familiarity));
   }
 
   return {
     element: h("div", {}, h("p", {}, "Type a sentence: it appears on the map where it lies, with the texts that are nearest in meaning."), form, problem, result),
-    take: sentence => { text.value = sentence; find(sentence); },
+    take: sentence => {
+      text.value = sentence;
+      find(sentence);
+      return `Its neighbours are listed ${place()}.`;
+    },
     again: () => { if (asked) find(asked); },
     moved: () => { if (asked) find(asked); },
     marks: () => [marks],
@@ -69,7 +73,9 @@ export function row(desk, hit) {
     use("Rewrite", "Rewrite", () => { desk.panels.Rewrite.take(hit.text); desk.go("Rewrite"); }),
     mixButton(desk, hit.text),
   ] : [];
-  return h("li", {}, h("div", { className: "text" }, hit.text),
+  const ring = id => () => desk.map?.point(id);
+  return h("li", { onpointerenter: ring(hit.id), onpointerleave: ring(null), onfocusin: ring(hit.id), onfocusout: ring(null) },
+    h("div", { className: "text" }, hit.text),
     h("div", { className: "meta" }, h("span", { title: "Closeness: larger is nearer" }, hit.score.toFixed(2)), facts),
     h("div", { className: "meta" }, steps));
 }
@@ -83,14 +89,18 @@ export function mixButton(desk, text) {
   return button;
 }
 
-function known(familiarity, calibrated) {
+function known(familiarity, calibrated, split) {
   if (familiarity === null) return [];
+  const title = h("h3", {}, "Does the model know this text?");
+  if (calibrated === undefined) return [title, h("p", {}, `Familiarity: ${Math.round(100 * familiarity)} of 100.`)];
+  if (split && !calibrated) // its slots bring back words of any kind
+    return [title, h("p", { className: "familiarity" }, "It cannot tell: its familiarity was not measured in training.")];
   const percent = Math.round(100 * familiarity), unknown = familiarity < UNKNOWN[calibrated];
   const words = unknown
     ? "No. Its words or its kind are strange to the model: what is written from here will stray."
     : calibrated ? `Yes, better than ${percent}% of texts of the kind it was trained on.` : `${percent}% of its words come back when the model reads and writes it.`;
   return [
-    h("h3", {}, "Does the model know this text?"),
+    title,
     h("p", { className: "familiarity" }, words),
     h("meter", { min: 0, max: 1, low: UNKNOWN[calibrated], value: familiarity, "aria-label": "Familiarity" }),
   ];

@@ -3,7 +3,7 @@
 const CELLS = 128; // of the grid, each way, in which dots are found
 const REACH = 14; // pixels from the pointer within which a dot counts as pointed at
 const CLOSEST = 400;
-const FAR = 0.01; // share of dots on each side that may lie outside at first
+const FAR = 0.02; // share of dots on each side that may lie outside at first
 const CROWDED = 1.25; // how much larger the others must become for that
 
 export class TextMap {
@@ -39,6 +39,7 @@ export class TextMap {
     for (let i = 0; i < this.count; i++) this.cells[next[cell(i)]++] = i;
     this.shown = new Uint8Array(this.count).fill(1);
     this.codes = new Uint8Array(this.count);
+    this.hovered = -1;
     this._start();
   }
 
@@ -255,10 +256,15 @@ export class TextMap {
     }
   }
 
-  _hover(i) {
-    if (i === this.hovered) return;
+  // Ring a dot; -1 for none.
+  ring(i) {
     this.hovered = i;
     this._drawMarks();
+  }
+
+  _hover(i) {
+    if (i === this.hovered) return;
+    this.ring(i);
     this.on.hover(i);
   }
 
@@ -307,7 +313,7 @@ export class TextMap {
     };
     stage.addEventListener("pointerup", release);
     stage.addEventListener("pointercancel", release);
-    stage.addEventListener("pointerleave", () => this._hover(-1));
+    stage.addEventListener("pointerleave", event => { if (event.pointerType !== "touch") this._hover(-1); });
     stage.addEventListener("wheel", event => {
       event.preventDefault();
       this._hover(-1);

@@ -19,7 +19,7 @@ const KEPT_TEXTS = 2000;
 export function mapPanel(desk) {
   const stage = byId("stage"), tip = byId("tip"), chips = byId("chips"), select = byId("colour");
   const texts = new Map();
-  let data = null, tool = "Find", everything = false, wanted = -1;
+  let data = null, rows = new Map(), tool = "Find", everything = false, wanted = -1;
   desk.filters = new Filters();
   const map = new TextMap(stage, { hover, pick });
   byId("closer").onclick = () => map.zoomBy(1.6);
@@ -55,7 +55,10 @@ export function mapPanel(desk) {
 
   async function pick(i) {
     const found = await item(i).catch(error => { say(error.message); return null; });
-    if (found) desk.panels[tool].take?.(found.text, { x: data.x[i], y: data.y[i] });
+    if (!found) return;
+    const told = desk.panels[tool].take(found.text, { x: data.x[i], y: data.y[i] });
+    byId("hint").textContent = told;
+    say(told);
   }
 
   async function load(again = false) {
@@ -69,6 +72,7 @@ export function mapPanel(desk) {
     const changed = !data || !again || data.method !== answer.method;
     data = answer;
     if (changed) {
+      rows = new Map(data.ids.map((id, i) => [id, i]));
       map.setPoints(data.x, data.y, data.scale);
       map.setMarks([]);
     }
@@ -120,7 +124,12 @@ export function mapPanel(desk) {
     tool = name;
     const rough = data?.pending ? " This is a first sketch; a clearer map is being computed." : "";
     byId("hint").textContent = data && !data.ids.length ? "An index of fewer than three texts has no map." : HINTS[name] + rough;
-    desk.panels[name]?.marks ? show(...desk.panels[name].marks()) : map.setMarks([]);
+    refresh();
+  }
+
+  function refresh() {
+    const panel = desk.panels[tool];
+    panel.marks ? show(...panel.marks()) : map.setMarks([]);
   }
 
   function show(marks, line) {
@@ -130,12 +139,10 @@ export function mapPanel(desk) {
   }
 
   return {
-    load, tell, map,
-    refresh: () => tell(tool),
+    load, tell, refresh, map,
     // Where hits lie, as marks.
-    of: hits => {
-      const places = new Map(data ? data.ids.map((id, i) => [id, i]) : []);
-      return hits.map(hit => places.get(hit.id)).filter(i => i !== undefined).map(i => ({ x: data.x[i], y: data.y[i], small: true }));
-    },
+    of: hits => hits.map(hit => rows.get(hit.id)).filter(i => i !== undefined).map(i => ({ x: data.x[i], y: data.y[i], small: true })),
+    // Ring the dot of an id, or none.
+    point: id => map.ring(rows.get(id) ?? -1),
   };
 }

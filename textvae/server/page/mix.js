@@ -1,7 +1,7 @@
 // Mix: one text from several, weighed; and A - B + C.
 import { post } from "./api.js";
 import { copyBar } from "./copy.js";
-import { attempt, field, h, problemBox, say } from "./dom.js";
+import { attempt, field, h, place, problemBox, say } from "./dom.js";
 
 export function mixPanel(desk) {
   const picks = []; // {text, weight}
@@ -26,12 +26,15 @@ export function mixPanel(desk) {
     }));
   }
 
+  const counted = () => `${picks.length} ${picks.length === 1 ? "text is" : "texts are"} in the mix${picks.length > 1 ? `: write one text from them ${place()}` : ""}.`;
+
   function take(text) {
     const clean = text.trim();
-    if (!clean) return;
+    if (!clean) return counted();
     if (!picks.some(pick => pick.text === clean)) picks.push({ text: clean, weight: 1 });
     draw();
-    say(`${picks.length} in the mix.`);
+    say(counted());
+    return counted();
   }
 
   own.addEventListener("keydown", event => {
@@ -49,8 +52,8 @@ export function mixPanel(desk) {
     answer(result, text, { path: "/v1/blend", body });
   }));
 
-  function answer(place, text, request) {
-    place.replaceChildren(h("p", { className: "big text" }, text), copyBar([{ text }], request));
+  function answer(box, text, request) {
+    box.replaceChildren(h("p", { className: "big text" }, text), copyBar([{ text }], request));
   }
 
   const terms = Object.fromEntries(["a", "b", "c"].map(name => [name, h("input", { type: "text", required: true, list: "mixed", autocomplete: "off" })]));

@@ -2,7 +2,7 @@
 import { post } from "./api.js";
 import { copyBar } from "./copy.js";
 import { shownDiff } from "./diff.js";
-import { attempt, field, h, latest, problemBox } from "./dom.js";
+import { attempt, field, h, latest, place, problemBox } from "./dom.js";
 import { mixButton } from "./find.js";
 
 const CARE = { quick: 1, careful: 8, thorough: 32 };
@@ -75,7 +75,11 @@ export function rewritePanel(desk) {
     h("div", { className: "stack" }, field("A sentence", text), none, sliders, h("label", { className: "quiet small" }, "Effort ", care)),
     problem, result, maker(desk, attribute => { add(attribute).focus(); soon(); }));
   desk.info.attributes.forEach(add);
-  return { element: panel, take: sentence => { text.value = sentence; soon(); } };
+  return { element: panel, take: sentence => {
+    text.value = sentence;
+    soon();
+    return moved.size ? `Now move a slider ${place()}.` : `Now make a slider ${place()}.`;
+  } };
 }
 
 function csvRow({ source, text, reached, probability, similarity, naturalness, probabilities }) {
@@ -106,7 +110,7 @@ function maker(desk, made) {
       const body = { name: name.value.trim(), positive: lines(has), negative: lines(lacks) };
       if (Math.min(body.positive.length, body.negative.length) < 2) throw new Error("Paste at least two lines on each side, one sentence a line.");
       const attribute = await post("/v1/attributes", body);
-      made({ ...attribute, positive: body.name, negative: `not ${body.name}` });
+      made(attribute);
       done.textContent = `The slider "${attribute.name}" is above now.`;
     });
   } }, field("Name", name), h("div", { className: "pair" }, field("Lines that have it", has), field("Lines that lack it", lacks)), counted, problem, h("div", { className: "row" }, button), done);

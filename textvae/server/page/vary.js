@@ -1,7 +1,7 @@
 // Vary: the meaning is kept, the wording drawn.
 import { post } from "./api.js";
 import { copyBar } from "./copy.js";
-import { attempt, field, h, problemBox } from "./dom.js";
+import { attempt, field, h, place, problemBox } from "./dom.js";
 import { mixButton } from "./find.js";
 
 export function varyPanel(desk) {
@@ -32,13 +32,18 @@ export function varyPanel(desk) {
     });
   } },
   field("A sentence", text), spreadField, desk.info.split ? wordingField : null,
-  h("div", { className: "row" }, field("How many", n), field("Seed: the same gives the same", seed), button, more));
+  h("div", { className: "row" }, field("How many", n), field("Seed: the same gives the same", seed)),
+  h("div", { className: "row" }, button, more));
   text.addEventListener("keydown", event => {
     if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); form.requestSubmit(); }
   });
   return {
     element: h("div", {}, h("p", {}, "Keep what a sentence means and draw other wordings of it."), form, problem, result),
-    take: sentence => { text.value = sentence; form.requestSubmit(); },
+    take: sentence => {
+      text.value = sentence;
+      form.requestSubmit();
+      return `Its variations are listed ${place()}.`;
+    },
   };
 }
 

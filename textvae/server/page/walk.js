@@ -1,7 +1,7 @@
 // Walk: from one sentence to another; the sentence in between is written while the slider is dragged.
 import { post } from "./api.js";
 import { copyBar } from "./copy.js";
-import { attempt, field, h, latest, problemBox } from "./dom.js";
+import { attempt, field, h, latest, place, problemBox } from "./dom.js";
 import { mixButton } from "./find.js";
 
 const STEPS = 40; // places of the slider
@@ -26,9 +26,9 @@ export function walkPanel(desk) {
   slider.addEventListener("change", () => show(Number(slider.value), false));
   all.addEventListener("click", () => attempt(all, problem, steps));
 
-  function set(name, text, place = null) {
+  function set(name, text, where = null) {
     ends[name].value = text;
-    places[name] = place;
+    places[name] = where;
     changed();
   }
 
@@ -109,7 +109,11 @@ export function walkPanel(desk) {
       h("p", {}, "Choose two sentences, by clicking two dots or by typing, and drag from one to the other: the sentence is written on the way."),
       h("div", { className: "stack" }, field("Start", ends.a), field("End", ends.b)), problem, result,
       h("div", { className: "row" }, all, swap), list),
-    take: (text, place) => { set(next, text, place); next = next === "a" ? "b" : "a"; },
+    take: (text, where) => {
+      set(next, text, where);
+      next = next === "a" ? "b" : "a";
+      return ends.a.value && ends.b.value ? `Now drag the slider ${place()}.` : "The start is set: click the dot where the walk ends.";
+    },
     from: text => { set("a", text); next = "b"; },
     to: text => { set("b", text); next = "a"; },
     marks: () => {
