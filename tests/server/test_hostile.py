@@ -301,3 +301,10 @@ def test_a_wrong_key_is_refused(make_space, http):
                 assert answer.json()["error"]["code"] == "invalid_api_key"
         assert http.get(f"{url}/health").status_code == 200
         assert http.get(f"{url}/v1/models", headers={"Authorization": f"Bearer {KEY}"}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:80", "localhost@evil.example", ""])
+def test_a_web_page_cannot_reach_the_server_under_a_name_of_its_own(server, http, host):
+    refusal = http.get(f"{server}/v1/info", headers={"Host": host})
+    assert refusal.status_code in (400, 403)
+    assert http.get(f"{server}/v1/info", headers={"Host": "LOCALHOST:99"}).status_code == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +19,7 @@ OPEN = ("/health", "/ready")  # without a key
 PAGE = ("/", "/static/")  # the same: files that hold no data
 WATCH_SECONDS = 0.1  # after which a request is watched for clients that leave: most have been answered by then
 WORK = "/v1/"  # routes that count as waiting in the queue
+LOCAL = re.compile(rb"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.I)  # Host headers of this machine
 METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 
 
@@ -28,7 +30,8 @@ class Doorman:
         app: The routes.
         limits: The bounds.
         metrics: What counts the answers.
-        key: The key that clients send as `Authorization: Bearer KEY`; None for none.
+        key: The key that clients send as `Authorization: Bearer KEY`; None for none: then only requests to this
+            machine's own names are answered, so that no web page reaches the server under a name of its own.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits, metrics: Metrics, key: str | None = None):
@@ -82,7 +85,12 @@ class Doorman:
                 431, f"{len(headers)} headers, at most {self.limits.headers}", code="too_many_headers",
                 headers=CLOSE,
             )  # fmt: skip
-        if self.key is None or path in (*OPEN, PAGE[0]) or path.startswith(PAGE[1]):
+        if self.key is None:
+            said = next((value for name, value in headers if name == b"host"), b"")
+            if not LOCAL.fullmatch(said):
+                raise ApiError(403, "without a key, requests must be to 127.0.0.1 or localhost", code="wrong_host")
+            return
+        if path in (*OPEN, PAGE[0]) or path.startswith(PAGE[1]):
             return
         said = next((value for name, value in headers if name == b"authorization"), b"")
         if not hmac.compare_digest(said, b"Bearer " + self.key):
