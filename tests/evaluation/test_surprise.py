@@ -111,3 +111,11 @@ def test_what_cannot_be_scored_is_refused(small_vae):
         novelty(small_vae, ["a"], num_samples=0)
     with pytest.raises(TypeError, match="expected a list of strings, got a str"):
         novelty(small_vae, "a")
+
+
+def test_slots_and_latent_dropout_leave_the_likelihood_to_the_decoder(sentences):
+    split = {"latent_dim": 24, "slot_dim": 16, "unit_mean": True, "latent_dropout": 0.1}
+    vae = TextVAE.from_texts(sentences, TextVAEConfig.preset("tiny", vocab_size=320, max_length=24, **split))
+    found = novelty(vae, sentences[:3]).nats_per_word
+    nats = vae.nats(sentences[:3], np.zeros((3, 24), np.float32))
+    np.testing.assert_allclose(found, nats / [len(text.split()) + 1 for text in sentences[:3]], rtol=1e-5)

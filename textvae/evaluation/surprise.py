@@ -30,8 +30,9 @@ class Novelty:
     a narrow posterior, since the decoder depends more on the exact latent. The distance is the weakest score.
 
     Attributes:
-        nats_per_word: -log p(x), estimated by importance weighting, over the whitespace words and one end; higher is
-            more unusual.
+        nats_per_word: -log p(x) over the whitespace words and one end; higher is more unusual. It is estimated by
+            importance weighting; in a model with wording slots and latent dropout, where the few nats that tell texts
+            apart would drown in those of the latent, it is that of the decoder without a latent.
         width: Mean log standard deviation of the posterior; lower is more unusual.
         distance: Mahalanobis distance of the posterior mean from the nearest component of the fitted prior, else from
             N(0, I), in standard deviations; about sqrt(D) for a sample of the prior. Higher is more unusual.
@@ -47,8 +48,8 @@ def novelty(vae: TextVAE, texts: Sequence[str], *, num_samples: int = 16, seed: 
 
     Args:
         vae: The model.
-        texts: N texts; [] gives empty arrays. In a model with wording slots, the likelihood is given the meaning
-            alone.
+        texts: N texts; [] gives empty arrays. In a model with wording slots but without latent dropout, the likelihood
+            is given the meaning alone.
         num_samples: Importance samples K per text; with more, the nats decrease towards the true value.
         seed: Seed of the noise, which is shared by all texts to make their scores comparable.
     """
@@ -58,8 +59,12 @@ def novelty(vae: TextVAE, texts: Sequence[str], *, num_samples: int = 16, seed: 
     posterior = vae.posterior(texts)
     log_likelihood = np.zeros(len(texts), np.float32)
     at_once = max(1, min(AT_ONCE, 10 * MOST_SAMPLES // num_samples))
+    without_latent = vae.model.config.slot_dim and vae.model.config.latent_dropout
     for part in batches(len(texts), at_once, "scored"):
-        log_likelihood[part] = _log_likelihood(vae, texts[part], posterior[part], noise_KD)
+        if without_latent:
+            log_likelihood[part] = -vae.nats(texts[part], np.zeros((len(texts[part]), vae.dim), np.float32))
+        else:
+            log_likelihood[part] = _log_likelihood(vae, texts[part], posterior[part], noise_KD)
     words = np.array([len(text.split()) + 1 for text in within_length(vae, texts)], np.float32)
     means = posterior.mean.numpy()
     return Novelty(
