@@ -131,6 +131,19 @@ def test_variations_repeat_neither_the_sentence_nor_each_other(split_vae, senten
         split_vae.vary(sentences[0], 1, drafts=0)
 
 
+def test_where_the_sentence_comes_back_variations_are_drawn_from_further_away(split_vae, sentences, monkeypatch):
+    calls = []
+
+    def decode(latents, **options):
+        calls.append(len(latents))
+        return [sentences[0]] * len(latents) if len(calls) == 1 else [f"{i} words" for i in range(len(latents))]
+
+    monkeypatch.setattr(split_vae, "decode", decode)
+    assert len(set(split_vae.vary(sentences[0], 3, seed=0)) - {sentences[0]}) == 3
+    assert calls == [12, 12]
+    assert split_vae.vary(sentences[0], 3, wording=0.5, seed=0) and len(calls) == 3  # a dial that was set is kept
+
+
 def test_variations_are_the_nearest_of_their_drafts(split_vae, sentences):
     source = split_vae.encode(sentences[0])
     options = {"temperature": 1.0, "seed": 0}

@@ -17,7 +17,7 @@ from ..modeling.sentence_encoder import is_sentence_encoder
 from ..storage.errors import check_range, require
 from ..text.cleaning import gate_texts
 from . import geometry
-from .drafts import DRAFTS, SAMPLE_DRAFTS, TEMPERATURE, VARY_DRAFTS, best, choose, closeness, with_slots
+from .drafts import DRAFTS, SAMPLE_DRAFTS, TEMPERATURE, VARY_DRAFTS, best, choose, closeness, same_words, with_slots
 from .exact import STEPS
 from .familiarity import Calibration, familiarity, measure
 from .geometry import Array, Method
@@ -233,7 +233,8 @@ class TextVAE(Reconstruction):
             drafts: Texts written for each one returned, each from a draw of its own; by default 4 for a model with
                 wording slots, else 1.
             distinct: Prefer drafts that are neither the sentence nor one of the texts before, case and punctuation
-                aside. With one draft there is no choice.
+                aside; where the default `wording` finds none, others are drawn from the meaning alone and further away.
+                With one draft there is no choice.
             exact: Keep the slots of an exact latent, found in at most so many steps, as in `exact`.
             seed: Seed of the draw.
         """
@@ -249,18 +250,29 @@ class TextVAE(Reconstruction):
         reading = self.read([text])
         start = self.exact(reading, steps=exact) if exact else reading.mean
         generator = np.random.default_rng(seed)
-        meanings = start.meaning + self.draw_width(reading.meaning.std.numpy(), spread) * generator.standard_normal(
-            (n * each, self.dim), dtype=np.float32
-        )
-        meanings = meanings.astype(np.float32)
-        points: Array | Latents = meanings
-        if has_slots and kept:  # open slots would still reveal their number
-            points = with_slots(start, meanings, np.float32(spread) * reading.slots.std.numpy(), kept, generator)
-        written = self.decode(points, temperature=temperature, seed=seed)
+
+        def drawn(spread: float, kept: float) -> list[str]:
+            width = self.draw_width(reading.meaning.std.numpy(), spread)
+            noise = generator.standard_normal((n * each, self.dim), dtype=np.float32)
+            points: Array | Latents = (start.meaning + width * noise).astype(np.float32)
+            if has_slots and kept:  # open slots would still reveal their number
+                points = with_slots(start, points, np.float32(spread) * reading.slots.std.numpy(), kept, generator)
+            return self.decode(points, temperature=temperature, seed=seed)
+
+        def near(written: Sequence[str]) -> Array:
+            return closeness(self.encode(written), reading.meaning.mean.numpy()[0], config.unit_mean)
+
+        written = drawn(spread, kept)
         if each == 1:
             return written
-        scores = closeness(self.encode(written), reading.meaning.mean.numpy()[0], config.unit_mean)
-        return choose(written, scores, n, [text]) if distinct else best(written, scores, n)
+        if not distinct:
+            return best(written, near(written), n)
+        found = choose(written, near(written), n, [text])
+        if spread and wording is None and has_slots and len({same_words(each) for each in (text, *found)}) <= n:
+            further = drawn(2 * spread, 0)  # the decoder is sure of the sentence: from further away, without its words
+            written = [t for i in range(0, n * each, each) for t in (*written[i : i + each], *further[i : i + each])]
+            found = choose(written, near(written), n, [text])
+        return found
 
     def draw_width(self, std: Array, spread: float) -> Array:
         """Return the standard deviations (N, D) that a spread means for posteriors with these.
