@@ -254,10 +254,11 @@ class TextVAE(Reconstruction):
         def drawn(spread: float, kept: float) -> list[str]:
             width = self.draw_width(reading.meaning.std.numpy(), spread)
             noise = generator.standard_normal((n * each, self.dim), dtype=np.float32)
-            points: Array | Latents = (start.meaning + width * noise).astype(np.float32)
-            if has_slots and kept:  # open slots would still reveal their number
-                points = with_slots(start, points, np.float32(spread) * reading.slots.std.numpy(), kept, generator)
-            return self.decode(points, temperature=temperature, seed=seed)
+            points = (start.meaning + width * noise).astype(np.float32)
+            if not (has_slots and kept):  # open slots would still reveal their number
+                return self.decode(points, temperature=temperature, seed=seed)
+            width = np.float32(spread) * reading.slots.std.numpy()
+            return self.decode(with_slots(start, points, width, kept, generator), temperature=temperature, seed=seed)
 
         def near(written: Sequence[str]) -> Array:
             return closeness(self.encode(written), reading.meaning.mean.numpy()[0], config.unit_mean)
@@ -268,7 +269,7 @@ class TextVAE(Reconstruction):
         if not distinct:
             return best(written, near(written), n)
         found = choose(written, near(written), n, [text])
-        if spread and wording is None and has_slots and len({same_words(each) for each in (text, *found)}) <= n:
+        if spread and wording is None and has_slots and len({same_words(other) for other in (text, *found)}) <= n:
             further = drawn(2 * spread, 0)  # the decoder is sure of the sentence: from further away, without its words
             written = [t for i in range(0, n * each, each) for t in (*written[i : i + each], *further[i : i + each])]
             found = choose(written, near(written), n, [text])
