@@ -22,7 +22,6 @@ from .exact import STEPS
 from .familiarity import Calibration, familiarity, measure
 from .geometry import Array, Method
 from .hub import local_folder
-from .latents import Latents
 from .loading import encoder_tokenizers, load_encoder
 from .naturalness import CONTEXTS, Naturalness
 from .priors import Prior, StandardNormal, prior_class
