@@ -56,7 +56,7 @@ def post(server, http):
     return lambda route, body: http.post(f"{server}/v1/{route}", content=body, headers=headers)
 
 
-HEAD = b"POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 SLOW = {
     "nothing": b"",
     "half a line": b"POST /v1/emb",
@@ -93,7 +93,7 @@ def test_a_header_a_second_is_too_slow(server):
 def test_a_client_that_does_not_read_is_let_go(make_space, http):
     space = make_space(limits=Limits(write_seconds=0.3))
     with served(space) as url, connect(url) as connection:
-        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 200)  # 20 MB of answers
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)  # 20 MB of answers
         with pytest.raises(OSError):
             for _ in range(300):
                 time.sleep(0.1)
@@ -208,7 +208,7 @@ def test_half_characters_are_replaced(post):
 )  # fmt: skip
 def test_a_path_leads_nowhere(server, path):
     with connect(server) as connection:
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         assert read_all(connection).startswith(b"HTTP/1.1 404 ")
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ..index.filters import parse_filter
-from ..index.shards import EncodedCorpus
 from ..integrations.engines import is_address
 from ..storage.folders import open_folder
 from .errors import UsageError
@@ -91,6 +90,8 @@ def index(
     replaces = (output / ABOUT).exists()
     vae = device.load(run)
     if shards is not None:
+        from ..index.shards import EncodedCorpus
+
         EncodedCorpus(shards).check_model(vae)
     from ..index import LatentIndex
 
@@ -165,6 +166,8 @@ def _encoded(shards: Path | None, id: str | None, keep: list[str] | None) -> Any
         return None
     if id or keep:
         raise UsageError("--id and --keep belong to textvae encode --shard: the shards hold what they name")
+    from ..index.shards import EncodedCorpus
+
     corpus = EncodedCorpus(shards)
     named = len(corpus) > 0 and isinstance(next(corpus.rows())[0], str)
     first, rest, *again = tee(corpus.rows(), 2 + named)

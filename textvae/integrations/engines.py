@@ -6,12 +6,13 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from ..index.conditions import Condition
+
+if TYPE_CHECKING:  # addresses are recognised by commands that shall start at once
+    import numpy as np
+    from numpy.typing import NDArray
 
 ADDRESS = re.compile(r"(?P<engine>[a-z]+):(?P<place>.+)#(?P<collection>[A-Za-z_][A-Za-z0-9_]{0,60})", re.S)
 ENGINES = {"qdrant": "QdrantEngine", "milvus": "MilvusEngine", "pgvector": "PgvectorEngine", "lancedb": "LanceEngine"}

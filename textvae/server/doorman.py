@@ -88,7 +88,10 @@ class Doorman:
         if self.key is None:
             said = next((value for name, value in headers if name == b"host"), b"")
             if not LOCAL.fullmatch(said):
-                raise ApiError(403, "without a key, requests must be to 127.0.0.1 or localhost", code="wrong_host")
+                raise ApiError(
+                    403, "without a key, requests must be to 127.0.0.1 or localhost", code="wrong_host",
+                    headers=CLOSE,
+                )  # fmt: skip
             return
         if path in (*OPEN, PAGE[0]) or path.startswith(PAGE[1]):
             return

@@ -116,7 +116,7 @@ class ShiftAsked(Streamed):
     texts: Texts
     attributes: list[Moved] = Field(min_length=1, max_length=16)
     keep: list[Annotated[str, Field(max_length=200)]] = Field([], max_length=16)
-    candidates: int = Field(1, ge=1, le=CANDIDATES)
+    candidates: int = Field(16, ge=1, le=CANDIDATES)
     certainty: float = Field(0.9, gt=0, lt=1)
     seed: Seed | None = 0
 
