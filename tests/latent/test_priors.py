@@ -192,3 +192,11 @@ def test_a_file_with_other_arrays_is_refused(tmp_path, arrays):
     save_file(arrays, tmp_path / "prior.safetensors")
     with pytest.raises(CorruptFileError, match="is no prior .it holds"):
         load_prior(tmp_path / "prior.safetensors")
+
+
+@pytest.mark.parametrize("name", ["weights", "means", "factors"])
+def test_whole_numbers_are_no_mixture(tmp_path, name):
+    state = MixturePrior.fit(posterior(500), 1).state()
+    save_file(state | {name: np.ones_like(state[name], np.int32)}, tmp_path / "prior.safetensors")
+    with pytest.raises(CorruptFileError, match="floating-point"):
+        load_prior(tmp_path / "prior.safetensors")

@@ -120,6 +120,8 @@ class MixturePrior(Prior):
         if {name: array.ndim for name, array in arrays.items()} != SHAPES:
             raise ValueError(f"it holds {', '.join(arrays) or 'nothing'}")
         weights, means, factors = (arrays[name] for name in SHAPES)
+        if any(array.dtype.kind != "f" for array in arrays.values()):
+            raise ValueError("its arrays are no floating-point numbers")
         shapes = weights.shape, means.shape, factors.shape
         if not means.size or shapes != (means.shape[:1], means.shape, (*means.shape, means.shape[1])):
             raise ValueError(f"its weights, means and factors have the shapes {shapes}")
