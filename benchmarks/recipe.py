@@ -62,12 +62,13 @@ SEARCH = {
     "slots_of_8": (*WARM, "slot_tokens=8", "slot_dim=64"),
     "mostly_open": (*WARM, "open_all=0.75"),
     "muon": (*WARM, "muon=true"),
-    "muon_1536": (*WARM, "muon=true", "batch_tokens=1536", "learning_rate=2e-3"),
     "transformer": (*WARM, "decoder=transformer", "num_layers=3"),
     "distilled_more": (*WARM, "distillation=60"),
     "sampled_softmax": (*WARM, "sampled_words=1024"),
-    "wide_sampled": (*WARM, "gru_hidden_size=768", "sampled_words=1024"),
     "vocabulary_16384": (*WARM, "vocab_size=16384"),
+    "unmasked": (*WARM, "mask=0"),
+    "masked_more": (*WARM, "mask=0.25"),
+    "latent_dropout": (*WARM, "latent_dropout=0.15"),
 }
 CHOSEN = SEARCH["warm_small_batches"]
 COMPARED = {
