@@ -48,6 +48,7 @@ class Recipe:
         num_layers: Of the encoder, and of a Transformer decoder.
         num_heads: Of their attention.
         gru_hidden_size: Width of the decoder's recurrent state.
+        coverage: Whether a GRU reads the sum of the embeddings written so far.
         decoder: "gru" or "transformer".
         vocab_size: Of the byte-level BPE.
         latent_dim: D, of the meaning; of all of z where there are no slots.
@@ -67,6 +68,7 @@ class Recipe:
         free_bits: Floor of the KL of each dimension, in nats.
         distillation: Weight of 1 - cosine to the teacher.
         encoder_first: Share of the budget in which the encoder alone is trained, by distillation, before all is.
+        decoder_only: Whether the encoder, and the token embeddings it shares, stay as they are.
         from_teacher: Share of sentences written from the teacher's embedding in place of the encoder's meaning.
         open_all: Share of sentences written from the meaning alone.
         open_some: Largest probability with which a slot of the others is opened.
@@ -84,6 +86,7 @@ class Recipe:
     num_layers: int = 2
     num_heads: int = 4
     gru_hidden_size: int = 512
+    coverage: bool = False
     decoder: str = "gru"
     vocab_size: int = 8192
     latent_dim: int = 384
@@ -103,6 +106,7 @@ class Recipe:
     free_bits: float = 0.5
     distillation: float = 20.0
     encoder_first: float = 0.0
+    decoder_only: bool = False
     from_teacher: float = 0.0
     open_all: float = 0.25
     open_some: float = 0.5
@@ -119,9 +123,12 @@ class Recipe:
         preset = Preset(
             self.hidden_size, self.num_layers, self.num_heads, self.latent_dim, 8, self.gru_hidden_size, 4, vocab_size
         )
+        decoder: Any = decoder_config(preset, vocab_size, self.decoder)
+        if self.coverage:
+            decoder.coverage = True
         return TextVAEConfig(
             encoder=transformer_encoder(preset, vocab_size),
-            decoder=decoder_config(preset, vocab_size, self.decoder),
+            decoder=decoder,
             latent_dim=self.latent_dim,
             unit_mean=self.unit_mean,
             tie_word_embeddings=self.tie,
@@ -206,6 +213,7 @@ class Loop:
 
     def __init__(self, recipe: Recipe, model: TextVAEModel, tokens: Tokens, folder: Path, budget: Budget):
         self.recipe, self.model, self.tokens, self.folder, self.budget = recipe, model, tokens, folder, budget
+        model.encoder.requires_grad_(not recipe.decoder_only)
         self.averaged = {name: value.detach().clone() for name, value in model.named_parameters()}
         self.optimizers = _optimizers(recipe, model)
         self.sampler = TokenBudgetSampler(tokens.lengths, recipe.batch_tokens, recipe.seed)

@@ -8,8 +8,8 @@ NAME=VALUE; OUTPUT/model then holds the weights averaged over the last steps, wh
 
 On a machine with a GPU and no network, from the root of the checkout and with a pack that has its teacher:
 
-    PYTHONPATH=. python scripts/train_english.py --large --corpus PACK -o runs/english/gpu --minutes 8 --embed-seconds 60 \
-        --report 120 --save 240 --pieces OUT
+    PYTHONPATH=. python scripts/train_english.py --large --corpus PACK -o runs/english/gpu --minutes 8 \
+        --embed-seconds 60 --report 120 --save 240 --pieces OUT
 
 OUT gets the model in bfloat16 as pieces of at most 15 MB at every report: cat OUT/model.tar.* | tar x.
 """
@@ -110,7 +110,10 @@ def main() -> None:
     if device.type == "cpu":
         model.set_attn_implementation("eager")
     if arguments.weights:
-        model.load_state_dict(TextVAEModel.from_pretrained(arguments.weights).state_dict())
+        given = TextVAEModel.from_pretrained(arguments.weights).state_dict()
+        missing, unexpected = model.load_state_dict(given, strict=False)
+        if unexpected or set(missing) - {"decoder.covered.weight"}:  # which starts at zero
+            raise SystemExit(f"{arguments.weights} has another network: {', '.join(missing + unexpected)}")
     elif recipe.warm_start and teacher is not None:
         warm_start(model, tokenizer, teacher)
     tokens = Tokens(rows, device, config.pad_token_id, embeddings)

@@ -23,7 +23,10 @@ EPS = 1e-5
 
 def config(decoder="gru", **fields):
     chosen = {"latent_dim": 24, "unit_mean": True, "slot_dim": 16, "max_length": 24}
-    return TextVAEConfig.preset("tiny", vocab_size=320, decoder=decoder, **(chosen | fields))
+    made = TextVAEConfig.preset("tiny", vocab_size=320, decoder=decoder.removeprefix("covering "), **(chosen | fields))
+    if decoder == "covering gru":
+        made.decoder.coverage = True
+    return made
 
 
 @pytest.fixture(scope="module", params=["gru", "transformer"])
@@ -117,9 +120,11 @@ def test_padding_changes_neither_the_latents_nor_the_likelihood(decoder, sentenc
         assert nats[i] == pytest.approx(float(vae.nats([sentences[i]], reading.mean)[0]), rel=1e-4)
 
 
-@pytest.mark.parametrize("decoder", ["gru", "transformer"])
+@pytest.mark.parametrize("decoder", ["gru", "covering gru", "transformer"])
 def test_cached_steps_and_generate_give_what_the_whole_text_gives(decoder, sentences):
     vae = TextVAE.from_texts(sentences, config(decoder))
+    if decoder == "covering gru":
+        torch.nn.init.normal_(vae.model.decoder.covered.weight, std=0.3)
     reading = vae.read(sentences[:3])
     packed = torch.tensor(reading.mean.pack())
     ids = torch.tensor([row[:9] for row in reading.ids])
@@ -132,6 +137,22 @@ def test_cached_steps_and_generate_give_what_the_whole_text_gives(decoder, sente
     written = vae.model.write(packed, Decoding(max_length=12))
     assert written.tolist() == generated[:, : written.shape[1]].tolist()
     assert len(vae.decode(reading.mean, num_beams=3)) == 3
+
+
+def test_a_decoder_that_covers_starts_without_and_then_reads_what_it_has_written(sentences, tmp_path):
+    vae = TextVAE.from_texts(sentences, config("covering gru"))
+    decoder = vae.model.decoder
+    assert not decoder.covered.weight.any()
+    latents = torch.tensor(vae.encode(sentences[:1]))
+    ids = torch.tensor([vae.read(sentences[:1]).ids[0][:5]])
+    before = decoder(input_ids=ids, latents=latents).logits
+    torch.nn.init.normal_(decoder.covered.weight, std=0.3)
+    after = decoder(input_ids=ids, latents=latents).logits
+    assert not torch.allclose(before[:, -1], after[:, -1])
+    vae.save_pretrained(tmp_path / "run")
+    again = TextVAE.from_pretrained(tmp_path / "run")
+    assert again.model.config.decoder.coverage
+    torch.testing.assert_close(again.model.decoder(input_ids=ids, latents=latents).logits, after)
 
 
 def test_the_encoder_s_fused_attention_sees_no_padding(sentences):

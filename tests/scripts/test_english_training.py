@@ -1,5 +1,6 @@
 """The training of the English model: its corpus, its loop, and what a kill at any moment leaves."""
 
+import itertools
 import json
 import os
 import random
@@ -135,6 +136,19 @@ def test_the_encoder_alone_is_trained_first(scripts, texts, tmp_path):
         assert torch.equal(loop.averaged[name], value), name
     loop.save()
     assert loop_in(scripts, tmp_path, texts, encoder_first=0.5, tie=False, weight_decay=0.0)[0].whole_from == STEPS // 2
+
+
+def test_the_decoder_alone_is_trained_on(scripts, texts, tmp_path):
+    loop, _ = loop_in(scripts, tmp_path, texts, encoder_first=0.0, decoder_only=True, coverage=True)
+    before = {name: value.detach().clone() for name, value in loop.model.named_parameters()}
+    for chosen in itertools.islice(loop._batches(), 5):
+        loop._train_step(np.asarray(chosen))
+    moved = {name for name, value in loop.model.named_parameters() if not torch.equal(value, before[name])}
+    assert moved and all(name.startswith("decoder.") for name in moved)
+    assert "decoder.covered.weight" in moved
+    loop.save()
+    resumed, _ = loop_in(scripts, tmp_path, texts, encoder_first=0.0, decoder_only=True, coverage=True)
+    assert all(torch.equal(v, dict(loop.model.named_parameters())[n]) for n, v in resumed.model.named_parameters())
 
 
 def test_a_batch_is_the_sentences_with_the_teacher_where_it_is_known(scripts, texts, tmp_path):

@@ -53,6 +53,7 @@ class GRUDecoderConfig(PreTrainedConfig):
         gru_hidden_size: Width of the recurrent state.
         num_hidden_layers: Stacked GRU layers.
         dropout: Dropout on the inputs and outputs of the GRU.
+        coverage: Whether a decoder with slots reads the sum of the embeddings written so far.
     """
 
     model_type = "textvae-gru"
@@ -62,6 +63,7 @@ class GRUDecoderConfig(PreTrainedConfig):
     gru_hidden_size: int = 512
     num_hidden_layers: int = 1
     dropout: float | int = 0.0
+    coverage: bool = False
     tie_word_embeddings: bool = True
 
     @classmethod

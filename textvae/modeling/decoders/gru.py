@@ -17,12 +17,13 @@ from .base import EMBEDDING_STD, LatentDecoder, register_decoder
 
 
 class GRUState:
-    """A cache with the interface of a transformers cache: the recurrent state and the unpacked slots."""
+    """A cache with the interface of a transformers cache: recurrent state, sum of embeddings, unpacked slots."""
 
-    def __init__(self, hidden: Tensor, length: int, slots: UnpackedSlots | None = None):
-        self.hidden = hidden  # (layers, B, H)
+    def __init__(self, hidden: Tensor, length: int, slots: UnpackedSlots | None = None, written: Tensor | None = None):
+        self.hidden = hidden  # (layers, B, G)
         self.length = length
         self.slots = slots
+        self.written = written  # (B, H)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Return the number of tokens read so far."""
@@ -32,6 +33,7 @@ class GRUState:
         """Keep the states of the chosen beams."""
         self.hidden = self.hidden.index_select(1, beam_idx)
         self.slots = None if self.slots is None else self.slots[beam_idx]
+        self.written = None if self.written is None else self.written[beam_idx]
 
 
 @register_decoder(GRUDecoderConfig)
@@ -127,7 +129,8 @@ class GRUDecoder(LatentDecoder):
 class SlotGRUDecoder(GRUDecoder):
     """A GRU that attends to wording slots twice: by position before the recurrence, and with its state after it.
 
-    The meaning sets the initial state, and is added to every input and to the state before the output layer.
+    The meaning sets the initial state, and is added to every input and to the state before the output layer. With
+    `coverage`, so is the sum of the embeddings written so far, which tells what of the meaning is still to be said.
     """
 
     def __init__(self, config: GRUDecoderConfig, slots: TextVAEConfig):
@@ -136,7 +139,11 @@ class SlotGRUDecoder(GRUDecoder):
         self.condition = nn.Linear(slots.latent_dim, config.hidden_size, bias=False)
         self.reader = SlotReader(slots, config.hidden_size, config.gru_hidden_size)
         self.projection = nn.Linear(config.gru_hidden_size + config.hidden_size, config.hidden_size)
+        if config.coverage:
+            self.covered = nn.Linear(config.hidden_size, 2 * config.hidden_size, bias=False)
         self.post_init()
+        if config.coverage:
+            nn.init.zeros_(self.covered.weight)
 
     def _input_size(self, latent_dim: int) -> int:
         return self.config.hidden_size
@@ -150,10 +157,19 @@ class SlotGRUDecoder(GRUDecoder):
         split = SplitLatents.unpack(latents, self.latent_dim, self.slot_dim)
         first, slots = (state.length, state.slots) if state else (0, None)
         slots = slots or self.reader.unpacked(split)
-        inputs_BTH = self.dropout(self.embedding(input_ids)) + self.condition(split.meaning).unsqueeze(1)
+        embedded_BTH = self.dropout(self.embedding(input_ids))
+        inputs_BTH = embedded_BTH + self.condition(split.meaning).unsqueeze(1)
         inputs_BTH = inputs_BTH + self.reader.by_place(slots, input_ids.shape[1], first)
+        outputs_BTH = self.skip(split.meaning).unsqueeze(1)
+        written_BTH = None
+        if self.config.coverage:
+            written_BTH = embedded_BTH.float().cumsum(1)
+            if state is not None and state.written is not None:
+                written_BTH = written_BTH + state.written.unsqueeze(1)
+            before_BTH, after_BTH = self.covered(written_BTH).chunk(2, -1)
+            inputs_BTH, outputs_BTH = inputs_BTH + before_BTH, outputs_BTH + after_BTH
         states_BTG, state = self._recur(inputs_BTH, split.meaning, state)
-        state.slots = slots
+        state.slots, state.written = slots, None if written_BTH is None else written_BTH[:, -1]
         states_BTG = self.dropout(states_BTG)
         mixed_BTH = self.projection(torch.cat([states_BTG, self.reader.by_state(states_BTG, slots, first)], -1))
-        return F.gelu(mixed_BTH) + self.skip(split.meaning).unsqueeze(1), state
+        return F.gelu(mixed_BTH) + outputs_BTH, state
