@@ -67,8 +67,8 @@ SEARCH = {
     "sampled_softmax": (*WARM, "sampled_words=1024"),
     "vocabulary_16384": (*WARM, "vocab_size=16384"),
     "unmasked": (*WARM, "mask=0"),
-    "masked_more": (*WARM, "mask=0.25"),
     "latent_dropout": (*WARM, "latent_dropout=0.15"),
+    "coverage": (*WARM, "coverage=true"),
 }
 CHOSEN = SEARCH["warm_small_batches"]
 COMPARED = {
