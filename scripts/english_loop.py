@@ -124,8 +124,8 @@ class Recipe:
             self.hidden_size, self.num_layers, self.num_heads, self.latent_dim, 8, self.gru_hidden_size, 4, vocab_size
         )
         decoder: Any = decoder_config(preset, vocab_size, self.decoder)
-        if self.coverage:
-            decoder.coverage = True
+        if self.decoder == "gru":
+            decoder.coverage = self.coverage
         return TextVAEConfig(
             encoder=transformer_encoder(preset, vocab_size),
             decoder=decoder,

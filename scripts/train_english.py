@@ -51,7 +51,7 @@ DEV_OF_EACH = 40  # sentences of each source that are written back
 PRIOR_TEXTS = 10_000
 PIECE = 15_000_000  # bytes
 LARGE = Recipe(
-    hidden_size=384, num_layers=3, num_heads=6, gru_hidden_size=960, slot_dim=32, batch_tokens=32768,
+    hidden_size=384, num_layers=3, num_heads=6, gru_hidden_size=960, coverage=True, slot_dim=32, batch_tokens=32768,
     learning_rate=2e-3, warmup_steps=300, average=200, open_all=0.5, open_some=0.8, tie=True, warm_start=True,
     encoder_first=0.1, distillation=100.0, from_teacher=0.15, latent_dropout=0.05,
 )  # fmt: skip

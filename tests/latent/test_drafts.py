@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from textvae import Decoding, TextVAE
-from textvae.latent.decoding import NO_REPEAT_NGRAM_SIZE, REPETITION_PENALTY
+from textvae.latent.decoding import GUARD, GUARD_OF_COVERAGE
 from textvae.latent.drafts import best, choose, closeness, same_words
 from textvae.latent.latents import on_sphere
 from textvae.latent.naturalness import Naturalness
@@ -39,9 +39,15 @@ def test_no_text_repeats_a_forbidden_pair_of_tokens(small_vae):
         assert len(set(pairs)) == len(pairs)
 
 
-def test_texts_from_meanings_alone_are_guarded_unless_said_otherwise(split_vae, small_vae, sentences):
+@pytest.mark.parametrize("coverage", [True, False])
+def test_texts_from_meanings_alone_are_guarded_unless_said_otherwise(
+    coverage, split_vae, small_vae, sentences, monkeypatch
+):
+    monkeypatch.setattr(split_vae.model.config.decoder, "coverage", coverage)
     meanings = split_vae.encode(sentences)
-    guard = {"repetition_penalty": REPETITION_PENALTY, "no_repeat_ngram_size": NO_REPEAT_NGRAM_SIZE}
+    guard = dict(
+        zip(("repetition_penalty", "no_repeat_ngram_size"), GUARD_OF_COVERAGE if coverage else GUARD, strict=True)
+    )
     off = {"repetition_penalty": 1, "no_repeat_ngram_size": 0}
     plain = split_vae.decode(meanings, **off)
     assert split_vae.decode(meanings) == split_vae.decode(meanings, **guard) != plain

@@ -120,10 +120,10 @@ def test_padding_changes_neither_the_latents_nor_the_likelihood(decoder, sentenc
         assert nats[i] == pytest.approx(float(vae.nats([sentences[i]], reading.mean)[0]), rel=1e-4)
 
 
-@pytest.mark.parametrize("decoder", ["gru", "covering gru", "transformer"])
+@pytest.mark.parametrize("decoder", ["gru", "transformer"])
 def test_cached_steps_and_generate_give_what_the_whole_text_gives(decoder, sentences):
     vae = TextVAE.from_texts(sentences, config(decoder))
-    if decoder == "covering gru":
+    if decoder == "gru":
         torch.nn.init.normal_(vae.model.decoder.covered.weight, std=0.3)
     reading = vae.read(sentences[:3])
     packed = torch.tensor(reading.mean.pack())
@@ -140,7 +140,7 @@ def test_cached_steps_and_generate_give_what_the_whole_text_gives(decoder, sente
 
 
 def test_a_decoder_that_covers_starts_without_and_then_reads_what_it_has_written(sentences, tmp_path):
-    vae = TextVAE.from_texts(sentences, config("covering gru"))
+    vae = TextVAE.from_texts(sentences, config())
     decoder = vae.model.decoder
     assert not decoder.covered.weight.any()
     latents = torch.tensor(vae.encode(sentences[:1]))

@@ -117,10 +117,10 @@ def decode(
             the greedy text is tried too.
         refinements: Refinement rounds: re-encode the output and shift the target latent by the error.
         guidance: Weight of the latent; below 1 the texts are more fluent and less faithful.
-        repetition_penalty: Above 1 makes tokens that a text already has less likely; by default 1, and 1.3 for a model
-            with wording slots.
-        no_repeat_ngram_size: No text repeats so many tokens in a row; by default 0, which allows all, and 2 for a model
-            with wording slots.
+        repetition_penalty: Above 1 makes tokens that a text already has less likely; by default 1, and 1.1 for a model
+            with wording slots (1.3 without coverage).
+        no_repeat_ngram_size: No text repeats so many tokens in a row; by default 0, which allows all, and 3 for a model
+            with wording slots (2 without coverage).
         max_length: Longest text in tokens; by default the model's.
         seed: Seed of the sampling; by default random.
         batch_size: Latents decoded together.

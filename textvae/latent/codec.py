@@ -154,9 +154,10 @@ class LatentCodec(StoredModel):
                 a latent, for more fluent and less faithful texts; above 1 follows the latent more closely. Values other
                 than 1 need a model trained with latent dropout, and no beams.
             repetition_penalty: Above 1 makes tokens that a text already has less likely (Keskar et al. 2019), as in
-                transformers. By default 1, which changes nothing; 1.3 where no latent has a given wording slot.
-            no_repeat_ngram_size: No text repeats so many tokens in a row; 0 allows all. By default 0; 2 where no latent
-                has a given wording slot.
+                transformers. By default 1, which changes nothing; where no latent has a given wording slot 1.1, or 1.3
+                for a decoder without coverage.
+            no_repeat_ngram_size: No text repeats so many tokens in a row; 0 allows all. By default 0; where no latent
+                has a given wording slot 3, or 2 for a decoder without coverage.
             prefixes: The beginning of each text, one for each latent; not with beams.
             max_length: Longest text in tokens; by default the model's.
             seed: Seed of the sampling; None for a random one.

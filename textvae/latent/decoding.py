@@ -23,8 +23,9 @@ FEEDBACK = 0.3  # share of the error that each refinement adds to its target; wi
 ARRIVED = 1e-4  # mean squared error, per dimension, below which a text is not refined
 MOST_LOGITS = 2**28  # of one step, a gigabyte
 
-# Against loops in texts from the meaning alone; measured in results/operations.json
-REPETITION_PENALTY, NO_REPEAT_NGRAM_SIZE = 1.3, 2
+# Penalty and size of n-grams against loops in texts from the meaning alone, measured in results/operations.json; a
+# decoder that reads what it has written needs less
+GUARD, GUARD_OF_COVERAGE = (1.3, 2), (1.1, 3)
 
 __all__ = ["Decoding", "Write", "decode", "repetition_guard", "write_ids"]
 
@@ -93,7 +94,8 @@ def repetition_guard(
     if config.slot_dim:
         slots = (latents.shape[1] - config.latent_dim) // (config.slot_dim + 1)
         alone = not (latents[:, latents.shape[1] - slots :] == GIVEN).any()
-    defaults = (REPETITION_PENALTY, NO_REPEAT_NGRAM_SIZE) if alone else (1.0, 0)
+    guard = GUARD_OF_COVERAGE if getattr(config.decoder, "coverage", False) else GUARD
+    defaults = guard if alone else (1.0, 0)
     return defaults[0] if penalty is None else penalty, defaults[1] if size is None else size
 
 

@@ -74,6 +74,7 @@ class GRUDecoderConfig(PreTrainedConfig):
             hidden_size=preset.hidden_size,
             gru_hidden_size=preset.gru_hidden_size,
             dropout=dropout,
+            coverage=True,
         )
 
     def __post_init__(self, **kwargs: Any) -> None:
