@@ -14,7 +14,7 @@ from ..modeling.forks import check_fork
 from ..modeling.gaussian import DiagonalGaussian
 from ..modeling.precision import autocast
 from ..modeling.slots import ABSENT, GIVEN
-from ..text.batching import ORDINARY_LENGTH, by_length, few_sizes
+from ..text.batching import by_length, filled
 from ..text.tokenizers import pad
 from .latents import Latents, sizes
 
@@ -94,10 +94,8 @@ def read_rows(
     states = torch.full((N, S), ABSENT)
     with autocast(model.device):  # around all batches, so that the weights are cast once
         for chosen in by_length(rows, batch_size):
-            longest = max(1, len(rows[chosen[-1]]))  # an encoder may add no token to an empty text
-            filled = few_sizes(len(chosen), batch_size * ORDINARY_LENGTH // longest)
-            padded, mask = pad([rows[i] for i in chosen + chosen[-1:] * (filled - len(chosen))], pad_id)
-            whole = len(rows[chosen[0]]) == longest
+            padded, mask = pad([rows[i] for i in chosen + chosen[-1:] * (filled(len(chosen)) - len(chosen))], pad_id)
+            whole = len(rows[chosen[0]]) == len(rows[chosen[-1]])
             batch = padded.to(model.device), None if whole else mask.to(model.device)
             posterior = model.read(*batch) if S else Posterior(model.encode(*batch))
             meaning = posterior.meaning[: len(chosen)]
