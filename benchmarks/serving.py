@@ -247,11 +247,12 @@ def soak(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
     statuses: Counter[str] = Counter()
     acknowledged: dict[int, str] = {}
+    times: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "index"
         LatentIndex.build(TextVAE.from_pretrained(arguments.run), arguments.texts[:1000], path=path)
         with server(arguments.run, "--index", f"soak={path}", "--writable") as (port, process):
-            memory = asyncio.run(crowd(port, process.pid, arguments, statuses, acknowledged))
+            memory = asyncio.run(crowd(port, process.pid, arguments, statuses, acknowledged, times))
             process.wait()
         index = LatentIndex.load(path)
         kept = set(index.ids)
@@ -259,21 +260,26 @@ def soak(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     count, n = sum(statuses.values()), arguments.soak_clients
     allowed = sum(count for status, count in statuses.items() if status[0] in "24")
     about = f"{n} clients, {arguments.soak_seconds:g} s: {dict(sorted(statuses.items()))}"
+    p50, p99 = (round(percentile(times, share), 2) for share in (0.5, 0.99))
     return [
-        row("serve.soak.other_answers", count - allowed, n=count, bar="0", note=about),
+        row("serve.soak.unexpected", count - allowed, n=count, bar="0", note=f"neither 2xx nor 4xx; {about}"),
         row("serve.soak.memory_growth", round(memory[1] / memory[0] - 1, 3), n=count, bar="<= 0.10",
             note=f"{memory[0]:.0f} MB after a tenth of the time (a minute of ten), {memory[1]:.0f} MB at the end"),
-        row("serve.soak.lost_writes", lost, n=len(acknowledged), bar="0", note="acknowledged, then kill -9"),
-        row("serve.soak.requests_per_second", round(count / arguments.soak_seconds, 1), n=count),
+        row("serve.soak.lost", lost, n=len(acknowledged), bar="0", note="texts acknowledged, then kill -9"),
+        row("serve.soak.requests", count, n=count, note=f"{count / arguments.soak_seconds:.1f} a second"),
+        row("serve.soak.p50_seconds", p50, n=len(times), note="answers with 200, all routes"),
+        row("serve.soak.p99_seconds", p99, n=len(times)),
     ]  # fmt: skip
 
 
 async def crowd(
-    port: int, pid: int, arguments: argparse.Namespace, statuses: Counter[str], acknowledged: dict[int, str]
-) -> tuple[float, float]:
+    port: int, pid: int, arguments: argparse.Namespace, statuses: Counter[str], acknowledged: dict[int, str],
+    times: list[float],
+) -> tuple[float, float]:  # fmt: skip
     """Ask mixed things from many clients, and kill the server at the end, while it writes.
 
-    Returns its memory in MB after a tenth of the time and at the end.
+    Statuses are counted, texts that were acknowledged kept by id, and the seconds of good answers noted. Returns the
+    server's memory in MB after a tenth of the time and at the end.
     """
     texts, killed = arguments.texts, asyncio.Event()
 
@@ -281,7 +287,10 @@ async def crowd(
         draw, connection = random.Random(number), Connection(port)
         while not killed.is_set():
             method, path, body = question(draw, texts, arguments.run.name)
+            start = time.perf_counter()
             status, content = await connection.ask(method, path, body)
+            if status == 200:
+                times.append(time.perf_counter() - start)
             if status or not killed.is_set():
                 statuses[str(status) if status else "0 closed"] += 1
             if status == 200 and path.endswith("/items") and method == "POST":
