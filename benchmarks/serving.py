@@ -65,7 +65,8 @@ def main() -> None:
 def server(run: Path, *flags: str) -> Iterator[tuple[int, subprocess.Popen]]:
     """Start `textvae serve` on a free port; yield the port and the process once it is ready."""
     command = [sys.executable, "-m", "textvae", "serve", str(run), "--port", "0", "--quiet", "--json", *flags]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    surroundings = os.environ | {"MALLOC_ARENA_MAX": "2"}  # as docs/serving.md has it for systemd and Docker
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=surroundings)
     try:
         assert process.stdout is not None
         told = process.stdout.readline()
