@@ -25,7 +25,7 @@ def by_length(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[i
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     budget = min(batch_size, MOST_TEXTS) * ORDINARY_LENGTH
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-    lengths = [max(1, len(rows[i])) for i in order]
+    lengths = [even_length(len(rows[i])) for i in order]
     before = [0, *accumulate(lengths)]  # tokens of the texts before each
     start = 0
     while start < len(order):
@@ -46,6 +46,11 @@ def by_length(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[i
 def filled(count: int) -> int:
     """Return the power of two that a last batch is filled up to: CPU kernels are compiled and cached for every size."""
     return 1 << (count - 1).bit_length()
+
+
+def even_length(longest: int) -> int:
+    """Return the multiple of four tokens, at least one, that a batch is padded to: each shape's kernels take 4 MB."""
+    return max(1, -(-longest // 4)) * 4
 
 
 class TokenBudgetSampler(Sampler[list[int]]):
