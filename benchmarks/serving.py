@@ -4,7 +4,9 @@
         [--soak-seconds 600] [--soak-clients 1000] [--repeats 3]
 
 The server runs as a process of its own, as users start it; the clients are of asyncio in this process. Both sides of a
-ratio take turns on one machine, `--repeats` times, and the median counts.
+ratio take turns on one machine, `--repeats` times, and the median counts. For ratios the server, or the library in its
+turn, has the first core and one thread, and the clients the last core. The same ratios in processor time, where a
+machine is shared, are the rows that end in `.cpu`.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from textvae.text.corpus import read_corpus
 TEXTS_OF_A_REQUEST = 64
 CLIENTS, CROWD = 16, 32
 READY_SECONDS = 120
+SHARED = "one thread, clients on another core"
 
 
 def main() -> None:
@@ -65,7 +68,7 @@ def main() -> None:
 def server(run: Path, *flags: str) -> Iterator[tuple[int, subprocess.Popen]]:
     """Start `textvae serve` on a free port; yield the port and the process once it is ready."""
     command = [sys.executable, "-m", "textvae", "serve", str(run), "--port", "0", "--quiet", "--json", *flags]
-    surroundings = os.environ | {"MALLOC_ARENA_MAX": "2"}  # as docs/serving.md has it for systemd and Docker
+    surroundings = os.environ | {"MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "1"}  # the first as docs/serving.md has it
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=surroundings)
     try:
         assert process.stdout is not None
@@ -79,6 +82,28 @@ def server(run: Path, *flags: str) -> Iterator[tuple[int, subprocess.Popen]]:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             process.wait(90)
+
+
+@contextlib.contextmanager
+def core(which: int) -> Iterator[None]:
+    """Run what is in the block, and the processes that it starts, on the first core (0) or the last (-1)."""
+    all_of_them = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(all_of_them)[which]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, all_of_them)
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rates(count: float, start: float, used: float) -> tuple[float, float]:
+    """Return so many things a second since a start, and a processor second."""
+    return count / (time.perf_counter() - start), count / used
 
 
 def wait_until_ready(port: int) -> float:
@@ -167,6 +192,8 @@ async def load(port: int, bodies: Iterator[bytes], path: str, clients: int, seco
 
 def throughput(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Return embeddings over HTTP against the library's own `encode`, in texts per second."""
+    import torch
+
     from textvae import TextVAE
 
     vae = TextVAE.from_pretrained(arguments.run)
@@ -175,31 +202,39 @@ def throughput(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         json.dumps({"input": texts[i : i + size], "model": arguments.run.name, "encoding_format": "base64"}).encode()
         for i in range(0, len(texts) - size, size)
     )
-    ratios, direct, rates, times = [], [], [], list[float]()
-    with server(arguments.run) as (port, _):
+    torch.set_num_threads(1)
+    direct, served, times = list[tuple[float, float]](), list[tuple[float, float]](), list[float]()
+    with contextlib.ExitStack() as stack:
+        with core(0):
+            port, process = stack.enter_context(server(arguments.run))
         asyncio.run(load(port, requests, "/v1/embeddings", CLIENTS, 2))
         for _ in range(arguments.repeats):
-            start, done = time.perf_counter(), 0
-            while time.perf_counter() - start < arguments.seconds:
-                first = done % (len(texts) - 1024)
-                vae.encode(texts[first : first + 1024])
-                done += 1024
-            direct.append(done / (time.perf_counter() - start))
-            start = time.perf_counter()
-            found = asyncio.run(load(port, requests, "/v1/embeddings", CLIENTS, arguments.seconds))
-            rates.append(len(found) * size / (time.perf_counter() - start))
-            ratios.append(rates[-1] / direct[-1])
+            with core(0):
+                start, before, done = time.perf_counter(), time.process_time(), 0
+                while time.perf_counter() - start < arguments.seconds:
+                    first = done % (len(texts) - 1024)
+                    vae.encode(texts[first : first + 1024])
+                    done += 1024
+                direct.append(rates(done, start, time.process_time() - before))
+            with core(-1):
+                start, before = time.perf_counter(), processor_seconds(process.pid)
+                found = asyncio.run(load(port, requests, "/v1/embeddings", CLIENTS, arguments.seconds))
+                served.append(rates(len(found) * size, start, processor_seconds(process.pid) - before))
             times += found
-    about = (
-        f"{CLIENTS} clients, {size} texts a request, base64, clients and server on the same cores; "
-        f"{statistics.median(rates):,.0f} texts/s over {statistics.median(direct):,.0f} of encode"
+    medians = [[statistics.median(each) for each in zip(*side, strict=True)] for side in (served, direct)]
+    by_time, by_processor = (
+        statistics.median(a[i] / b[i] for a, b in zip(served, direct, strict=True)) for i in (0, 1)
     )
+    about = f"{CLIENTS} clients, {size} texts a request, base64; server and library in turns on one core, {SHARED}; "
+    shown = [f"{of_server:,.0f} over {of_library:,.0f} texts" for of_server, of_library in zip(*medians, strict=True)]
     p50, p99 = (round(1000 * percentile(times, share), 1) for share in (0.5, 0.99))
     return [
-        row("serve.throughput_ratio", round(statistics.median(ratios), 3), n=len(times), bar=">= 0.85", note=about),
+        row("serve.throughput_ratio", round(by_time, 3), n=len(times), bar=">= 0.85", note=f"{about}{shown[0]}/s"),
+        row("serve.throughput_ratio.cpu", round(by_processor, 3), n=len(times), bar=">= 0.85",
+            note=f"the same by processor time, {shown[1]} a processor second"),
         row("serve.throughput.p50_ms", p50, n=len(times)),
         row("serve.throughput.p99_ms", p99, n=len(times)),
-    ]
+    ]  # fmt: skip
 
 
 def batching(arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -207,21 +242,28 @@ def batching(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     routes = {
         "reconstruct": lambda text: {"texts": [text]},
-        "embeddings": lambda text: {"input": text, "model": arguments.run.name},
+        "embeddings": lambda text: {"input": text, "model": arguments.run.name, "encoding_format": "base64"},
     }
     for route, body in routes.items():
         requests = itertools.cycle([json.dumps(body(text)).encode() for text in arguments.texts[:4096]])
-        rates: dict[bool, list[float]] = {True: [], False: []}
-        with server(arguments.run) as (batched, _), server(arguments.run, "--no-batching") as (single, _):
-            for _, (together, port) in itertools.product(range(arguments.repeats), ((True, batched), (False, single))):
-                start = time.perf_counter()
-                times = asyncio.run(load(port, requests, f"/v1/{route}", CROWD, arguments.seconds))
-                rates[together].append(len(times) / (time.perf_counter() - start))
-        of_both = [statistics.median(rates[together]) for together in (True, False)]
-        gain = statistics.median(a / b for a, b in zip(rates[True], rates[False], strict=True))
-        note = f"/v1/{route}, {CROWD} clients, one text a request; {of_both[0]:,.0f} over {of_both[1]:,.0f} requests/s"
+        found: list[list[tuple[float, float]]] = [[], []]
+        with contextlib.ExitStack() as stack:
+            with core(0):
+                both = [stack.enter_context(server(arguments.run, *flags)) for flags in ((), ("--no-batching",))]
+            with core(-1):
+                for port, _ in both:
+                    asyncio.run(load(port, requests, f"/v1/{route}", CROWD, 2))
+                for _, (side, (port, process)) in itertools.product(range(arguments.repeats), enumerate(both)):
+                    start, before = time.perf_counter(), processor_seconds(process.pid)
+                    times = asyncio.run(load(port, requests, f"/v1/{route}", CROWD, arguments.seconds))
+                    found[side].append(rates(len(times), start, processor_seconds(process.pid) - before))
+        note = f"/v1/{route}, {CROWD} clients, one text a request; server on one core, {SHARED}; "
         id = "serve.batching_gain" if route == "reconstruct" else f"serve.batching_gain.{route}"
-        rows.append(row(id, round(gain, 2), n=arguments.repeats, bar=">= 4", note=note))
+        for i, (suffix, unit) in enumerate((("", "second"), (".cpu", "processor second"))):
+            gain = statistics.median(a[i] / b[i] for a, b in zip(*found, strict=True))
+            together, alone = (statistics.median(each[i] for each in side) for side in found)
+            shown = f"{note}{together:,.0f} over {alone:,.0f} requests a {unit}"
+            rows.append(row(id + suffix, round(gain, 2), n=arguments.repeats, bar=">= 4", note=shown))
     return rows
 
 
