@@ -126,7 +126,11 @@ class Connection:
         self.writer: asyncio.StreamWriter | None = None
 
     async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        """Return status and body of the answer; 0 if the server closed the connection."""
+        """Return status and body of the answer; 0 if the server closed the connection.
+
+        Where it closed a kept connection before it answered, the question is asked again on a new one, as clients do.
+        """
+        kept, begun = self.writer is not None and not self.writer.is_closing(), False
         try:
             if self.writer is None or self.writer.is_closing():
                 self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -135,6 +139,7 @@ class Connection:
             self.writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             await self.writer.drain()
             lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower().split("\r\n")
+            begun = True
             status = int(lines[0].split()[1])
             length = next((int(line[16:]) for line in lines if line.startswith("content-length: ")), None)
             content = await (self.reader.readexactly(length) if length is not None else self._chunks())
@@ -143,7 +148,7 @@ class Connection:
             return status, content
         except (OSError, asyncio.IncompleteReadError, ValueError):  # a part that ends early is no number
             self.close()
-            return 0, b""
+            return await self.ask(method, path, body) if kept and not begun else (0, b"")
 
     async def _chunks(self) -> bytes:
         parts = []
