@@ -282,10 +282,18 @@ def test_work_stops_when_the_time_is_over(make_space, http, endless):
 def test_a_stream_ends_with_an_error_when_the_time_is_over(make_space, http, monkeypatch):
     from textvae.server.shared_model import SharedModel
 
-    decode = SharedModel.decode
-    monkeypatch.setattr(SharedModel, "decode", lambda *given, **options: time.sleep(0.2) or decode(*given, **options))
-    with served(make_space(limits=Limits(seconds=0.5))) as url:
-        answer = http.post(f"{url}/v1/reconstruct", json={"texts": ["a"] * 200, "stream": True})
+    calls, decode = [], SharedModel.decode
+
+    def endless(vae, *given, **options):
+        calls.append(0)
+        while len(calls) > 1:  # ends when nobody waits for it any longer
+            vae.read(["a"])
+            time.sleep(0.01)
+        return decode(vae, *given, **options)
+
+    monkeypatch.setattr(SharedModel, "decode", endless)
+    with served(make_space(limits=Limits(seconds=2.0))) as url:
+        answer = http.post(f"{url}/v1/reconstruct", json={"texts": ["a"] * 20, "stream": True})
     first, *_, last = answer.text.strip().split("\n\n")
     assert first.startswith('data: {"index":0')
     assert last.startswith("event: error\ndata: ") and "time_limit" in last
