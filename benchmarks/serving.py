@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--corpus", type=Path, default=ROOT / "data/train.tsv")
     parser.add_argument("--parts", default="throughput,batching,ready,soak")
+    parser.add_argument("--routes", default="reconstruct,embeddings", help="of the part batching")
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement of a rate")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--soak-seconds", type=float, default=600)
@@ -249,7 +250,8 @@ def batching(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         "reconstruct": lambda text: {"texts": [text]},
         "embeddings": lambda text: {"input": text, "model": arguments.run.name, "encoding_format": "base64"},
     }
-    for route, body in routes.items():
+    for route in arguments.routes.split(","):
+        body = routes[route]
         requests = itertools.cycle([json.dumps(body(text)).encode() for text in arguments.texts[:4096]])
         found: list[list[tuple[float, float]]] = [[], []]
         with contextlib.ExitStack() as stack:
