@@ -59,6 +59,7 @@ def fill(match: re.Match[str]) -> str:
         speed,
         growth,
         page,
+        serving,
         recipe,
         language,
         guidance,
@@ -119,6 +120,15 @@ def page() -> str:
         f"A map of 100,000 texts: first paint after {first:.0f} ms, the map after {whole:,.0f} ms, {frames:.0f} frames "
         f"a second while it is dragged, {memory:.0f} MB ({note}).\n"
     )
+
+
+def serving() -> str:
+    """Return the table of benchmarks/serving.py, and of the page."""
+    lines = [["", "measured", "bar", "how"], ["---"] * 4]
+    for name in ("serving", "page"):
+        rows = json.loads((ROOT / f"results/{name}.json").read_text())["rows"]
+        lines += [[f"`{r['id']}`", f"{r['value']:,}", r["bar"] or "-", r["note"]] for r in rows]
+    return _table(lines)
 
 
 def recipe() -> str:

@@ -4,7 +4,9 @@
         [--soak-seconds 600] [--soak-clients 1000] [--repeats 3]
 
 The server runs as a process of its own, as users start it; the clients are of asyncio in this process. Both sides of a
-ratio take turns on one machine, `--repeats` times, and the median counts.
+ratio take turns on one machine, `--repeats` times, and the median counts. For ratios the server, or the library in its
+turn, has the first core and one thread, and the clients the last core. The same ratios in processor time, where a
+machine is shared, are the rows that end in `.cpu`.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from textvae.text.corpus import read_corpus
 TEXTS_OF_A_REQUEST = 64
 CLIENTS, CROWD = 16, 32
 READY_SECONDS = 120
+SHARED = "one thread, clients on another core"
 
 
 def main() -> None:
@@ -41,6 +44,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--corpus", type=Path, default=ROOT / "data/train.tsv")
     parser.add_argument("--parts", default="throughput,batching,ready,soak")
+    parser.add_argument("--routes", default="reconstruct,embeddings", help="of the part batching")
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement of a rate")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--soak-seconds", type=float, default=600)
@@ -65,7 +69,8 @@ def main() -> None:
 def server(run: Path, *flags: str) -> Iterator[tuple[int, subprocess.Popen]]:
     """Start `textvae serve` on a free port; yield the port and the process once it is ready."""
     command = [sys.executable, "-m", "textvae", "serve", str(run), "--port", "0", "--quiet", "--json", *flags]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    surroundings = os.environ | {"MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "1"}  # the first as docs/serving.md has it
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=surroundings)
     try:
         assert process.stdout is not None
         told = process.stdout.readline()
@@ -78,6 +83,28 @@ def server(run: Path, *flags: str) -> Iterator[tuple[int, subprocess.Popen]]:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             process.wait(90)
+
+
+@contextlib.contextmanager
+def core(which: int) -> Iterator[None]:
+    """Run what is in the block, and the processes that it starts, on the first core (0) or the last (-1)."""
+    all_of_them = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(all_of_them)[which]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, all_of_them)
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rates(count: float, start: float, used: float) -> tuple[float, float]:
+    """Return so many things a second since a start, and a processor second."""
+    return count / (time.perf_counter() - start), count / used
 
 
 def wait_until_ready(port: int) -> float:
@@ -100,7 +127,11 @@ class Connection:
         self.writer: asyncio.StreamWriter | None = None
 
     async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        """Return status and body of the answer; 0 if the server closed the connection."""
+        """Return status and body of the answer; 0 if the server closed the connection.
+
+        Where it closed a kept connection before it answered, the question is asked again on a new one, as clients do.
+        """
+        kept, begun = self.writer is not None and not self.writer.is_closing(), False
         try:
             if self.writer is None or self.writer.is_closing():
                 self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -109,6 +140,7 @@ class Connection:
             self.writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             await self.writer.drain()
             lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower().split("\r\n")
+            begun = True
             status = int(lines[0].split()[1])
             length = next((int(line[16:]) for line in lines if line.startswith("content-length: ")), None)
             content = await (self.reader.readexactly(length) if length is not None else self._chunks())
@@ -117,7 +149,7 @@ class Connection:
             return status, content
         except (OSError, asyncio.IncompleteReadError, ValueError):  # a part that ends early is no number
             self.close()
-            return 0, b""
+            return await self.ask(method, path, body) if kept and not begun else (0, b"")
 
     async def _chunks(self) -> bytes:
         parts = []
@@ -166,6 +198,8 @@ async def load(port: int, bodies: Iterator[bytes], path: str, clients: int, seco
 
 def throughput(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Return embeddings over HTTP against the library's own `encode`, in texts per second."""
+    import torch
+
     from textvae import TextVAE
 
     vae = TextVAE.from_pretrained(arguments.run)
@@ -174,31 +208,39 @@ def throughput(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         json.dumps({"input": texts[i : i + size], "model": arguments.run.name, "encoding_format": "base64"}).encode()
         for i in range(0, len(texts) - size, size)
     )
-    ratios, direct, rates, times = [], [], [], list[float]()
-    with server(arguments.run) as (port, _):
+    torch.set_num_threads(1)
+    direct, served, times = list[tuple[float, float]](), list[tuple[float, float]](), list[float]()
+    with contextlib.ExitStack() as stack:
+        with core(0):
+            port, process = stack.enter_context(server(arguments.run))
         asyncio.run(load(port, requests, "/v1/embeddings", CLIENTS, 2))
         for _ in range(arguments.repeats):
-            start, done = time.perf_counter(), 0
-            while time.perf_counter() - start < arguments.seconds:
-                first = done % (len(texts) - 1024)
-                vae.encode(texts[first : first + 1024])
-                done += 1024
-            direct.append(done / (time.perf_counter() - start))
-            start = time.perf_counter()
-            found = asyncio.run(load(port, requests, "/v1/embeddings", CLIENTS, arguments.seconds))
-            rates.append(len(found) * size / (time.perf_counter() - start))
-            ratios.append(rates[-1] / direct[-1])
+            with core(0):
+                start, before, done = time.perf_counter(), time.process_time(), 0
+                while time.perf_counter() - start < arguments.seconds:
+                    first = done % (len(texts) - 1024)
+                    vae.encode(texts[first : first + 1024])
+                    done += 1024
+                direct.append(rates(done, start, time.process_time() - before))
+            with core(-1):
+                start, before = time.perf_counter(), processor_seconds(process.pid)
+                found = asyncio.run(load(port, requests, "/v1/embeddings", CLIENTS, arguments.seconds))
+                served.append(rates(len(found) * size, start, processor_seconds(process.pid) - before))
             times += found
-    about = (
-        f"{CLIENTS} clients, {size} texts a request, base64, clients and server on the same cores; "
-        f"{statistics.median(rates):,.0f} texts/s over {statistics.median(direct):,.0f} of encode"
+    medians = [[statistics.median(each) for each in zip(*side, strict=True)] for side in (served, direct)]
+    by_time, by_processor = (
+        statistics.median(a[i] / b[i] for a, b in zip(served, direct, strict=True)) for i in (0, 1)
     )
+    about = f"{CLIENTS} clients, {size} texts a request, base64; server and library in turns on one core, {SHARED}; "
+    shown = [f"{of_server:,.0f} over {of_library:,.0f} texts" for of_server, of_library in zip(*medians, strict=True)]
     p50, p99 = (round(1000 * percentile(times, share), 1) for share in (0.5, 0.99))
     return [
-        row("serve.throughput_ratio", round(statistics.median(ratios), 3), n=len(times), bar=">= 0.85", note=about),
+        row("serve.throughput_ratio", round(by_time, 3), n=len(times), bar=">= 0.85", note=f"{about}{shown[0]}/s"),
+        row("serve.throughput_ratio.cpu", round(by_processor, 3), n=len(times), bar=">= 0.85",
+            note=f"the same by processor time, {shown[1]} a processor second"),
         row("serve.throughput.p50_ms", p50, n=len(times)),
         row("serve.throughput.p99_ms", p99, n=len(times)),
-    ]
+    ]  # fmt: skip
 
 
 def batching(arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -206,21 +248,29 @@ def batching(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     routes = {
         "reconstruct": lambda text: {"texts": [text]},
-        "embeddings": lambda text: {"input": text, "model": arguments.run.name},
+        "embeddings": lambda text: {"input": text, "model": arguments.run.name, "encoding_format": "base64"},
     }
-    for route, body in routes.items():
+    for route in arguments.routes.split(","):
+        body = routes[route]
         requests = itertools.cycle([json.dumps(body(text)).encode() for text in arguments.texts[:4096]])
-        rates: dict[bool, list[float]] = {True: [], False: []}
-        with server(arguments.run) as (batched, _), server(arguments.run, "--no-batching") as (single, _):
-            for _, (together, port) in itertools.product(range(arguments.repeats), ((True, batched), (False, single))):
-                start = time.perf_counter()
-                times = asyncio.run(load(port, requests, f"/v1/{route}", CROWD, arguments.seconds))
-                rates[together].append(len(times) / (time.perf_counter() - start))
-        of_both = [statistics.median(rates[together]) for together in (True, False)]
-        gain = statistics.median(a / b for a, b in zip(rates[True], rates[False], strict=True))
-        note = f"/v1/{route}, {CROWD} clients, one text a request; {of_both[0]:,.0f} over {of_both[1]:,.0f} requests/s"
+        found: list[list[tuple[float, float]]] = [[], []]
+        with contextlib.ExitStack() as stack:
+            with core(0):
+                both = [stack.enter_context(server(arguments.run, *flags)) for flags in ((), ("--no-batching",))]
+            with core(-1):
+                for port, _ in both:
+                    asyncio.run(load(port, requests, f"/v1/{route}", CROWD, 2))
+                for _, (side, (port, process)) in itertools.product(range(arguments.repeats), enumerate(both)):
+                    start, before = time.perf_counter(), processor_seconds(process.pid)
+                    times = asyncio.run(load(port, requests, f"/v1/{route}", CROWD, arguments.seconds))
+                    found[side].append(rates(len(times), start, processor_seconds(process.pid) - before))
+        note = f"/v1/{route}, {CROWD} clients, one text a request; server on one core, {SHARED}; "
         id = "serve.batching_gain" if route == "reconstruct" else f"serve.batching_gain.{route}"
-        rows.append(row(id, round(gain, 2), n=arguments.repeats, bar=">= 4", note=note))
+        for i, (suffix, unit) in enumerate((("", "second"), (".cpu", "processor second"))):
+            gain = statistics.median(a[i] / b[i] for a, b in zip(*found, strict=True))
+            together, alone = (statistics.median(each[i] for each in side) for side in found)
+            shown = f"{note}{together:,.0f} over {alone:,.0f} requests a {unit}"
+            rows.append(row(id + suffix, round(gain, 2), n=arguments.repeats, bar=">= 4", note=shown))
     return rows
 
 
@@ -247,11 +297,12 @@ def soak(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
     statuses: Counter[str] = Counter()
     acknowledged: dict[int, str] = {}
+    times: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "index"
         LatentIndex.build(TextVAE.from_pretrained(arguments.run), arguments.texts[:1000], path=path)
         with server(arguments.run, "--index", f"soak={path}", "--writable") as (port, process):
-            memory = asyncio.run(crowd(port, process.pid, arguments, statuses, acknowledged))
+            memory = asyncio.run(crowd(port, process.pid, arguments, statuses, acknowledged, times))
             process.wait()
         index = LatentIndex.load(path)
         kept = set(index.ids)
@@ -259,21 +310,26 @@ def soak(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     count, n = sum(statuses.values()), arguments.soak_clients
     allowed = sum(count for status, count in statuses.items() if status[0] in "24")
     about = f"{n} clients, {arguments.soak_seconds:g} s: {dict(sorted(statuses.items()))}"
+    p50, p99 = (round(percentile(times, share), 2) for share in (0.5, 0.99))
     return [
-        row("serve.soak.other_answers", count - allowed, n=count, bar="0", note=about),
+        row("serve.soak.unexpected", count - allowed, n=count, bar="0", note=f"neither 2xx nor 4xx; {about}"),
         row("serve.soak.memory_growth", round(memory[1] / memory[0] - 1, 3), n=count, bar="<= 0.10",
             note=f"{memory[0]:.0f} MB after a tenth of the time (a minute of ten), {memory[1]:.0f} MB at the end"),
-        row("serve.soak.lost_writes", lost, n=len(acknowledged), bar="0", note="acknowledged, then kill -9"),
-        row("serve.soak.requests_per_second", round(count / arguments.soak_seconds, 1), n=count),
+        row("serve.soak.lost", lost, n=len(acknowledged), bar="0", note="texts acknowledged, then kill -9"),
+        row("serve.soak.requests", count, n=count, note=f"{count / arguments.soak_seconds:.1f} a second"),
+        row("serve.soak.p50_seconds", p50, n=len(times), note="answers with 200, all routes"),
+        row("serve.soak.p99_seconds", p99, n=len(times)),
     ]  # fmt: skip
 
 
 async def crowd(
-    port: int, pid: int, arguments: argparse.Namespace, statuses: Counter[str], acknowledged: dict[int, str]
-) -> tuple[float, float]:
+    port: int, pid: int, arguments: argparse.Namespace, statuses: Counter[str], acknowledged: dict[int, str],
+    times: list[float],
+) -> tuple[float, float]:  # fmt: skip
     """Ask mixed things from many clients, and kill the server at the end, while it writes.
 
-    Returns its memory in MB after a tenth of the time and at the end.
+    Statuses are counted, texts that were acknowledged kept by id, and the seconds of good answers noted. Returns the
+    server's memory in MB after a tenth of the time and at the end.
     """
     texts, killed = arguments.texts, asyncio.Event()
 
@@ -281,7 +337,10 @@ async def crowd(
         draw, connection = random.Random(number), Connection(port)
         while not killed.is_set():
             method, path, body = question(draw, texts, arguments.run.name)
+            start = time.perf_counter()
             status, content = await connection.ask(method, path, body)
+            if status == 200:
+                times.append(time.perf_counter() - start)
             if status or not killed.is_set():
                 statuses[str(status) if status else "0 closed"] += 1
             if status == 200 and path.endswith("/items") and method == "POST":

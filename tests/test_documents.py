@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -127,3 +128,26 @@ def test_the_output_of_each_block_is_written_by_a_script():
 def test_the_api_page_names_every_public_name():
     shown = set(re.findall(r"^::: (\S+)", PAGES["docs/api.md"], re.MULTILINE))
     assert {f"{getattr(textvae, name).__module__}.{name}" for name in textvae.__all__} <= shown
+
+
+def blocks(language):
+    """Return the blocks of docs/serving.md in a language."""
+    return [block for name, block in FENCE.findall(PAGES["docs/serving.md"]) if name == language]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
+def test_the_unit_is_one_that_systemd_takes(tmp_path):
+    (unit,) = blocks("ini")
+    file = tmp_path / "textvae.service"
+    file.write_text(unit.replace("/opt/textvae/.venv/bin/textvae", sys.executable))
+    done = subprocess.run(["systemd-analyze", "verify", file], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_the_image_copies_and_runs_exists():
+    (image,) = blocks("dockerfile")
+    copied = [name for line in re.findall(r"^COPY (.*) \S+$", image, re.MULTILINE) for name in line.split()]
+    assert copied and all((ROOT / name).exists() for name in copied)
+    assert re.search(r"^torch==[\d.]+$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    arguments = shlex.split(re.search(r"^ENTRYPOINT \[(.*)\]$", image, re.MULTILINE)[1].replace(",", ""))
+    assert arguments[0] == "textvae" and not problems(["textvae", "serve", *arguments[3:]])

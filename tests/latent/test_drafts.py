@@ -6,7 +6,7 @@ import torch
 
 from textvae import Decoding, TextVAE
 from textvae.latent.decoding import GUARD, GUARD_OF_COVERAGE
-from textvae.latent.drafts import best, choose, closeness, same_words
+from textvae.latent.drafts import Drafts, choose, closeness, same_words
 from textvae.latent.latents import on_sphere
 from textvae.latent.naturalness import Naturalness
 from textvae.modeling import TextVAEConfig
@@ -107,7 +107,7 @@ def test_each_place_has_its_best_draft_that_is_not_taken():
     scores = np.array([1.0, 2.0, 3.0, 1.0, 2.0, 1.0])
     assert choose(drafts, scores, 3) == ["c d", "A b!", "c d"]  # the last place has no other draft
     assert choose(drafts, scores, 3, ["C, d"]) == ["a b", "e", "c d"]
-    assert best(drafts, scores, 3) == ["c d", "A b!", "c d"]
+    assert [Drafts(drafts, scores, 2).best(i) for i in range(3)] == ["c d", "A b!", "c d"]
     assert same_words("A b!") == same_words(" a  B") != same_words("ab")
     assert same_words("!") != same_words("?")
 
@@ -148,6 +148,20 @@ def test_where_the_sentence_comes_back_variations_are_drawn_from_further_away(sp
     assert len(set(split_vae.vary(sentences[0], 3, seed=0)) - {sentences[0]}) == 3
     assert calls == [12, 12]
     assert split_vae.vary(sentences[0], 3, wording=0.5, seed=0) and len(calls) == 3  # a dial that was set is kept
+
+
+def test_texts_that_come_one_by_one_are_those_that_come_together(split_vae, small_vae, sentences, monkeypatch):
+    options = {"wording": None, "temperature": 0, "distinct": True, "exact": 0, "seed": 3}
+    for vae, n, spread, drafts in ((split_vae, 12, 1, None), (split_vae, 3, 0, 2), (small_vae, 40, 2, 1)):
+        expected = vae.vary(sentences[0], n, spread=spread, drafts=drafts, seed=3)
+        assert list(vae.iter_vary(sentences[0], n, spread=spread, drafts=drafts, **options)) == expected
+    path = {"at": None, "method": "slerp", "exact": None, "drafts": 1, "seed": 0}
+    expected = split_vae.interpolate(*sentences[:2], 12, drafts=1)
+    written, calls, decode = split_vae.iter_interpolate(*sentences[:2], 12, **path), [], split_vae.decode
+    monkeypatch.setattr(split_vae, "decode", lambda *given, **options: calls.append(0) or decode(*given, **options))
+    assert [next(written), next(written)] == expected[:2]
+    assert len(calls) == 2  # the ends, and the first text between
+    assert list(written) == expected[2:]
 
 
 def test_variations_are_the_nearest_of_their_drafts(split_vae, sentences):

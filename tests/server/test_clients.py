@@ -64,9 +64,24 @@ def test_models_are_listed(client):
     assert caught.value.type == "not_found_error"
 
 
-def test_token_ids_are_refused_with_the_remedy(client):
+@pytest.mark.parametrize("ids", [[1, 2, 3], [[1, 2, 3]]])
+def test_token_ids_are_refused_with_the_remedy(client, ids):
     with pytest.raises(openai.UnprocessableEntityError, match="check_embedding_ctx_length=False"):
-        client.embeddings.create(input=[[1, 2, 3]], model="tiny")
+        client.embeddings.create(input=ids, model="tiny")
+
+
+def test_langchain_as_it_comes_is_told_the_remedy(reading_server, monkeypatch):
+    """By default it sends the token ids of another tokenizer, here one that needs no download."""
+    langchain, tiktoken = pytest.importorskip("langchain_openai"), pytest.importorskip("tiktoken")
+    ids = {bytes([i]): i for i in range(256)}
+    encoding = tiktoken.Encoding("bytes", pat_str=r"[\s\S]", mergeable_ranks=ids, special_tokens={})
+    monkeypatch.setattr(tiktoken, "get_encoding", lambda name: encoding)
+    embeddings = langchain.OpenAIEmbeddings(model="tiny", base_url=f"{reading_server}/v1", api_key="unused")
+    for ask in (lambda: embeddings.embed_documents(TEXTS[:2]), lambda: embeddings.embed_query(TEXTS[0])):
+        with pytest.raises(openai.UnprocessableEntityError) as caught:
+            ask()
+        message = caught.value.body["message"]
+        assert "give texts; in LangChain set check_embedding_ctx_length=False" in message and "\n" not in message
 
 
 def test_langchain_embeds(reading_server, server_vae):

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from served import KEY, served
 
+from textvae.server.batcher import Job
 from textvae.server.limits import Limits
 
 QUICK = Limits(
@@ -230,7 +231,7 @@ class connect_many:
         self.threads = [threading.Thread(target=self.ask, args=(url,)) for _ in range(count)]
 
     def ask(self, url):
-        self.answers.append(self.http.post(f"{url}/v1/sample", json={"n": 64, "temperature": 1}))
+        self.answers.append(self.http.post(f"{url}/v1/sample", json={"n": 16, "temperature": 1}))
 
     def __enter__(self):
         for thread in self.threads:
@@ -278,17 +279,98 @@ def test_work_stops_when_the_time_is_over(make_space, http, endless):
         assert len(endless) <= before + 1
 
 
-def test_a_failing_request_fails_alone(server, http, monkeypatch):
+def test_a_stream_ends_with_an_error_when_the_time_is_over(make_space, http, monkeypatch):
+    from textvae.server.shared_model import SharedModel
+
+    calls, decode = [], SharedModel.decode
+
+    def endless(vae, *given, **options):
+        calls.append(0)
+        while len(calls) > 1:  # ends when nobody waits for it any longer
+            vae.read(["a"])
+            time.sleep(0.01)
+        return decode(vae, *given, **options)
+
+    monkeypatch.setattr(SharedModel, "decode", endless)
+    with served(make_space(limits=Limits(seconds=2.0))) as url:
+        answer = http.post(f"{url}/v1/reconstruct", json={"texts": ["a"] * 20, "stream": True})
+    first, *_, last = answer.text.strip().split("\n\n")
+    assert first.startswith('data: {"index":0')
+    assert last.startswith("event: error\ndata: ") and "time_limit" in last
+
+
+TEXT = {"text": "a"}
+MOVED = {"texts": ["a", "b"], "attributes": [{"name": "tone"}]}
+LEFT = {
+    "embeddings": {"input": "a", "model": "tiny"},
+    "reconstruct": {"texts": ["a"]},
+    "decode": {"vectors": [[0.0] * 32]},
+    "sample": {},
+    "vary": TEXT,
+    "interpolate": {"a": "a", "b": "b"},
+    "analogy": {"a": "a", "b": "b", "c": "c"},
+    "blend": {"texts": ["a", "b"]},
+    "shift": MOVED,
+    "rewrite": {"texts": ["a"]},
+    "score": {"texts": ["a"]},
+    "attributes": {"name": "left", "positive": ["a", "b"], "negative": ["c", "d"]},
+    "indexes/numbered/search": TEXT,
+    "indexes/numbered/place": TEXT,
+}
+STREAMS = {f"{route}, streamed": LEFT[route] | {"stream": True}
+           for route in ("reconstruct", "decode", "sample", "vary", "interpolate", "shift", "rewrite")}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def watched(make_space):
+    """A workspace, and its address."""
+    space = make_space(writable=True)
+    with served(space) as url:
+        yield space, url
+
+
+@pytest.mark.parametrize("case", [*LEFT, *STREAMS])
+def test_nothing_is_computed_for_a_client_that_has_left(watched, http, case):
+    space, url = watched
+    free, batches = threading.Event(), []
+    space.batcher.measure = lambda kind, rows: batches.append(kind)
+    space.batcher.submit(Job("held", None, [0], lambda rows: [free.wait(20)]))
+    with pytest.raises(httpx.ReadTimeout):
+        http.post(f"{url}/v1/{case.split(',')[0]}", json=(LEFT | STREAMS)[case], timeout=0.4)
+    waiting = time.monotonic() + 5
+    while "requests_working 0.0" not in http.get(f"{url}/metrics").text and time.monotonic() < waiting:
+        time.sleep(0.02)
+    free.set()
+    assert space.batcher.submit(Job("last", None, [0], list)).result(10) == [0]
+    time.sleep(0.05)  # for work that would follow
+    assert batches == ["held", "last"]
+    assert "left" not in space.attributes
+
+
+class Panic(BaseException):
+    """As those of libraries in Rust."""
+
+
+@pytest.mark.parametrize("error", [KeyError, SystemExit, KeyboardInterrupt, RecursionError, MemoryError, Panic])
+@pytest.mark.parametrize("inside", ["SharedModel.decode", "SharedModel.encoder_rows", "Workspace.naturalness"])
+def test_a_failing_request_fails_alone(watched, http, error, inside, monkeypatch):
+    space, url = watched
+
     def fail(*_, **__):
-        raise KeyError("inside")
+        raise error("inside")
 
     with monkeypatch.context() as patch:
-        patch.setattr("textvae.server.shared_model.SharedModel.analogy", fail)
-        for _ in range(20):
-            answer = http.post(f"{server}/v1/analogy", json={"a": "a", "b": "b", "c": "c"})
+        module = "shared_model" if "Model" in inside else "workspace"
+        patch.setattr(f"textvae.server.{module}.{inside}", fail)
+        for _ in range(5):
+            answer = http.post(f"{url}/v1/rewrite", json={"texts": ["a"]})
             assert answer.status_code == 500
             assert answer.json()["error"]["type"] == "server_error"
-    assert http.post(f"{server}/v1/analogy", json={"a": "a", "b": "b", "c": "c"}).status_code == 200
+        answer = http.post(f"{url}/v1/rewrite", json={"texts": ["a"], "stream": True})
+        assert answer.text.startswith("event: error\ndata: ") and "server_error" in answer.text
+    assert http.post(f"{url}/v1/analogy", json=LEFT["analogy"]).status_code == 200
+    added = http.post(f"{url}/v1/indexes/numbered/items", json={"items": [TEXT]})
+    assert added.status_code == 200
 
 
 def test_a_wrong_key_is_refused(make_space, http):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 
 import httpx
 import numpy as np
@@ -13,6 +14,7 @@ from served import ROWS
 from textvae import LatentIndex, shift
 from textvae.attributes.rewriting import rewrite
 from textvae.evaluation.surprise import novelty
+from textvae.server.shared_model import SharedModel
 
 A, B, C = "the soup was hot .", "the room was cold .", "our waiter never smiled ."
 
@@ -65,6 +67,37 @@ def test_texts_are_those_of_the_library_also_streamed(http, server_vae, route):
     found = events(http, route, body)
     assert [each["text"] for each in found] == expected
     assert [each["index"] for each in found] == list(range(len(expected)))
+
+
+STREAMED = {route: body for route, (body, _) in WRITTEN.items()} | {
+    "shift": {"texts": [A, B], "attributes": [{"name": "tone"}], "candidates": 1},
+    "rewrite": {"texts": [A, B], "n": 2},
+}
+
+
+@pytest.mark.parametrize("route", STREAMED)
+def test_a_stream_begins_before_all_is_written(http, route, monkeypatch):
+    asked(http, route, STREAMED[route])  # makes what is made once
+    calls, received, decode = [], threading.Event(), SharedModel.decode
+
+    def slow(vae, *given, **options):
+        calls.append(0)
+        assert len(calls) == 1 or received.wait(10)
+        return decode(vae, *given, **options)
+
+    monkeypatch.setattr(SharedModel, "decode", slow)
+    with http.stream("POST", f"/v1/{route}", json=STREAMED[route] | {"stream": True}) as answer:
+        lines = (line for line in answer.iter_lines() if line)
+        assert '"index":0' in next(lines)
+        received.set()
+        rest = list(lines)
+    assert len(calls) > 1
+    assert rest[-1] == "data: [DONE]" and all(line.startswith("data: ") for line in rest)
+
+
+def test_a_stream_of_samples_draws_by_its_seed(http):
+    body = {"n": 5, "temperature": 1, "seed": 5}
+    assert events(http, "sample", body) == events(http, "sample", body)
 
 
 def test_sampled_tokens_are_those_of_the_seed(http, server_vae):

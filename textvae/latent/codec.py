@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, overload
 
 import torch
@@ -77,11 +77,16 @@ class LatentCodec(StoredModel):
         single = isinstance(texts, str)
         gated = gate_texts([texts] if single else texts)  # type: ignore[list-item]
         with progress_bar(len(gated), show_progress_bar) as done:
-            reading = read_rows(self.model, self.encoder_rows(gated), self.encoder_pad_id, batch_size, advance=done)
-        means = reading.meaning.mean
+            means = self.means(gated, batch_size, done)
         means = F.normalize(means) if normalize_embeddings else means
         means = means[0] if single else means
         return means.to(self.device) if convert_to_tensor else means.numpy()
+
+    def means(self, texts: Sequence[str], batch_size: int, advance: Callable[[int], object]) -> torch.Tensor:
+        """Return the means (N, D) of texts that are clean; `advance` is called with the number of each batch."""
+        return read_rows(
+            self.model, self.encoder_rows(texts), self.encoder_pad_id, batch_size, None, advance
+        ).meaning.mean
 
     @staticmethod
     def similarity(a: Vectors, b: Vectors) -> torch.Tensor:

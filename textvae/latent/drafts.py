@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,7 @@ DRAFTS = 8  # texts written for each one returned, of a model with wording slots
 TEMPERATURE = 0.5  # of those drafts that differ by their samples alone
 VARY_DRAFTS = 4
 SAMPLE_DRAFTS = 4
+MOST_TOGETHER = 16  # places of a stream whose drafts are written together
 
 
 def choose(drafts: Sequence[str], scores: Array, places: int, taken: Iterable[str] = ()) -> list[str]:
@@ -32,21 +34,46 @@ def choose(drafts: Sequence[str], scores: Array, places: int, taken: Iterable[st
         >>> choose(["a b", "c", "a b.", "d"], [2.0, 1.0, 2.0, 1.0], 2)
         ['a b', 'd']
     """
+    pool = Drafts(drafts, scores, len(drafts) // places if places else 0)
     used, chosen = {same_words(text) for text in taken}, []
-    each = len(drafts) // places if places else 0
     for place in range(places):
-        order = np.argsort(-np.asarray(scores[place * each : (place + 1) * each]), kind="stable")
-        ranked = [drafts[place * each + int(j)] for j in order]
-        text = next((draft for draft in ranked if same_words(draft) not in used), ranked[0])
-        used.add(same_words(text))
-        chosen.append(text)
+        found = pool.best(place, used)
+        chosen.append(str(pool.best(place) if found is None else found))
+        used.add(same_words(chosen[-1]))
     return chosen
 
 
-def best(drafts: Sequence[str], scores: Array, places: int) -> list[str]:
-    """Return the highest-scoring draft of each place, even if another place has the same; arguments as in `choose`."""
-    each = len(drafts) // places
-    return [drafts[place * each + int(scores[place * each : (place + 1) * each].argmax())] for place in range(places)]
+class Drafts(NamedTuple):
+    """Texts for several places, grouped by place.
+
+    Attributes:
+        texts: N * C texts.
+        scores: Of each, shape (N * C,); the highest is the best.
+        each: C.
+    """
+
+    texts: Sequence[str]
+    scores: Array
+    each: int
+
+    def best(self, place: int, used: Container[str] = ()) -> str | None:
+        """Return the highest-scoring draft of a place whose `same_words` are not in `used`; None if all are."""
+        rows = range(place * self.each, (place + 1) * self.each)
+        ranked = (self.texts[i] for i in sorted(rows, key=lambda i: -self.scores[i]))
+        return next((text for text in ranked if same_words(text) not in used), None)
+
+
+def growing(n: int, first: int = 1) -> Iterator[slice]:
+    """Yield slices of n places: `first` of them, then twice as many, up to 16, so that the first text comes early.
+
+    Examples:
+        >>> [block.stop for block in growing(40)]
+        [1, 3, 7, 15, 31, 40]
+    """
+    start = 0
+    while start < n:
+        yield slice(start, min(start + first, n))
+        start, first = start + first, max(first, min(2 * first, MOST_TOGETHER))
 
 
 def same_words(text: str) -> str:

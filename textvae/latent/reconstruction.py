@@ -20,7 +20,7 @@ from .reading import Reading
 
 
 class Reconstruction(LatentCodec):
-    """Texts beside their latents. The base of `TextVAE`."""
+    """Texts beside their latents. The base of `Variation`."""
 
     def reconstruct(
         self, texts: Sequence[str], /, *, refinements: int = 0, exact: int = 0, batch_size: int = 256

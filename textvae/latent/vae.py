@@ -1,4 +1,4 @@
-"""TextVAE: sampling, variation, interpolation and arithmetic in the latent space, on top of `Reconstruction`."""
+"""TextVAE: sampling, priors and familiarity, on top of `Variation`."""
 
 # N texts, D latent dimensions
 from __future__ import annotations
@@ -8,35 +8,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike
 
 from ..modeling.precision import default_device
 from ..modeling.sentence_encoder import is_sentence_encoder
 from ..storage.errors import check_range, require
-from ..text.cleaning import gate_texts
-from . import geometry
-from .drafts import DRAFTS, SAMPLE_DRAFTS, TEMPERATURE, VARY_DRAFTS, best, choose, closeness, same_words, with_slots
-from .exact import STEPS
+from .drafts import SAMPLE_DRAFTS, choose
 from .familiarity import Calibration, familiarity, measure
-from .geometry import Array, Method
+from .geometry import Array
 from .hub import local_folder
 from .loading import encoder_tokenizers, load_encoder
 from .naturalness import CONTEXTS, Naturalness
 from .priors import Prior, StandardNormal, prior_class
 from .reading import Reading
-from .reconstruction import Reconstruction
 from .statistics import LatentStatistics
+from .variation import MOST_TEXTS, Variation
 
 logger = logging.getLogger("textvae")
 SAMPLE_GUIDANCE = 0.8  # measured in results/prior.json
-VARY_WORDING = 0.5
-MOST_TEXTS = 100_000  # of one call, whose latents are in memory together
-VARY_SCALE = 0.5  # spread 1 draws with half the prior's standard deviation beside the posterior's own
 
 
-class TextVAE(Reconstruction):
+class TextVAE(Variation):
     """A text variational autoencoder with its tokenizers.
 
     Examples:
@@ -164,11 +156,6 @@ class TextVAE(Reconstruction):
         self.prior = fitted.with_statistics(LatentStatistics.measure(read))
         return self.prior
 
-    @property
-    def latent_statistics(self) -> LatentStatistics | None:
-        """Mean and deviation of the latents that the prior was fitted to; None for an older run, or without a fit."""
-        return self.prior.statistics
-
     def familiarity(self, texts: Sequence[str]) -> Array:
         """Return how familiar each text is to the model, in [0, 1].
 
@@ -201,200 +188,3 @@ class TextVAE(Reconstruction):
         """
         self.calibration = measure(self, texts)
         return self.calibration
-
-    def vary(
-        self,
-        text: str,
-        n: int,
-        *,
-        spread: float = 1.0,
-        wording: float | None = None,
-        temperature: float = 0,
-        drafts: int | None = None,
-        distinct: bool = True,
-        exact: int = 0,
-        seed: int | None = None,
-    ) -> list[str]:
-        """Write n texts from latents drawn around one sentence.
-
-        Several drafts of each are re-encoded; the one whose meaning is nearest to the sentence's is returned.
-
-        Args:
-            text: The sentence.
-            n: Number of texts.
-            spread: Width of the draw: 0 stays at the mean, 1 adds half the corpus' standard deviation (the prior's if
-                unknown) to the posterior's own. Kept wording slots are drawn from their posterior, of so many times its
-                deviation.
-            wording: Dial from paraphrase to copy: the share of the wording slots that are kept, redrawn for each text;
-                the others are left to the decoder. 1 is near a copy, 0 keeps the meaning alone. By default 0.5; only
-                for a model with slots.
-            temperature: Sampling temperature of the decoder.
-            drafts: Texts written for each one returned, each from a draw of its own; by default 4 for a model with
-                wording slots, else 1.
-            distinct: Prefer drafts that are neither the sentence nor one of the texts before, case and punctuation
-                aside; where the default `wording` finds none, others are drawn from the meaning alone and further away.
-                With one draft there is no choice.
-            exact: Keep the slots of an exact latent, found in at most so many steps, as in `exact`.
-            seed: Seed of the draw.
-        """
-        check_range("n", n, 1, MOST_TEXTS)
-        require(spread >= 0, f"spread must not be negative, got {spread}")
-        config = self.model.config
-        has_slots = config.slot_dim > 0
-        require(wording is None or has_slots, f"wording needs a model with wording slots, got {wording}")
-        kept = VARY_WORDING if wording is None else wording
-        require(0 <= kept <= 1, f"wording must be a share in [0, 1], got {wording}")
-        each = (VARY_DRAFTS if has_slots else 1) if drafts is None else drafts
-        require(each >= 1, f"drafts must be at least 1, got {drafts}")
-        reading = self.read([text])
-        start = self.exact(reading, steps=exact) if exact else reading.mean
-        generator = np.random.default_rng(seed)
-
-        def drawn(spread: float, kept: float) -> list[str]:
-            width = self.draw_width(reading.meaning.std.numpy(), spread)
-            noise = generator.standard_normal((n * each, self.dim), dtype=np.float32)
-            points = (start.meaning + width * noise).astype(np.float32)
-            if not (has_slots and kept):  # open slots would still reveal their number
-                return self.decode(points, temperature=temperature, seed=seed)
-            width = np.float32(spread) * reading.slots.std.numpy()
-            return self.decode(with_slots(start, points, width, kept, generator), temperature=temperature, seed=seed)
-
-        def near(written: Sequence[str]) -> Array:
-            return closeness(self.encode(written), reading.meaning.mean.numpy()[0], config.unit_mean)
-
-        written = drawn(spread, kept)
-        if each == 1:
-            return written
-        if not distinct:
-            return best(written, near(written), n)
-        found = choose(written, near(written), n, [text])
-        if spread and wording is None and has_slots and len({same_words(other) for other in (text, *found)}) <= n:
-            further = drawn(2 * spread, 0)  # the decoder is sure of the sentence: from further away, without its words
-            written = [t for i in range(0, n * each, each) for t in (*written[i : i + each], *further[i : i + each])]
-            found = choose(written, near(written), n, [text])
-        return found
-
-    def draw_width(self, std: Array, spread: float) -> Array:
-        """Return the standard deviations (N, D) that a spread means for posteriors with these.
-
-        Its unit is the corpus' deviation in each dimension if known, else the prior's, 1.
-        """
-        known = self.latent_statistics
-        unit = np.float32(1) if known is None else known.deviation
-        return np.sqrt(std**2 + (VARY_SCALE * spread * unit) ** 2) if spread else np.zeros_like(std)
-
-    # Moving
-
-    def interpolate(
-        self,
-        a: str,
-        b: str,
-        n: int = 7,
-        *,
-        at: Sequence[float] | None = None,
-        method: Method = "slerp",
-        exact: int | None = None,
-        drafts: int | None = None,
-        seed: int = 0,
-    ) -> list[str]:
-        """Write n texts along the path from one sentence to another, the reconstructions of both included.
-
-        In a model with wording slots the ends are written from exact latents, and the points between from meanings
-        alone: of several drafts the one whose own meaning is nearest, and that is none of the texts before or the end.
-
-        Args:
-            a: The first sentence.
-            b: The last sentence.
-            n: Number of texts, at least 2.
-            at: Positions in [0, 1] instead of n, whose texts are written one by one from meanings, also those of ends.
-            method: "slerp" or "linear", as in `textvae.latent.geometry.path`.
-            exact: Most steps of the exact latents that the ends are written from, as in `exact`; 0 takes the posterior
-                means. By default 50 for a model with wording slots, else 0.
-            drafts: Sampled texts for each point between, beside the greedy one; 1 is the greedy one alone. By default
-                8 for a model with wording slots, else 1.
-            seed: Seed of the drafts.
-        """
-        require(n <= MOST_TEXTS, f"n must be at most {MOST_TEXTS:,}, got {n:,}")
-        reading = self.read([a, b])
-        steps = (STEPS if self.model.config.slot_dim else 0) if exact is None else exact
-        start, end = reading.meaning.mean.numpy()
-        if at is not None:
-            return self._from_meanings(geometry.between(start, end, at, method), drafts=drafts, seed=seed)
-        points = geometry.path(start, end, n, method)
-        first, last = self.decode(self.exact(reading, steps=steps) if steps else reading.mean)
-        return [first, *self._from_meanings(points[1:-1], drafts=drafts, seed=seed, avoid=[first, last]), last]
-
-    def _from_meanings(
-        self,
-        meanings: ArrayLike,
-        /,
-        *,
-        drafts: int | None = None,
-        refinements: int = 0,
-        seed: int = 0,
-        avoid: Sequence[str] | None = None,
-    ) -> list[str]:
-        """Write a text for each meaning, the best of several drafts: centroids, sums, points of a path.
-
-        Args:
-            meanings: Shape (N, D), or (D,) for one. In a model without wording slots a meaning is a whole latent.
-            drafts: Sampled texts for each meaning, beside the greedy one, of which the one whose own meaning is nearest
-                is returned; 1 is the greedy one alone. By default 8 for a model with wording slots, else 1.
-            refinements: Refinement rounds, as in `decode`; not together with `avoid`.
-            seed: Seed of the drafts.
-            avoid: With it, no text is one of these or of those before, where another draft is left; case and
-                punctuation make no difference.
-
-        Returns:
-            N texts.
-        """
-        config = self.model.config
-        each = (DRAFTS if config.slot_dim else 1) if drafts is None else drafts
-        require(each >= 1, f"drafts must be at least 1, got {drafts}")
-        require(avoid is None or not refinements, "choose refinements or texts to avoid (avoid), not both")
-        if each == 1:
-            return self.decode(meanings, refinements=refinements)
-        if avoid is None:
-            return self.decode(meanings, temperature=TEMPERATURE, seed=seed, candidates=each, refinements=refinements)
-        points = self.on_sphere(self._latents(meanings))
-        sampled, greedy = self.decode(points.repeat(each, 0), temperature=TEMPERATURE, seed=seed), self.decode(points)
-        written = [text for i, first in enumerate(greedy) for text in (first, *sampled[i * each : (i + 1) * each])]
-        scores = closeness(self.encode(written), points.repeat(each + 1, 0), config.unit_mean)
-        return choose(written, scores, len(points), avoid)
-
-    def analogy(self, a: str, b: str, c: str, *, scale: float = 1.0, drafts: int | None = None, seed: int = 0) -> str:
-        """Write the text that is to c as b is to a: z = c + scale * (b - a), with drafts as in `blend`."""
-        first, second, third = self.encode([a, b, c])
-        return self._from_meanings((third + scale * (second - first))[None], drafts=drafts, seed=seed)[0]
-
-    def blend(
-        self,
-        texts: Sequence[str],
-        weights: Sequence[float] | None = None,
-        *,
-        drafts: int | None = None,
-        refinements: int = 0,
-        seed: int = 0,
-    ) -> str:
-        """Write one text from the weighted mean of several texts' latents.
-
-        Args:
-            texts: The texts.
-            weights: Weight of each, normalised to sum to 1; by default equal.
-            drafts: Sampled texts, beside the greedy one, of which the one whose own latent is nearest to the mean is
-                returned; 1 is the greedy one alone. By default 8 for a model with wording slots, else 1.
-            refinements: Refinement rounds, as in `decode`.
-            seed: Seed of the drafts.
-        """
-        middle = geometry.barycentre(self.encode(gate_texts(texts)), weights)
-        return self._from_meanings(middle[None], drafts=drafts, refinements=refinements, seed=seed)[0]
-
-    def traverse(self, text: str, dim: int, values: Sequence[float]) -> list[str]:
-        """Write the text with one latent dimension set to each of the values.
-
-        The others are kept, except for the scaling in a model with `unit_mean`.
-        """
-        require(0 <= dim < self.dim, f"dim must be in 0..{self.dim - 1}, got {dim}")
-        latents = np.repeat(self.encode([text]), len(values), 0)
-        latents[:, dim] = np.asarray(values, np.float32)
-        return self.decode(latents)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
@@ -11,12 +10,16 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-LINGER = 0.002  # seconds to wait for the rest of a crowd, after a batch of more than one request
 Measure = Callable[[str, int], None]
 
 
 class Cancelled(Exception):
     """The client has left, or its time is over."""
+
+
+def harmless(error: BaseException) -> Exception:
+    """Return an error that ends no thread and no process: SystemExit does, and a panic of a library in Rust."""
+    return error if isinstance(error, Exception) else RuntimeError(repr(error))
 
 
 class Ticket:
@@ -105,17 +108,12 @@ class Batcher:
         self._thread.join()
 
     def _work(self) -> None:
-        crowd = False
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._jobs or self._closed)
                 if not self._jobs:
                     return
-            if crowd:
-                time.sleep(LINGER)
-            with self._changed:
                 group = self._next()
-            crowd = len(group) > 1
             group = [job for job in group if self._is_wanted(job)]
             if group:
                 self._run(group)
@@ -148,9 +146,9 @@ class Batcher:
         try:
             results = group[0].run(rows)
             assert len(results) == len(rows)
-        except BaseException as error:  # a panic of a library in Rust is no Exception, and must not end the thread
+        except BaseException as error:
             if len(group) == 1:
-                group[0].future.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+                group[0].future.set_exception(harmless(error))
                 return
             for job in group:  # one bad request fails alone
                 self._run([job])

@@ -10,6 +10,7 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .errors import ApiError, busy, explained, too_slow
+from .events import EVENTS, error_event
 from .limits import Limits
 from .metrics import Metrics
 
@@ -205,17 +206,23 @@ class _Visit:
     def __init__(self, scope: Scope, send: Send):
         self.scope, self._send = scope, send
         self.status = 499  # of clients that leave before an answer
-        self.started = self.finished = False
+        self.started = self.finished = self.streams = False
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer."""
         if message["type"] == "http.response.start":
             self.started, self.status = True, message["status"]
+            self.streams = any(
+                value.startswith(EVENTS) for name, value in message["headers"] if name == b"content-type"
+            )
         await self._send(message)
         self.finished = message["type"] == "http.response.body" and not message.get("more_body", False)
 
     async def refuse(self, refusal: ApiError) -> None:
-        """Answer a refusal; if an answer has begun, the connection is closed."""
+        """Answer a refusal, or end a stream with it; if another answer has begun, the connection is closed."""
+        if self.streams:
+            await self.send({"type": "http.response.body", "body": error_event(refusal)})
+            return
         if self.started:
             raise refusal
         await refusal.answer()(self.scope, _nothing, self.send)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..index import LatentIndex
 from ..latent.vae import TextVAE
+from .batcher import harmless
 from .errors import ApiError
 
 logger = logging.getLogger("textvae")
@@ -90,8 +91,8 @@ class ServedIndex:
         for change, future in group:
             try:
                 applied.append((future, change(self.index)))
-            except Exception as error:
-                future.set_exception(error)
+            except BaseException as error:
+                future.set_exception(harmless(error))
         if not applied:
             return
         try:
@@ -114,4 +115,4 @@ def _refusal(error: BaseException) -> Exception:
         return ApiError(409, "another process has written this index: send the change again", code="conflict")
     if isinstance(error, OSError):
         return ApiError(507, f"the index could not be saved ({error.strerror}): nothing was changed", code="not_saved")
-    return error if isinstance(error, Exception) else RuntimeError(repr(error))
+    return harmless(error)

@@ -3,14 +3,13 @@
 # N texts, D latent dimensions, P packed numbers, S slots, W numbers of a slot
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from torch.nn import functional as F
 
 from ..latent.decoding import rows_at_once
 from ..latent.exact import STEPS
@@ -45,24 +44,10 @@ class SharedModel(TextVAE):
         self.fingerprint: str = vae.fingerprint  # type: ignore[misc]
         self.batcher = batcher
 
-    def encode(  # type: ignore[override]
-        self,
-        texts: str | Sequence[str],
-        /,
-        *,
-        batch_size: int = BATCH,
-        normalize_embeddings: bool = False,
-        show_progress_bar: bool = False,
-        convert_to_tensor: bool = False,
-    ) -> Any:
-        """Return posterior means, as `TextVAE.encode` does."""
-        single = isinstance(texts, str)
-        futures = self.encoding([texts] if single else texts)  # type: ignore[list-item]
-        found = [each for future in futures for each in future.result()]
-        means = np.stack([mean for mean, _ in found]) if found else np.zeros((0, self.dim), np.float32)
-        means = F.normalize(torch.from_numpy(means)).numpy() if normalize_embeddings else means
-        means = means[0] if single else means
-        return torch.from_numpy(means).to(self.device) if convert_to_tensor else means
+    def means(self, texts: Sequence[str], batch_size: int, advance: Callable[[int], object]) -> torch.Tensor:
+        """Return posterior means, as `TextVAE.means` does."""
+        found = [mean for future in self.encoding(texts) for mean, _ in future.result()]
+        return torch.from_numpy(np.stack(found) if found else np.zeros((0, self.dim), np.float32))
 
     def encoding(self, texts: Sequence[str]) -> list[Future[list[tuple[Array, int]]]]:
         """Return futures of the mean (D,) and the number of tokens of each text, in their order."""
@@ -90,24 +75,19 @@ class SharedModel(TextVAE):
         generator: torch.Generator | None = None,
     ) -> list[str]:
         """Return all candidates of N latents, as `TextVAE.write` does."""
-        each = max(options.candidates, options.num_beams) * (1 if options.guidance == 1 else 2)
-        size = rows_at_once(options.batch_size, each, self.model.config.decoder.vocab_size)  # as `TextVAE.write` does
+        count = max(options.candidates, options.num_beams) * (1 if options.guidance == 1 else 2)
+        size = rows_at_once(options.batch_size, count, self.model.config.decoder.vocab_size)  # as `TextVAE.write` does
         parts = [slice(start, start + size) for start in range(0, len(latents), size)]
         if options.temperature or begun is not None or self.batcher.inside:
-            return [text for part in parts for text in self._write_alone(latents, options, begun, generator, part)]
+            each = super().write
+
+            def turn(part: slice) -> list[str]:
+                beginnings = None if begun is None else begun[part]
+                return self._alone(lambda: each(latents[part], options, beginnings, generator))
+
+            return [text for part in parts for text in turn(part)]
         jobs = [Job("decode", options, list(latents[part]), lambda rows: self._write(rows, options)) for part in parts]
         return [text for future in map(self._submit, jobs) for texts in future.result() for text in texts]
-
-    def _write_alone(
-        self,
-        latents: Array,
-        options: Decoding,
-        begun: Sequence[Sequence[int]] | None,
-        generator: torch.Generator | None,
-        part: slice,
-    ) -> list[str]:
-        beginnings = None if begun is None else begun[part]
-        return self._alone(lambda: super(SharedModel, self).write(latents[part], options, beginnings, generator))
 
     def _write(self, rows: Sequence[Array], options: Decoding) -> list[list[str]]:
         if not rows:

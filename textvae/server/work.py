@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from .batcher import TICKET, Ticket
+from .batcher import TICKET, Ticket, harmless
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class Workers:
         If the caller is cancelled, the function ends with `Cancelled` at its next use of the model.
         """
         with _ticket() as context:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, function)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, _harmless, function)
 
     async def stream(self, results: Callable[[], Iterable[T]]) -> AsyncIterator[T]:
         """Run a generator in a thread and yield its results as they come."""
@@ -46,7 +46,7 @@ class Workers:
 
         async def run(context: contextvars.Context) -> None:
             try:
-                await loop.run_in_executor(self._pool, context.run, produce)
+                await loop.run_in_executor(self._pool, context.run, _harmless, produce)
             finally:
                 await waiting.put(end)
 
@@ -62,6 +62,13 @@ class Workers:
     def close(self) -> None:
         """Wait for the functions that run."""
         self._pool.shutdown()
+
+
+def _harmless(function: Callable[[], T]) -> T:
+    try:
+        return function()
+    except BaseException as error:
+        raise harmless(error) from error.__cause__
 
 
 class _ticket:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from math import inf
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,32 +12,45 @@ from torch.utils.data import Sampler
 
 ORDINARY_LENGTH = 16  # tokens of a sentence, for which a batch size counts
 MOST_TEXTS = 16_384  # of a batch
+CALL_TOKENS = 100  # that a call of the network costs beside its tokens, 5 ms for a small encoder on a CPU
 
 
 def by_length(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
     """Yield batches of similar length, with at most 16 * batch_size tokens, padding included, or a single text.
 
-    A batch that is half full ends where the length changes, so that most batches have no padding at all. A batch size
-    above `MOST_TEXTS` counts as that: it would gain nothing and take memory.
+    A batch has 1, 2, 4, 8 ... texts, or is the last: of these sizes, the one that costs least for each token that is
+    no padding. A batch size above `MOST_TEXTS` counts as that: it would gain nothing and take memory.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     budget = min(batch_size, MOST_TEXTS) * ORDINARY_LENGTH
-    chosen: list[int] = []
-    for i in sorted(range(len(rows)), key=lambda i: len(rows[i])):
-        length = len(rows[i])
-        longer = chosen and length > len(rows[chosen[0]]) and 2 * len(chosen) * length > budget
-        if longer or (chosen and (len(chosen) + 1) * length > budget):
-            yield chosen
-            chosen = []
-        chosen.append(i)
-    if chosen:
-        yield chosen
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    lengths = [even_length(len(rows[i])) for i in order]
+    before = [0, *accumulate(lengths)]  # tokens of the texts before each
+    start = 0
+    while start < len(order):
+        best, end, size = inf, start + 1, 1
+        while size // 2 < len(order) - start:
+            last = min(start + size, len(order))
+            padded = size * lengths[last - 1]
+            if size > 1 and padded > budget:
+                break
+            cost = (CALL_TOKENS + padded) / (before[last] - before[start])
+            if cost < best:
+                best, end = cost, last
+            size *= 2
+        yield order[start:end]
+        start = end
 
 
-def few_sizes(count: int, most: int) -> int:
-    """Round up to a power of two, at most `most`, since CPU kernels are compiled and cached for every batch size."""
-    return max(count, min(1 << (count - 1).bit_length(), most))
+def filled(count: int) -> int:
+    """Return the power of two that a last batch is filled up to: CPU kernels are compiled and cached for every size."""
+    return 1 << (count - 1).bit_length()
+
+
+def even_length(longest: int) -> int:
+    """Return the multiple of four tokens, at least one, that a batch is padded to: each shape's kernels take 4 MB."""
+    return max(1, -(-longest // 4)) * 4
 
 
 class TokenBudgetSampler(Sampler[list[int]]):

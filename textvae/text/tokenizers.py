@@ -159,9 +159,9 @@ def encoder_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_le
     return _ids(tokenizer, texts, max_length) if texts else []
 
 
-def pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Return ids and mask (1 for tokens), both (B, T) int64, padded on the right."""
-    width = max(1, max(map(len, rows)))
+def pad(rows: Sequence[Sequence[int]], pad_id: int, width: int = 1) -> tuple[Tensor, Tensor]:
+    """Return ids and mask (1 for tokens), both (B, T) int64, padded on the right to a width or to the longest row."""
+    width = max(width, max(map(len, rows)))
     ids_BT = torch.tensor([[*row, *[pad_id] * (width - len(row))] for row in rows])
     mask_BT = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
     return ids_BT, mask_BT

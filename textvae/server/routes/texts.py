@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Request
@@ -16,7 +16,7 @@ from ...attributes.rewriting import Filters, Rewriter
 from ...attributes.shifting import Shifted
 from ...attributes.shifting import shift as shift_texts
 from ...evaluation.surprise import novelty
-from ...latent.geometry import Array
+from ...latent.drafts import Drafts, growing, same_words
 from ...text.word_diff import word_changes
 from ..errors import ApiError
 from ..schemas.texts import (
@@ -43,7 +43,6 @@ from ..workspace import Workspace
 from .common import STREAM, answer, streamed, workspace
 
 router = APIRouter(prefix="/v1", tags=["Texts"])
-BLOCK = 16  # texts or latents of a stream that are worked on together
 
 
 @router.post("/reconstruct", response_model=Reconstructed, responses=STREAM)
@@ -58,11 +57,11 @@ async def reconstruct(request: Request, asked: ReconstructAsked) -> Response:
         return {"texts": back, "familiarity": known}
 
     def results() -> Iterator[dict[str, Any]]:
-        for start in range(0, len(asked.texts), BLOCK):
-            found = written(asked.texts[start : start + BLOCK])
-            known = found["familiarity"] or [None] * BLOCK
+        for block in growing(len(asked.texts)):
+            found = written(asked.texts[block])
+            known = found["familiarity"] or [None] * len(found["texts"])
             for i, text in enumerate(found["texts"]):
-                yield {"index": start + i, "text": text, "familiarity": known[i]}
+                yield {"index": block.start + i, "text": text, "familiarity": known[i]}
 
     return streamed(request, results) if asked.stream else await answer(request, lambda: written(asked.texts))
 
@@ -76,11 +75,14 @@ async def decode(request: Request, asked: DecodeAsked) -> Response:
     if wrong is not None:
         raise ValueError(f"a vector has {wrong} numbers, the model needs {space.vae.dim}")
 
-    options = asked.model_dump(include={"temperature", "candidates", "refinements", "seed"})
+    options = asked.model_dump(include={"temperature", "candidates", "refinements"})
     latents = np.array(asked.vectors, np.float32)
-    if asked.stream and not asked.temperature:
-        return streamed(request, lambda: _in_blocks(latents, lambda part: space.vae.decode(part, **options)))
-    return await _texts(request, lambda: space.vae.decode(latents, **options), stream=asked.stream)
+
+    def each() -> Iterator[str]:
+        for block in growing(len(latents)):
+            yield from space.vae.decode(latents[block], seed=_seed_at(asked.seed, block), **options)
+
+    return await _texts(request, lambda: space.vae.decode(latents, seed=asked.seed, **options), asked.stream and each)
 
 
 @router.post("/sample", response_model=TextsAnswer, responses=STREAM)
@@ -88,14 +90,23 @@ async def sample(request: Request, asked: SampleAsked) -> Response:
     """Write new texts from latents drawn from the prior."""
     space = workspace(request)
     options = asked.model_dump(exclude={"stream", "n"})
+    vae = space.vae
 
-    def results() -> Iterator[dict[str, Any]]:
-        write = functools.partial(space.vae.decode, guidance=space.vae.sample_guidance)
-        yield from _in_blocks(space.vae.draw(asked.n, asked.seed, asked.prior), write)
+    def each() -> Iterator[str]:
+        count, used = vae.sample_drafts, set[str]()
+        latents = vae.draw(asked.n * count, asked.seed, asked.prior)
+        write = functools.partial(
+            vae.decode, temperature=asked.temperature, top_p=asked.top_p, guidance=vae.sample_guidance
+        )
+        for block in growing(asked.n):
+            texts = write(latents[block.start * count : block.stop * count], seed=_seed_at(asked.seed, block))
+            drafts = Drafts(texts, space.naturalness()(texts) if count > 1 else np.zeros(len(texts), np.float32), count)
+            for place in range(len(texts) // count):
+                text = drafts.best(place, used) or drafts.best(place) or ""
+                used.update({same_words(text)} if count > 1 else ())
+                yield text
 
-    if asked.stream and not asked.temperature and space.vae.sample_drafts == 1:  # each text depends on its latent alone
-        return streamed(request, results)
-    return await _texts(request, lambda: space.vae.sample(asked.n, **options), stream=asked.stream)
+    return await _texts(request, lambda: vae.sample(asked.n, **options), asked.stream and each)
 
 
 @router.post("/vary", response_model=TextsAnswer, responses=STREAM)
@@ -103,8 +114,9 @@ async def vary(request: Request, asked: VaryAsked) -> Response:
     """Write variations of a text."""
     space = workspace(request)
     space.check_size([asked.text], asked.n * (asked.drafts or 1))
-    options = asked.model_dump(exclude={"stream", "text", "n"})
-    return await _texts(request, lambda: space.vae.vary(asked.text, asked.n, **options), stream=asked.stream)
+    options = asked.model_dump(exclude={"stream"})
+    vae = space.vae
+    return await _texts(request, lambda: vae.vary(**options), asked.stream and (lambda: vae.iter_vary(**options)))
 
 
 @router.post("/interpolate", response_model=Path, responses=STREAM)
@@ -113,18 +125,15 @@ async def interpolate(request: Request, asked: InterpolateAsked) -> Response:
     space = workspace(request)
     positions = [i / (asked.n - 1) for i in range(asked.n)] if asked.at is None else asked.at
     space.check_size([asked.a, asked.b], len(positions) * (asked.drafts or 1))
-    options = asked.model_dump(exclude={"stream", "a", "b"})
-
-    def written() -> list[str]:
-        return space.vae.interpolate(asked.a, asked.b, **options)
+    options = asked.model_dump(exclude={"stream"})
 
     def results() -> Iterator[dict[str, Any]]:
-        for i, (text, position) in enumerate(zip(written(), positions, strict=True)):
-            yield {"index": i, "text": text, "position": position}
+        for i, text in enumerate(space.vae.iter_interpolate(**options)):
+            yield {"index": i, "text": text, "position": positions[i]}
 
     if asked.stream:
         return streamed(request, results)
-    return await answer(request, lambda: {"texts": written(), "positions": positions})
+    return await answer(request, lambda: {"texts": space.vae.interpolate(**options), "positions": positions})
 
 
 @router.post("/analogy", response_model=TextAnswer)
@@ -219,18 +228,18 @@ async def score(request: Request, asked: ScoreAsked) -> Response:
     return await answer(request, scored)
 
 
-def _in_blocks(latents: Array, write: Callable[[Array], list[str]]) -> Iterator[dict[str, Any]]:
-    """Yield the texts of latents, a few at a time."""
-    for start in range(0, len(latents), BLOCK):
-        for i, text in enumerate(write(latents[start : start + BLOCK])):
-            yield {"index": start + i, "text": text}
-
-
-async def _texts(request: Request, written: Any, *, stream: bool) -> Response:
-    """Answer the texts of a function, or stream them."""
-    if stream:
-        return streamed(request, lambda: ({"index": i, "text": text} for i, text in enumerate(written())))
+async def _texts(
+    request: Request, written: Callable[[], list[str]], each: Callable[[], Iterable[str]] | Literal[False]
+) -> Response:
+    """Answer the texts of a function, or if there is an `each` stream its texts."""
+    if each:
+        return streamed(request, lambda: ({"index": i, "text": text} for i, text in enumerate(each())))
     return await answer(request, lambda: {"texts": written()})
+
+
+def _seed_at(seed: int | None, block: slice) -> int | None:
+    """Return the seed of a part of a stream: each draws on its own."""
+    return None if seed is None else seed + block.start
 
 
 def _judged(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, Field, FiniteFloat
 
+from ...attributes.rewriting import Rewritten
+from ...attributes.shifting import Shifted
 from ..limits import CANDIDATES, TEXTS, N
 from .fields import (
     Asked,
@@ -172,24 +175,16 @@ class Path(TextsAnswer):
     positions: list[float]
 
 
-class ShiftedText(BaseModel):
+@dataclass(frozen=True)
+class ShiftedText(Shifted):
     """What `textvae.shift` returns for a text, and more to judge it by.
 
     `probabilities` is of each attribute that is moved, on the side that was asked for; `probability` the lowest of
     them; `naturalness` is SLOR in nats per token; `changes` are runs of words before and after.
     """
 
-    source: str
-    text: str
-    reached: bool
-    probability: float
     probabilities: Probabilities
-    similarity: float
     naturalness: float
-    nats: float
-    strengths: dict[str, float]
-    before: dict[str, float]
-    after: dict[str, float]
     changes: list[WordChange]
 
 
@@ -199,22 +194,10 @@ class Shifts(BaseModel):
     results: list[ShiftedText]
 
 
-class RewrittenText(BaseModel):
-    """What `textvae.attributes.rewriting.rewrite` returns."""
-
-    source: str
-    text: str
-    similarity: float
-    overlap: float
-    naturalness: float
-    probability: float | None
-    score: float
-
-
 class Rewrites(BaseModel):
     """The rewrites within the bounds, those of each text together, the best first."""
 
-    rows: list[RewrittenText]
+    rows: list[Rewritten]
 
 
 class ScoredText(BaseModel):
