@@ -26,7 +26,7 @@ DOORS = {
         "integrations.lancedb", "storage.row_files", "storage.shard_files", "text.lines", "text.records",
         "text.token_cache",
     },
-    "faiss": {"index.backends.faiss", "index.backends.faiss_vectors"},
+    "faiss": {"index.backends.faiss", "index.backends.faiss_refined", "index.backends.faiss_vectors"},
     "sqlite3": {"index.item_store"},
     "transformers": {
         "modeling", "text.tokenizers", "latent.familiarity", "latent.loading", "latent.saving", "latent.stored",

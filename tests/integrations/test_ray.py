@@ -47,6 +47,7 @@ def cluster():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_memory_monitor_refresh_ms", "0")  # which kills workers where other tests take the memory
+        patch.setenv("RAY_worker_niceness", "0")  # by default 15, which starves beside other tests
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         paths = {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}}  # of this module, which holds the model
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR", runtime_env=paths)
