@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .._progress import Progress
 from ..index.rows import Item
 from ..index.shards import Encoded, encode_shard, shards_of, share
+from ..storage.errors import CorruptFileError
 from ..storage.shard_files import Shard
 from .engines import needs
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..latent.vae import TextVAE
 
 SHARDS_EACH = 4  # shards for each worker, so that one that is late or lost leaves little behind
+TOLD = (CorruptFileError, ValueError, OSError)  # errors of a worker that this process raises again, as one line
 Corpus = tuple[Iterator[Item], Iterator[Any] | None]  # rows, and their ids or None to number them
 
 
@@ -56,6 +58,7 @@ def encode_with_ray(
 
     Raises:
         ValueError: The folder holds the shards of another model or corpus.
+        CorruptFileError: A part is damaged.
         ConnectionError: The cluster cannot be reached.
     """
     with _cluster(workers) as cores:
@@ -73,6 +76,9 @@ def encode_with_ray(
         written, unchanged = 0, 0
         with Progress("encoded") as progress:
             for row in encoded.iter_rows():
+                if row["error"]:
+                    kind = {each.__name__: each for each in TOLD}.get(row["kind"], OSError)
+                    raise kind(row["error"])
                 written, unchanged = written + row["written"], unchanged + row["unchanged"]
                 progress.advance(row["written"] + row["unchanged"])
     return Encoded(written, unchanged)
@@ -86,14 +92,16 @@ class _Worker:
     ):
         self.vae, self.read, self.folder, self.total, self.batch_size = load(), read, Path(folder), total, batch_size
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[int]]:
-        """Encode the shards of a batch and return what was done for each."""
-        done = []
-        for number in batch["shard"]:
-            shard = Shard(int(number), self.total)
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
+        """Encode the shard of a batch and return what was done, or the error."""
+        shard = Shard(int(batch["shard"][0]), self.total)
+        done, kind, told = Encoded(0, 0), "", ""
+        try:
             rows, ids = share(*self.read(), shard)
-            done.append(encode_shard(self.vae, rows, ids, self.folder, shard, batch_size=self.batch_size))
-        return {name: [getattr(each, name) for each in done] for name in Encoded._fields}
+            done = encode_shard(self.vae, rows, ids, self.folder, shard, batch_size=self.batch_size)
+        except TOLD as error:
+            kind, told = type(error).__name__, str(error)
+        return {name: [value] for name, value in {**done._asdict(), "kind": kind, "error": told}.items()}
 
 
 @contextmanager

@@ -179,8 +179,8 @@ class FaissBackend:
         except RuntimeError as error:
             raise ValueError(f"the factory {self.factory!r} refuses these vectors: {reason(error)}") from error
 
-    def fill(self, blocks: Iterable[tuple[Ids, Vectors]], file: Path) -> None:
-        """Add blocks of new ids (N,) and vectors (N, W) to an empty store.
+    def fill(self, blocks: Iterable[tuple[Sequence[int], Vectors]], file: Path) -> None:
+        """Add blocks of N new ids and vectors (N, W) to an empty store.
 
         Args:
             blocks: The blocks.

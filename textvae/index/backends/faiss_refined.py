@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .base import Ids, Vectors
+from .base import Vectors
 
 CANDIDATES = 10.0  # for each hit, found by the compressed vectors and ranked by the full ones
 COUNT_AT = 8  # where a file of flat vectors says how many there are; its last 8 bytes say how many numbers
@@ -26,12 +26,12 @@ def refined(index: Any) -> Any | None:
     return inner if isinstance(faiss.downcast_index(inner.refine_index), faiss.IndexFlat) else None
 
 
-def fill(index: Any, blocks: Iterable[tuple[Ids, Vectors]], file: Path) -> Any:
+def fill(index: Any, blocks: Iterable[tuple[Sequence[int], Vectors]], file: Path) -> Any:
     """Fill an empty trained index with vectors of which memory holds the compressed ones alone.
 
     Args:
         index: The IndexIDMap2 around a refined index.
-        blocks: Ids (N,) and vectors (N, W), block by block.
+        blocks: N ids and vectors (N, W), block by block.
         file: Where the full vectors are written, and stay while the index is used.
 
     Returns:
@@ -39,7 +39,7 @@ def fill(index: Any, blocks: Iterable[tuple[Ids, Vectors]], file: Path) -> Any:
     """
     import faiss
 
-    inner = refined(index)
+    inner: Any = refined(index)
     base, width = faiss.downcast_index(inner.base_index), index.d
     head = bytearray(faiss.serialize_index(faiss.downcast_index(inner.refine_index)).tobytes())
     labels = []
