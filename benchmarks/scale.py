@@ -36,12 +36,12 @@ from results import ROOT, row, write_results
 
 Rows = list[dict[str, Any]]
 MODEL, CORPUS = ROOT / "data/models/english", ROOT / "data/train.tsv"
-STEPS, WARM, ROUNDS = 120, 20, 3  # timed steps of training, those before, and turns of each side
+SIZES = {"STEPS": 120, "ITEMS": 100_000, "SENTENCES": 100_000, "VECTORS": 10_000_000}
+STEPS, ITEMS, SENTENCES, VECTORS = SIZES.values()  # and what the command line says instead
+WARM, ROUNDS = 20, 3  # steps of training before those that are timed, and turns of each side
 TOKENS, VALIDATION_STEPS = 1024, 600
-KILLS, ITEMS, WIDTH = 5, 100_000, 64  # of a push
-SENTENCES, WORKER_KILLS, WORKERS = 100_000, 3, 2
-VECTORS, DIM, CENTRES, QUERIES, K = 10_000_000, 64, 2000, 1000, 10
-FACTORY = "IVF4096,PQ32,RFlat"
+KILLS, WORKER_KILLS, WORKERS = 5, 3, 2
+DIM, CENTRES, QUERIES, K = 64, 2000, 1000, 10
 BLOCK = 8192
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": str(ROOT),
@@ -56,10 +56,11 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="folder for runs, indexes and vectors; by default a temporary one")
-    parser.add_argument("--small", type=int, default=1, help="divide every size by this, to try the script")
+    for name, size in SIZES.items():
+        parser.add_argument(f"--{name.lower()}", type=int, default=size, help=f"by default {size:,}")
     parser.add_argument("--job", choices=JOBS, help=argparse.SUPPRESS)  # what a child process does
     arguments, rest = parser.parse_known_args()
-    shrink(arguments.small)
+    globals().update({name: getattr(arguments, name.lower()) for name in SIZES})
     logging.disable(logging.WARNING)
     if arguments.job:
         JOBS[arguments.job](*rest)
@@ -67,27 +68,18 @@ def main() -> None:
     os.environ |= ENVIRONMENT
     for part in arguments.parts.split(","):
         with tempfile.TemporaryDirectory(dir=arguments.work) as folder:
-            load = f"load {os.getloadavg()[0]:.1f} before on {os.cpu_count()} cores"
+            load = f"load average {os.getloadavg()[0]:.1f} before, {os.cpu_count()} cores"
             rows = [r | {"note": f"{r['note']}; {load}"} for r in PARTS[part](Path(folder), arguments.seed)]
         sys.stdout.write("".join(f"{r['id']}: {r['value']} (bar {r['bar']}; {r['note']})\n" for r in rows))
         sys.stdout.flush()
-        if arguments.small == 1:
-            write_results("scale", rows)
-
-
-def shrink(by: int) -> None:
-    """Divide the sizes."""
-    sizes = globals()
-    for name in ("ITEMS", "SENTENCES", "VECTORS", "STEPS", "VALIDATION_STEPS"):
-        sizes[name] = max(sizes[name] // by, 40)
-    os.environ["SMALL"] = str(by)
+        write_results("scale", rows)
 
 
 def command(job: str, *words: object, processes: int = 1) -> list[str]:
     """Return the command of a child process that does a job."""
     launcher = [*LAUNCH, str(processes)] if processes > 1 else []
-    small = os.environ.get("SMALL", "1")
-    return [sys.executable, *launcher, __file__, "--job", job, "--small", small, *map(str, words)]
+    sizes = [f"--{name.lower()}={globals()[name]}" for name in SIZES]
+    return [sys.executable, *launcher, __file__, "--job", job, *sizes, *map(str, words)]
 
 
 def child(job: str, *words: object, processes: int = 1, **variables: str) -> Any:
@@ -271,7 +263,7 @@ def index_job(folder: str, count: str, factory: str, seed: str) -> None:
 
     start, total = time.perf_counter(), int(count)
     rows = ({"text": f"item {n}", "n": n, "topic": f"t{n % 7}"} for n in range(total))
-    if total > ITEMS:
+    if factory != "Flat":
         rows = (f"item {n}" for n in range(total))  # type: ignore[assignment]
     LatentIndex.build(Given(int(seed)), rows, factory=factory, metric="l2", path=folder)  # type: ignore[arg-type]
     told = {"seconds": time.perf_counter() - start, "peak_mb": peak_memory_mb()}
@@ -322,7 +314,7 @@ def push(folder: Path, seed: int) -> Rows:
     )
     return [
         row("scale.push.different", different, n=ITEMS, seed=seed, bar="0", note=note),
-        row("scale.push.items_per_second", ITEMS / seconds, n=ITEMS, seed=seed, note=f"one push, {WIDTH} numbers each"),
+        row("scale.push.items_per_second", ITEMS / seconds, n=ITEMS, seed=seed, note=f"one push, {DIM} numbers each"),
     ]
 
 
@@ -488,11 +480,12 @@ def blocks(seed: int) -> Iterator[tuple[int, np.ndarray]]:
 def ivfpq(folder: Path, seed: int) -> Rows:
     """Build, load and search ten million vectors."""
     threads = {"OMP_NUM_THREADS": str(os.cpu_count())}
-    built = child("index", folder / "index", VECTORS, FACTORY, seed, **threads)
+    factory = f"IVF{2 ** round(np.log2(1.3 * VECTORS**0.5))},PQ32,RFlat"  # 4096 lists for ten million
+    built = child("index", folder / "index", VECTORS, factory, seed, **threads)
     child("truth", folder / "truth.npy", seed, **threads)
     found = child("search", folder / "index", seed, folder / "truth.npy", **threads)
     size = sum(file.stat().st_size for file in (folder / "index").iterdir()) / 2**20
-    about = f"{VECTORS:,} x {DIM} of a mixture, {FACTORY}, mmap"
+    about = f"{VECTORS:,} x {DIM} of a mixture, {factory}, mmap"
     rates = {name: QUERIES / found[name] for name in ("ours", "faiss")}
     return [
         row(f"scale.ivfpq.{part}_peak_mb", round(value), n=VECTORS, seed=seed, bar="<= 4096", note=f"{about}; {told}")
