@@ -73,6 +73,8 @@ def fill(match: re.Match[str]) -> str:
         examples,
         failures,
         english,
+        scale,
+        plan,
     )
     content = {part.__name__: part for part in parts}
     return match[1] + content[match[2]]() + match[3]
@@ -255,6 +257,41 @@ def bars() -> str:
 def search() -> str:
     """Return the table of what embeddings, indexes and scores of single texts were held to."""
     return _with_bars(*(name for name in SEARCH if (ROOT / f"results/{name}.json").exists()))
+
+
+def scale() -> str:
+    """Return the table of benchmarks/scale.py, with how each was measured."""
+    rows = json.loads((ROOT / "results/scale.json").read_text())["rows"]
+    lines = [["", "measured", "bar", "how"], ["---"] * 4]
+    lines += [[f"`{r['id']}`", _number(r["value"], r["bar"] or ""), r["bar"] or "", r["note"]] for r in rows]
+    return _table(lines)
+
+
+def plan() -> str:
+    """Return what a billion texts take by the measured rates."""
+    measured = {r["id"]: r for r in json.loads((ROOT / "results/scale.json").read_text())["rows"]}
+    values, billion, width, code = _rows("scale"), 10**9, 384, 32 + 8  # numbers of a latent; PQ32 and an id
+    lines = [["step", "by", "a billion texts"], ["---"] * 3]
+    if rate := values.get("scale.encode.texts_per_second"):
+        days = billion / (rate / 2) / 86_400  # of the process' two threads
+        lines.append(
+            ["encode", f"{rate / 2:,.0f} texts/s a core", f"{days:,.0f} days of one core, {days / 100:.1f} of 100"]
+        )
+    lines += [
+        ["shards", f"{4 * width:,} bytes a latent of {width}", f"{4 * width * billion / 1e12:.1f} TB beside the texts"],
+        ["codes in memory", f"{code} bytes with PQ32", f"{code * billion / 1e9:.0f} GB"],
+        ["full vectors on disk", "256 bytes of 64 numbers", f"{256 * billion / 1e9:.0f} GB"],
+    ]
+    if built := measured.get("scale.ivfpq.build_seconds"):
+        rate = built["n"] / built["value"]
+        lines.append(
+            ["build", f"{rate:,.0f} vectors/s on 2 cores", f"{billion / rate / 3600:,.0f} hours of such machines"]
+        )
+    if rate := values.get("scale.push.items_per_second"):
+        lines.append(
+            ["push", f"{rate:,.0f} items/s of one writer", f"{billion / rate / 3600:,.0f} hours of one writer"]
+        )
+    return _table(lines)
 
 
 def shift() -> str:

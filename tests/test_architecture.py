@@ -18,13 +18,15 @@ PACKAGE = ROOT / "textvae"
 # Which modules may import a library; TYPE_CHECKING imports count too: a type is a dependency of whoever reads it.
 DOORS = {
     "filelock": {"storage.locks"},
-    "tokenizers": {"text.tokenizers"},
+    "tokenizers": {"text.tokenizers", "integrations.onnx"},
+    "onnx": {"integrations.onnx"},
+    "onnxruntime": {"integrations.onnx"},
     "datasets": {"text.records"},
     "pyarrow": {
         "integrations.lancedb", "storage.row_files", "storage.shard_files", "text.lines", "text.records",
         "text.token_cache",
     },
-    "faiss": {"index.backends.faiss", "index.backends.faiss_vectors"},
+    "faiss": {"index.backends.faiss", "index.backends.faiss_refined", "index.backends.faiss_vectors"},
     "sqlite3": {"index.item_store"},
     "transformers": {
         "modeling", "text.tokenizers", "latent.familiarity", "latent.loading", "latent.saving", "latent.stored",
@@ -47,6 +49,7 @@ DOORS = {
     "lancedb": {"integrations.lancedb"},
     "llama_index": {"integrations.llama_index"},
     "haystack": {"integrations.haystack"},
+    "ray": {"integrations.ray"},
     "tqdm": {"latent.embeddings"},
     "mteb": {"integrations.mteb"},
     "umap": {"evaluation.projection"},
@@ -200,6 +203,7 @@ def test_importing_everything_draws_no_random_number_and_adds_no_handler():
         "integrations.lancedb": ["lancedb"],
         "integrations.llama_index": ["llama_index"],
         "integrations.haystack": ["haystack"],
+        "integrations.ray": ["ray"],
     }
     absent = {module for module, names in needed.items() if not all(map(find_spec, names))}
     left_out = ("cli", "__", *([] if find_spec("fastapi") else ["server"]))

@@ -74,7 +74,13 @@ def test_faiss_finds_what_the_reference_finds_after_changes(inner_product, facto
 
 @pytest.mark.parametrize(
     ("backend", "factory"),
-    [(NumpyBackend, "Flat"), (FaissBackend, "Flat"), (FaissBackend, "HNSW32"), (FaissBackend, "IVF4,Flat")],
+    [
+        (NumpyBackend, "Flat"),
+        (FaissBackend, "Flat"),
+        (FaissBackend, "HNSW32"),
+        (FaissBackend, "IVF4,Flat"),
+        (FaissBackend, "IVF4,SQ8,RFlat"),
+    ],
 )
 def test_a_backend_gives_back_the_vectors_it_holds(backend, factory):
     store = filled(backend, False, factory)
@@ -88,7 +94,7 @@ def test_a_backend_gives_back_the_vectors_it_holds(backend, factory):
         np.testing.assert_array_equal(found[id], vector)
 
 
-@pytest.mark.parametrize("factory", ["SQ8", "RR8,Flat", "IVF4,SQ8", "IVF4,SQ8,RFlat"])
+@pytest.mark.parametrize("factory", ["SQ8", "RR8,Flat", "IVF4,SQ8", "IVF4,SQ8,Refine(SQ8)"])
 def test_compressed_and_transformed_vectors_are_not_given_back(factory):
     assert filled(FaissBackend, False, factory).stored(32) is None
 

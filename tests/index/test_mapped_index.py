@@ -91,3 +91,25 @@ def test_mapped_vectors_take_no_memory(tmp_path):
     grown = list(map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()))
     for (factory, size), mapped, loaded in zip(BYTES_EACH.items(), grown[::2], grown[1::2], strict=True):
         assert loaded - mapped > 0.7 * vectors.size * size, factory  # ids stay in memory
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_a_build_on_disk_with_full_vectors_beside_compressed_ones_is_that_in_memory(tmp_path, metric):
+    options = {"factory": "IVF4,PQ4x4,RFlat", "metric": metric, "ids": [f"id {n}" for n in range(60)]}
+    whole = LatentIndex.build(StubVAE(), TEXTS, **options)
+    built = LatentIndex.build(StubVAE(), TEXTS, path=tmp_path / "index", **options)
+    assert not (tmp_path / "index.partial").exists()
+    mapped = LatentIndex.load(tmp_path / "index", StubVAE(), mmap=True)
+    for index in (built, mapped):
+        np.testing.assert_array_equal(index.vectors(index.ids), whole.vectors(whole.ids))
+        for found, expected in zip(index.search(TEXTS, k=60), whole.search(TEXTS, k=60), strict=True):
+            assert [hit.id for hit in found] == [hit.id for hit in expected]
+        assert [block.ids for block in index.blocks()] == [whole.ids]
+    built.add(["another"], ids=["id 60"])
+    built.remove(["id 0"])
+    built.save(tmp_path / "index")
+    again = LatentIndex.load(tmp_path / "index", StubVAE(), mmap=True)
+    assert again.search("another", k=1)[0].id == "id 60" and len(again) == 60
+    exact = LatentIndex.build(StubVAE(), TEXTS, metric=metric)
+    best = [hits[0].text for hits in exact.search(TEXTS, k=1)]
+    assert [hits[0].text for hits in mapped.search(TEXTS, k=1)] == best == TEXTS

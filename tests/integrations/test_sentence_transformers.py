@@ -48,8 +48,9 @@ def encoder(tmp_path_factory, sentences):
     return folder
 
 
-def build(encoder, sentences, **options):
+def build(encoder, sentences, on_sphere=False, **options):
     vae = build_model(TrainConfig(size="tiny", encoder=str(encoder), max_length=16, **options), sentences)
+    vae.model.config.unit_mean = vae.model.encoder.on_sphere = on_sphere  # as with a teacher
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():  # as training would leave them: no zeros, no ones
         for name, value in vae.model.encoder.state_dict().items():
@@ -72,7 +73,8 @@ def texts(sentences):
     return [*sentences, "good</s>", "<pad> and <s>", "a much longer sentence , " * 60, "é 🦊", "x", *ODD]
 
 
-OPTIONS = [{}, {"latent_dim": 7}, {"bn_gamma": 0.6}, {"keep_encoder": True}]
+SLOTS = {"slot_dim": 4, "beta": 0.001, "free_bits": 0.5}  # the meaning apart
+OPTIONS = [{}, {"latent_dim": 7}, {"bn_gamma": 0.6}, {"keep_encoder": True}, SLOTS, {"on_sphere": True}]
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -134,6 +136,8 @@ def test_an_export_is_whole_without_pickle_and_leaves_the_model_alone(encoder, s
 def test_an_encoder_from_scratch_is_refused_and_nothing_is_written(small_vae, encoder, sentences, tmp_path):
     with pytest.raises(ValueError, match="from scratch and pools by attention, .* with a pretrained --encoder"):
         save_sentence_transformer(small_vae, tmp_path / "export")
+    with pytest.raises(ValueError, match="one length and normalises them over batches, .* without --bn-gamma"):
+        save_sentence_transformer(build(encoder, sentences, on_sphere=True, bn_gamma=0.6), tmp_path / "export")
     with pytest.raises(ValueError, match="adds a learnt residual to its encoder's embedding, .* --residual 0"):
         save_sentence_transformer(build(encoder, sentences, keep_encoder=True, residual=0.1), tmp_path / "export")
     assert not (tmp_path / "export").exists()
@@ -156,4 +160,4 @@ def test_the_command_exports_a_run(encoder, sentences, tmp_path, monkeypatch, ca
     assert written == again
     assert main(["export", "run", "-o", "run"]) == 3
     assert capsys.readouterr().err == "textvae: run exists and is not an export: choose another folder\n"
-    assert main(["export", "run", "-o", "out", "--to", "onnx"]) == 2
+    assert main(["export", "run", "-o", "out", "--to", "openvino"]) == 2

@@ -27,21 +27,27 @@ def export(
     /,
     *,
     output: Output,
-    to: Literal["sentence-transformers"] = "sentence-transformers",
+    to: Literal["sentence-transformers", "onnx"] = "sentence-transformers",
     printing: Printing = PRINTING,
 ) -> None:
     """Write the encoder of a run as a folder that another library loads without textvae.
 
     Args:
-        run: Run folder of a model with a pretrained encoder, or org/name on the hub.
+        run: Run folder, or org/name on the hub; for sentence-transformers of a model with a pretrained encoder.
         output: Folder to write.
-        to: The library. SentenceTransformer(OUTPUT).encode gives the same latents as textvae encode.
+        to: The library. SentenceTransformer(OUTPUT).encode gives the same latents as textvae encode. onnx writes
+            model.onnx, from token ids to mean and log_std, and tokenizer.json (pip install 'textvae[onnx]').
     """
-    can_write_folder(output, "export", "modules.json")
+    can_write_folder(output, "export", "onnx.json" if to == "onnx" else "modules.json")
     vae = Device(device="cpu").load(run)
-    from ..integrations.sentence_transformers import save_sentence_transformer
+    if to == "onnx":
+        from ..integrations.onnx import save_onnx
 
-    save_sentence_transformer(vae, output)
+        save_onnx(vae, output)
+    else:
+        from ..integrations.sentence_transformers import save_sentence_transformer
+
+        save_sentence_transformer(vae, output)
     record = {"output": str(output), "to": to, "dim": vae.dim}
     printing.result(record, f"wrote {output} for {to}: vectors of {vae.dim} dimensions")
 

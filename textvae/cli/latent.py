@@ -28,7 +28,7 @@ from .options import (
     can_write_file,
     sentences,
 )
-from .shards import encode_one_shard
+from .shards import encode_by_ray, encode_one_shard
 
 
 def encode(
@@ -40,6 +40,8 @@ def encode(
     id: Column | None = None,
     keep: Keep = None,
     shard: str | None = None,
+    engine: Literal["ray"] | None = None,
+    workers: int | None = None,
     batch_size: int = 64,
     reading: Reading = READING,
     device: Device = DEVICE,
@@ -57,11 +59,21 @@ def encode(
         id: Column of the corpus with an id of each text, for such a table or --json; by default they are numbered.
         keep: Further column of the corpus to keep as metadata, for the same; may be repeated.
         shard: Share of the corpus to encode, such as 3/8; OUTPUT is then a folder.
+        engine: Encode all shards in the workers of this engine, on this machine or the cluster of RAY_ADDRESS
+            (pip install 'textvae[ray]'); OUTPUT is then a folder that every machine sees.
+        workers: Number of its workers; by default one for each core, with --device cuda for each GPU.
         batch_size: Texts encoded together.
     """
     at_least(1, "--batch-size", batch_size)
     if shard is not None:
+        if engine is not None:
+            raise UsageError("--engine encodes every shard: leave --shard out. See textvae encode --help")
         encode_one_shard(run, texts, output, shard, id, keep, batch_size, reading, device, printing)
+        return
+    if workers is not None and engine is None:
+        raise UsageError("--workers belongs to --engine. See textvae encode --help")
+    if engine is not None:
+        encode_by_ray(run, texts, output, workers, id, keep, batch_size, reading, device, printing)
         return
     can_write_file(output, (".npy", *TABLES, ".txt"))
     if (id or keep) and not (output.suffix.lower() in TABLES if output else printing.json):

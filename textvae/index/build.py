@@ -18,7 +18,7 @@ from .backends import Backend, backend_class
 from .backends.base import AUTO, FLAT_LIMIT
 from .distances import Metric, check_metric, comparable, embedded, width
 from .item_store import ItemStore
-from .partial_build import Staging
+from .partial_build import FULL, Staging
 from .rows import Row
 
 if TYPE_CHECKING:
@@ -113,8 +113,11 @@ def build_on_disk(
             except ValueError:  # too few texts: the user will choose another factory, so this build is of no use
                 staging.discard()
                 raise
-        for ids, part in staging.blocks(BLOCK):
-            vectors.add(ids, part)
+        if hasattr(vectors, "fill"):
+            vectors.fill(staging.blocks(BLOCK), staging.folder / FULL)
+        else:
+            for ids, part in staging.blocks(BLOCK):
+                vectors.add(ids, part)
         yield vectors, staging.items
         staging.discard()
     finally:

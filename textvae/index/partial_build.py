@@ -19,7 +19,8 @@ from .rows import Row
 
 PARTIAL = ".partial"  # suffix of the folder during the build
 VECTORS, ITEMS, ABOUT = "vectors.f32", "items.sqlite", "build.json"
-OURS = {VECTORS, ITEMS, f"{ITEMS}-journal", ABOUT}
+FULL = "full.faiss"  # vectors beside compressed ones, while the index is written
+OURS = {VECTORS, FULL, ITEMS, f"{ITEMS}-journal", ABOUT}
 NUMBER = np.dtype("<f4")
 OLDER = {"backend": "faiss"}  # settings that builds of older versions lack
 

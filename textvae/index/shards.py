@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -71,6 +71,17 @@ def encode_shard(
     return Encoded(*counts)
 
 
+def share(rows: Iterator[Item], ids: Iterator[Any] | None, shard: Shard) -> tuple[Iterator[Item], Iterator[Any]]:
+    """Return the rows of a corpus that belong to a shard, and their ids: given ones, or their numbers from 0."""
+    first, every = shard.number - 1, shard.total
+    return islice(rows, first, None, every), count(first, every) if ids is None else islice(ids, first, None, every)
+
+
+def shards_of(folder: Path) -> int | None:
+    """Return how many shards a folder was begun with; None if it holds none."""
+    return _about(folder)["shards"] if (folder / ABOUT).is_file() else None
+
+
 class EncodedCorpus:
     """A corpus that was encoded in shards.
 
@@ -88,8 +99,7 @@ class EncodedCorpus:
             raise FileNotFoundError(f"there is no folder {folder}")
         if not (folder / ABOUT).is_file():
             raise ValueError(f"{folder} holds no shards of textvae encode --shard: it has no {ABOUT}")
-        about = read_json(folder / ABOUT)
-        check_fields(about, FIELDS, folder / ABOUT)
+        about = _about(folder)
         self.folder, self.fingerprint, self.dim = folder, about["fingerprint"], about["dim"]
         count = about["shards"]
         self._shards = [ShardFiles(folder, Shard(number, count)) for number in range(1, count + 1)]
@@ -121,6 +131,12 @@ class EncodedCorpus:
                 f"{self.folder} was encoded by another model (fingerprint {self.fingerprint}) than {vae.path} "
                 f"(fingerprint {vae.fingerprint}): give that model, or encode the corpus again"
             )
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    about = read_json(folder / ABOUT)
+    check_fields(about, FIELDS, folder / ABOUT)
+    return about
 
 
 def _begin(folder: Path, about: dict[str, Any]) -> None:

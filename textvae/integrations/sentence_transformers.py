@@ -61,6 +61,7 @@ def save_sentence_transformer(vae: TextVAE, path: str | Path) -> None:
         write_json(folder / "sentence_bert_config.json", settings | _without_pooler(encoder))
         about = {"model_type": "SentenceTransformer", "prompts": {}, "similarity_fn_name": "cosine"}
         write_json(folder / "config_sentence_transformers.json", about)
+        scaled = {"in_features": dim, "out_features": dim, "bias": False, "activation_function": IDENTITY}
         listed = [
             {"idx": 0, "name": "0", "path": "", "type": f"{STOCK}Transformer"},
             _add(folder, 1, "Pooling", pooling),
@@ -69,6 +70,8 @@ def save_sentence_transformer(vae: TextVAE, path: str | Path) -> None:
             else _add(folder, 2, "LayerNorm", {"dimension": hidden}, _named("norm", encoder.norm)),
             _add(folder, 3, "Dense", dense, projection),
         ]
+        if encoder.on_sphere and not encoder.kept:  # of length sqrt(D)
+            listed += [_add(folder, 4, "Normalize", {}), _add(folder, 5, "Dense", scaled, _diagonal(dim))]
         (folder / MODULES).write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
 
 
@@ -79,22 +82,22 @@ def _check_exportable(vae: TextVAE) -> None:
             f"this model adds a learnt residual to its encoder's embedding, {NO_MODULE}: "
             "train one with --residual 0, or encode with textvae"
         )
-    if config.unit_mean:
+    if config.unit_mean and config.batch_norm_gamma is not None:
         raise ValueError(
-            f"this model scales its vectors to one length after its last layer, {NO_MODULE}: "
-            "train one without --teacher, or encode with textvae"
+            f"this model scales its vectors to one length and normalises them over batches, {NO_MODULE}: "
+            "train one without --bn-gamma, or encode with textvae"
         )
     if vae.encoder_tokenizer is vae.tokenizer or (config.pooling == "attention" and not config.keep_encoder):
         raise ValueError(
             f"this model's encoder was trained from scratch and pools by attention, {NO_MODULE}: "
-            "train one with a pretrained --encoder, or encode with textvae"
+            "export it --to onnx, train one with a pretrained --encoder, or encode with textvae"
         )
 
 
 def _projection(encoder: LatentEncoder, dim: int) -> dict[str, Tensor]:
     """Return the weights of the last layer, which computes mu."""
     if encoder.kept:  # the embedding of length sqrt(D)
-        return {"linear.weight": dim**0.5 * torch.eye(dim)}
+        return _diagonal(dim)
     layer = _named("linear", encoder.mean)
     if encoder.gamma is None:
         return layer
@@ -106,6 +109,10 @@ def _projection(encoder: LatentEncoder, dim: int) -> dict[str, Tensor]:
         "linear.weight": (scale_D[:, None] * layer["linear.weight"].double()).float(),
         "linear.bias": (scale_D * (layer["linear.bias"].double() - mean)).float(),
     }
+
+
+def _diagonal(dim: int) -> dict[str, Tensor]:
+    return {"linear.weight": dim**0.5 * torch.eye(dim)}
 
 
 def _named(prefix: str, module: torch.nn.Module) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from ...modeling.forks import check_fork
 from .automatic import automatic_factory
 from .base import AUTO, Ids, Neighbours, Vectors, reason, register_backend
 from .faiss_file import check_factory, check_file
+from .faiss_refined import CANDIDATES, fill, refined
 from .faiss_vectors import stored_blocks, take
 
 TRAINING, PER_LIST = 65_536, 39  # training vectors: at least this many, and this many per inverted list
@@ -66,12 +67,14 @@ class FaissBackend:
                 "use auto, Flat, HNSW32, IVF256,Flat or another faiss factory string"
             ) from error
         check_factory(memoryview(faiss.serialize_index(vectors).tobytes()), factory, inner_product)
-        inner = _behind_transform(vectors)
-        if not isinstance(inner, faiss.IndexIVF):
-            return cls(faiss.IndexIDMap2(vectors), factory)
-        # under an IDMap2, removing from inverted lists would shift the ids of all later vectors
-        inner.nprobe = max(1, round(inner.nlist**0.5))  # the default of 1 misses most neighbours
-        return cls(vectors, factory)
+        lists = faiss.try_extract_index_ivf(vectors)
+        if lists:
+            lists.nprobe = max(1, round(lists.nlist**0.5))  # the default of 1 misses most neighbours
+        if isinstance(vectors, faiss.IndexRefine):
+            vectors.k_factor = CANDIDATES  # the default of 1 ranks anew what was found, and finds no more
+        if isinstance(_behind_transform(vectors), faiss.IndexIVF):
+            return cls(vectors, factory)  # an IDMap2 would shift the ids of all vectors behind one that is removed
+        return cls(faiss.IndexIDMap2(vectors), factory)
 
     @classmethod
     def read(cls, path: Path, factory: str, tombstones: Iterable[int] = (), *, mapped: bool = False) -> FaissBackend:
@@ -175,6 +178,19 @@ class FaissBackend:
             self.index.add_with_ids(vectors, np.array(ids, np.int64))
         except RuntimeError as error:
             raise ValueError(f"the factory {self.factory!r} refuses these vectors: {reason(error)}") from error
+
+    def fill(self, blocks: Iterable[tuple[Sequence[int], Vectors]], file: Path) -> None:
+        """Add blocks of N new ids and vectors (N, W) to an empty store.
+
+        Args:
+            blocks: The blocks.
+            file: Where full vectors beside compressed ones ("RFlat") are written instead of kept in memory.
+        """
+        if refined(self.index) is None:
+            for ids, vectors in blocks:
+                self.add(ids, vectors)
+            return
+        self._full, self._mapped = fill(self.index, blocks, file), True
 
     def remove(self, ids: Sequence[int]) -> None:
         """Remove the vectors of existing ids; a graph is rebuilt once a fifth of its vectors are tombstones.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .base import Ids, Vectors
+from .faiss_refined import refined
 
 
 def take(store: Any, ids: Sequence[int]) -> Vectors:
@@ -54,7 +55,7 @@ def stored_blocks(index: Any, tombstones: Iterable[int], size: int) -> Iterator[
     if not isinstance(index, faiss.IndexIDMap2):
         return None
     leaf = faiss.downcast_index(index.index)
-    if not isinstance(leaf, faiss.IndexFlat | faiss.IndexHNSWFlat):
+    if not isinstance(leaf, faiss.IndexFlat | faiss.IndexHNSWFlat) and refined(index) is None:
         return None
     labels = faiss.vector_to_array(index.id_map)
     live = labels[(labels >= 0) & ~np.isin(labels, gone)]
