@@ -1,37 +1,56 @@
-"""Measure the operations of a model with wording slots: exact latents, texts from meanings, variations, paths, shifts.
+"""Measure the operations of a model with wording slots, from exact latents to shifts.
 
-    python benchmarks/operations.py --run RUN --pack PACK [--positive FILE --negative FILE]
+    python benchmarks/operations.py --run RUN --pack PACK [--positive FILE --negative FILE] [--lm FOLDER]
 
 PACK is what scripts/english_corpus.py wrote; its held-out dev sentences are used, which choose the defaults. FILEs hold
-sentences of each sentiment, of which the last are shifted and the others are the examples. Rows go to
-results/operations.json.
+sentences of each sentiment, of which the last are shifted and the others are the examples. The LM judges naturalness,
+as in benchmarks/english.py. Rows go to results/operations.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import lzma
 import random
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from results import row, write_results
+from results import ROOT, row, write_results
 from textvae import Attribute, Decoding, TextVAE, shift
+from textvae.attributes.rewriting import rewrite
 from textvae.evaluation.text_scores import bleu
 from textvae.latent.drafts import closeness, same_words
 from textvae.latent.exact import exact_latents
 from textvae.latent.geometry import Array
+from textvae.latent.naturalness import Naturalness as OwnNaturalness
+
+sys.path.append(str(ROOT / "scripts"))
+
+from english_corpus import read_corpus
+from english_measure import Naturalness, repeating
 
 RATES = (0.02, 0.1, 0.2)  # of the exact latents, in 25 steps
 STEPS = (10, 25, 50)  # at a rate of 0.1
 GUARDS = ((1.0, 0), (1.3, 0), (1.3, 3), (1.3, 2), (1.5, 2))
 TEMPERATURES = (0.3, 0.5, 0.7, 1.0)
 EXAMPLES = 400  # of each side of the attribute
+SHIFTED, SHORT = 60, 12  # sentences that are shifted, and their words at most
+CANDIDATES = (1, 4, 16, 32)
+SAMPLES = 100
+SAMPLE_DRAFTS = (1, 4, 16)
+REWRITES, FIRST = 10, 3  # rewrites of each sentence, of which so many are judged
+REAL = 500  # sentences with which the LM compares
+COUNTED = 15_000  # sentences that give its unigram distribution
+RANKINGS: dict[str, Callable[[Array, Array], Array]] = {  # of the naturalness of a rewrite and of its source
+    "without_naturalness": lambda written, source: np.ones_like(written),
+    "default": lambda written, source: np.exp(np.minimum(0, written - source)),
+    "logistic_of_difference": lambda written, source: 1 / (1 + np.exp(source - written)),
+    "logistic": lambda written, source: 1 / (1 + np.exp(-written)),
+}
 
 
 def main() -> None:
@@ -42,25 +61,30 @@ def main() -> None:
     parser.add_argument("--positive", type=Path)
     parser.add_argument("--negative", type=Path)
     parser.add_argument("--sentences", type=int, default=300, help="for exact latents; the others take a part of them")
-    parser.add_argument("--only", nargs="*", default=["exact", "guard", "drafts", "vary", "path", "shift"])
+    parser.add_argument("--lm", help="folder or hub id of a causal LM, for rewrites and samples")
+    parser.add_argument("--only", nargs="*")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
-    with lzma.open(arguments.pack / "held_out.json.xz", "rt", encoding="utf-8") as file:
-        dev = json.load(file)["dev"]
-    texts = [text for source in sorted(dev) for text in dev[source]]
-    random.Random(0).shuffle(texts)
-    texts = texts[: arguments.sentences]
+    corpus = read_corpus(arguments.pack)
+    dev = [text for source in sorted(corpus.dev) for text in corpus.dev[source]]
+    random.Random(0).shuffle(dev)
+    texts = dev[: arguments.sentences]
     vae = TextVAE.from_pretrained(arguments.run, "cpu")
     few = texts[: len(texts) // 5]
-    measured = {
+    measured: dict[str, Callable[[], list[dict]]] = {
         "exact": lambda: of_exact(vae, texts),
         "guard": lambda: of_guard(vae, texts[: len(texts) // 2]),
         "drafts": lambda: of_drafts(vae, few),
         "vary": lambda: of_vary(vae, texts[: len(texts) // 20]),
         "path": lambda: of_paths(vae, texts[: len(texts) // 15]),
-        "shift": lambda: of_shift(vae, arguments.positive, arguments.negative) if arguments.positive else [],
     }
-    for name in arguments.only:
+    if arguments.positive:
+        measured["shift"] = lambda: of_shift(vae, arguments.positive, arguments.negative, texts)
+    if arguments.lm:
+        judge = Naturalness(arguments.lm, dev[-REAL:], corpus.train[:COUNTED])
+        measured["rewrite"] = lambda: of_rewrites(vae, few[: len(few) // 3], judge)
+        measured["sample"] = lambda: of_samples(vae, judge)
+    for name in arguments.only or measured:
         rows = measured[name]()
         for each in rows:
             sys.stdout.write(f"{each['id']} {each['value']:.4f} {each['note']}\n")
@@ -113,7 +137,7 @@ def _judged(vae: TextVAE, name: str, written: Sequence[str], meanings: Array, te
     return [
         row(f"operations.{name}.cosine", float(cosine.mean()), n=n, note=f"{texts[0]} | {written[0]}"),
         row(f"operations.{name}.bleu", bleu(written, texts), n=n),
-        row(f"operations.{name}.repeating", float(np.mean([repeats(text) for text in written])), n=n),
+        row(f"operations.{name}.repeating", repeating(written), n=n),
     ]
 
 
@@ -154,32 +178,67 @@ def of_paths(vae: TextVAE, texts: Sequence[str]) -> list[dict]:
     return rows
 
 
-def of_shift(vae: TextVAE, positive: Path, negative: Path) -> list[dict]:
-    """Return how many sentences reach the other sentiment, and how many words they keep."""
+def of_shift(vae: TextVAE, positive: Path, negative: Path, others: Sequence[str]) -> list[dict]:
+    """Return how many sentences reach the other sentiment by its probes, how near they stay, and the time of each."""
     sides = [path.read_text(encoding="utf-8").splitlines() for path in (positive, negative)]
     for side in sides:
         random.Random(0).shuffle(side)
     attribute = Attribute.fit(vae, *(side[:EXAMPLES] for side in sides), name="sentiment")
-    texts = [text for text in sides[1][EXAMPLES:] if len(text.split()) <= 12][:20]
     rows = [row("operations.shift.accuracy", attribute.accuracy, n=attribute.scored, note="cross-validated")]
-    for name, candidates in (("greedy", 1), ("candidates_8", 8)):
-        results = shift(vae, texts, attribute, 1.0, candidates=candidates)
-        changed = [each for each in results if each.text != each.source]
-        note = " || ".join(f"{each.source} > {each.text}" for each in changed[:6])
-        n, kept = len(texts), float(np.mean([each.similarity for each in results]))
-        rows += [
-            row(f"operations.shift.{name}.reached", float(np.mean([r.reached for r in results])), n=n, note=note),
-            row(f"operations.shift.{name}.similarity", kept, n=n),
-            row(f"operations.shift.{name}.changed", len(changed) / n, n=n),
-        ]
+    kinds = {"": sides[1][EXAMPLES:], "other_sentences.": others}
+    for kind, sentences in kinds.items():
+        texts = [text for text in sentences if len(text.split()) <= SHORT][:SHIFTED]
+        for candidates in CANDIDATES:
+            started = time.process_time()  # other work on the machine does not count
+            results = shift(vae, texts, attribute, 1.0, candidates=candidates)
+            seconds = (time.process_time() - started) / len(texts)
+            changed = [each for each in results if each.text != each.source]
+            note = " || ".join(f"{each.source} > {each.text}" for each in changed[:6])
+            kept = float(np.mean([each.similarity for each in results]))
+            name, n = f"operations.shift.{kind}candidates_{candidates}", len(texts)
+            rows += [
+                row(f"{name}.reached", float(np.mean([r.reached for r in results])), n=n, note=note),
+                row(f"{name}.similarity", kept, n=n),
+                row(f"{name}.changed", len(changed) / n, n=n),
+                row(f"{name}.seconds", seconds, n=n, note="of processor time for each sentence"),
+            ]
     return rows
 
 
-def repeats(text: str) -> bool:
-    """Return whether a word follows itself or a pair of words comes twice; 3% of real sentences do."""
-    words = text.lower().split()
-    pairs = list(zip(words, words[1:], strict=False))
-    return len(set(pairs)) < len(pairs) or any(a == b for a, b in pairs)
+def of_rewrites(vae: TextVAE, texts: Sequence[str], judge: Naturalness) -> list[dict]:
+    """Return how natural the first rewrites of each text are, by several ways to rank the same ones."""
+    found = rewrite(vae, texts, n=REWRITES, seed=0)
+    rewrites = [[each for each in found if each.source == text] for text in texts]
+    sources = OwnNaturalness(vae)(texts)
+    rows = _natural("rewrite.sources", texts, judge) + _natural("rewrite.all", [each.text for each in found], judge)
+    for name, factor in RANKINGS.items():
+        best = []
+        for group, source in zip(rewrites, sources, strict=True):
+            kept = np.array([each.similarity * (1 - each.overlap) for each in group])
+            scores = kept * factor(np.array([each.naturalness for each in group]), source)
+            best += [group[i] for i in np.argsort(-scores, kind="stable")[:FIRST]]
+        overlap = float(np.mean([each.overlap for each in best]))
+        rows += _natural(f"rewrite.{name}", [each.text for each in best], judge)
+        rows.append(row(f"operations.rewrite.{name}.overlap", overlap, n=len(best), note="BLEU with the source"))
+    return rows
+
+
+def of_samples(vae: TextVAE, judge: Naturalness) -> list[dict]:
+    """Return how natural texts from the prior are, the best of several drafts."""
+    rows = []
+    for drafts in SAMPLE_DRAFTS:
+        rows += _natural(f"sample.drafts_{drafts}", vae.sample(SAMPLES, drafts=drafts, seed=0), judge)
+    return rows
+
+
+def _natural(name: str, texts: Sequence[str], judge: Naturalness) -> list[dict]:
+    """Return the SLOR of texts under the LM, and the shares above the median of real ones and above a twentieth."""
+    n, shares = len(texts), judge(texts)
+    note = " | ".join(texts[:5])
+    return [
+        row(f"operations.{name}.slor", float(judge.slor(texts).mean()), n=n, seed=0, note=note),
+        *(row(f"operations.{name}.{share}", value, n=n, seed=0) for share, value in shares.items()),
+    ]
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ On held-out sentences of each source, at most 24 words. Written by `scripts/ship
 |---|---|
 {sources}
 
-Nothing of these was trained on, so that new kinds of text are measured: {unseen}.
+Two sources were left out of training, to measure kinds of text that are new to the model: {unseen}.
 The sentences themselves are not shipped. The meaning was learnt from embeddings of all-MiniLM-L6-v2 (Apache-2.0).
 
 ## How

@@ -6,5 +6,5 @@ ruff format --check .
 mypy
 lint-imports
 mkdocs build --strict --quiet --site-dir site
-if [ $# -eq 0 ]; then set -- -m "not slow" -n auto --maxprocesses 4 --dist loadfile; fi # a gigabyte of memory each
+if [ $# -eq 0 ]; then set -- -m "not slow" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder; fi # a gigabyte of memory each
 python -m pytest "$@"

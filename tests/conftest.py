@@ -27,6 +27,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("tests")
 
+# Tests kill processes, not the machine, so nobody waits for a disk. A bad descriptor is an error still.
+os.fsync = os.fstat
+
 pytest_plugins = ["served"]
 SENTENCES = [
     "the soup was hot and the bread was fresh .",
@@ -38,6 +41,16 @@ SENTENCES = [
     "my dog loves the park near the river .",
     "is the museum open on Monday ?",
 ]
+
+
+LONG = (  # files that take long come first, so that no process is alone with one at the end
+    "server/test_page", "training/", "scripts/test_english_training", "test_documents", "modeling/test_slots",
+    "modeling/test_model", "storage/test_folders", "cli/test_verbs", "test_architecture", "latent/",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.removeprefix("tests/").startswith(LONG))
 
 
 def pytest_unconfigure() -> None:

@@ -182,16 +182,21 @@ def test_importing_textvae_is_light_and_changes_nothing():
     assert loaded == []
 
 
-@pytest.mark.parametrize(
-    "module", ["training.config", "training.schedules", "storage.folders", "text.corpus", "index", "evaluation.plots"]
-)
-def test_modules_that_need_no_network_do_not_load_torch(module):
+def test_modules_that_need_no_network_do_not_load_torch(tmp_path):
+    """Nor does reading a file load the library of data sets."""
+    (tmp_path / "a.csv").write_text("text\na\n")
+    modules = ["training.config", "training.schedules", "storage.folders", "text.corpus", "index", "evaluation.plots"]
     loaded = python(
-        f"import json, sys, textvae.{module}\n"
-        "heavy = ['torch', 'transformers', 'faiss', 'datasets', 'matplotlib']\n"
-        "print(json.dumps([name for name in heavy if name in sys.modules]))"
+        "import importlib, json, sys\n"
+        "heavy, loaded = ['torch', 'transformers', 'faiss', 'datasets', 'matplotlib'], {}\n"
+        f"for module in {modules}:\n"
+        "    importlib.import_module('textvae.' + module)\n"
+        "    loaded[module] = [name for name in heavy if name in sys.modules]\n"
+        f"sys.modules['textvae.text.corpus'].read_corpus({str(tmp_path / 'a.csv')!r})\n"
+        "loaded['a file is read'] = [name for name in heavy if name in sys.modules]\n"
+        "print(json.dumps(loaded))"
     )
-    assert loaded == []
+    assert loaded == dict.fromkeys([*modules, "a file is read"], [])
 
 
 def test_importing_everything_draws_no_random_number_and_adds_no_handler():

@@ -1,5 +1,6 @@
 """The README and docs/: their code runs, their flags and files exist, their numbers are those of results/."""
 
+import functools
 import os
 import re
 import shlex
@@ -75,6 +76,12 @@ def commands(page):
             yield words
 
 
+@functools.cache
+def flags_of(verb):
+    """Return the flags that a verb takes."""
+    return {name for argument in _app()[verb].assemble_argument_collection() for name in argument.names}
+
+
 def problems(words):
     """Return what a command names that does not exist: a verb, its flags, files of the repository."""
     wrong = [word for word in words if OF_THE_REPOSITORY.fullmatch(word) and not (ROOT / word).exists()]
@@ -83,9 +90,8 @@ def problems(words):
     verb, *others = words[1:]
     if verb not in VERBS:
         return [*wrong, verb]
-    known = {name for argument in _app()[verb].assemble_argument_collection() for name in argument.names}
     flags = [word.split("=")[0] for word in others if re.match(r"--?[a-zA-Z]", word)]
-    return wrong + [flag for flag in flags if flag not in known | EVERYWHERE]
+    return wrong + [flag for flag in flags if flag not in flags_of(verb) | EVERYWHERE]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -109,7 +115,7 @@ def test_a_command_that_cannot_work_is_found(command, wrong):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_flags_named_in_prose_exist(page):
-    known = {name for verb in VERBS for a in _app()[verb].assemble_argument_collection() for name in a.names}
+    known = set().union(*map(flags_of, VERBS))
     prose = FENCE.sub("", PAGES[page])
     named = {
         flag for code in re.findall(r"`([^`\n]+)`", prose) for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", code)

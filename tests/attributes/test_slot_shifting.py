@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
+from overfitting import learn
 
 from textvae import Attribute, TextVAE, shift
 from textvae.attributes.slot_shifting import openings, ranked_slots
@@ -57,18 +57,7 @@ def learnt():
     """A model that has learnt twelve sentences, slots opened at random."""
     split = {"latent_dim": 24, "slot_dim": 16, "unit_mean": True, "slot_tokens": 3}
     vae = TextVAE.from_texts(GOOD + BAD, TextVAEConfig.preset("tiny", vocab_size=380, max_length=24, **split))
-    rows = vae.read(GOOD + BAD).ids
-    width = max(map(len, rows))
-    ids = torch.tensor([row + [2] * (width - len(row)) for row in rows])
-    torch.manual_seed(0)
-    optimizer = torch.optim.AdamW(vae.model.train().parameters(), 4e-3)
-    for _ in range(150):
-        output = vae.model(ids, (ids != 2).long(), beta=1e-3, free_bits=0.5, open_all=0.2, open_some=0.8)
-        optimizer.zero_grad()
-        output.loss.backward()
-        optimizer.step()
-    vae.model.eval()
-    return vae
+    return learn(vae, GOOD + BAD, 150, 4e-3, free_bits=0.5, open_all=0.2, open_some=0.8)
 
 
 def test_only_what_carries_the_attribute_changes(learnt):

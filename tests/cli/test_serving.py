@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forking
 import httpx
 import pytest
 
@@ -74,15 +75,22 @@ def test_a_port_that_is_taken_is_told(refused, run):
 def test_an_answered_write_outlives_the_process(small_vae, run, tmp_path, end):
     LatentIndex.build(small_vae, ["one text", "another"], path=tmp_path / "index")
     flags = ["--index", f"texts={tmp_path / 'index'}", "--writable", "--port", "0", "--json", "--quiet"]
-    command = [sys.executable, "-m", "textvae", "serve", str(run), *flags]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ)
+    words = ["serve", str(run), *flags]
+    reader, writer = os.pipe()
+    if end == signal.SIGTERM:  # how a process of its own ends
+        process = subprocess.Popen([sys.executable, "-m", "textvae", *words], stdout=writer, cwd=ROOT, env=os.environ)
+        child = process.pid
+    else:
+        child = forking.start(words, streams={1: writer})
+    os.close(writer)
     try:
-        url = json.loads(process.stdout.readline())["url"]
+        with open(reader, encoding="utf-8") as said:
+            url = json.loads(said.readline())["url"]
         with httpx.Client(base_url=url, timeout=60, transport=httpx.HTTPTransport(retries=10)) as http:
             added = http.post("/v1/indexes/texts/items", json={"items": [{"text": "a third"}]}).json()
         assert added == {"ids": [2], "total": 3}
     finally:
-        process.send_signal(end)
-        code = process.wait(60)
+        os.kill(child, end)
+        code = forking.wait(child)
     assert code == (0 if end == signal.SIGTERM else -signal.SIGKILL)
     assert LatentIndex.load(tmp_path / "index").get(2) == ("a third", {})

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from overfitting import learn
 
 from textvae import TextVAE
 from textvae.latent.exact import RATE, exact_latents
@@ -17,22 +18,11 @@ def half_trained(request, sentences):
     split = {} if request.param == "flat" else {"latent_dim": 24, "slot_dim": 16, "unit_mean": True}
     decoder = "gru" if request.param == "flat" else request.param
     config = TextVAEConfig.preset("tiny", vocab_size=320, decoder=decoder, max_length=24, **split)
-    vae = TextVAE.from_texts(sentences, config)
-    rows = vae.read(sentences).ids
-    width = max(map(len, rows))
-    ids = torch.tensor([row + [2] * (width - len(row)) for row in rows])
-    torch.manual_seed(0)
-    optimizer = torch.optim.AdamW(vae.model.parameters(), 3e-3)
-    for _ in range(300):
-        if sum(a == b for a, b in zip(vae.reconstruct(sentences), sentences, strict=True)) >= 2:
-            break
-        output = vae.model.train()(ids, (ids != 2).long(), beta=1e-3, free_bits=0.5)
-        optimizer.zero_grad()
-        output.loss.backward()
-        optimizer.step()
-        vae.model.eval()
-    optimizer.zero_grad()
-    return vae
+
+    def some(vae):
+        return sum(a == b for a, b in zip(vae.reconstruct(sentences), sentences, strict=True)) >= 2
+
+    return learn(TextVAE.from_texts(sentences, config), sentences, 300, until=some, every=1, free_bits=0.5)
 
 
 def test_more_texts_come_back_and_those_that_did_keep_their_latents(half_trained, sentences):

@@ -4,6 +4,7 @@ from itertools import pairwise
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassFieldValidationError
+from overfitting import learn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, BertConfig, GPT2Config
 
 from textvae import TextVAE
@@ -402,29 +403,15 @@ def test_input_and_output_embeddings_stay_tied(kind, tmp_path):
 # A model that has learnt eight sentences
 
 
-def overfit(decoder, sentences):
-    """Return a model trained to know the sentences by heart, with a plain loop."""
-    steps = {"gru": 80, "transformer": 140}[decoder]
-    chosen = TextVAEConfig.preset("tiny", vocab_size=320, decoder=decoder, max_length=32)
-    vae = TextVAE.from_texts(sentences, chosen)
-    ids, mask = pad(vae.decoder_rows(sentences), PAD)
-    torch.manual_seed(0)
-    optimizer = torch.optim.AdamW(vae.model.parameters(), lr=2e-3)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.05, steps)
-    vae.model.train()
-    for _ in range(steps):
-        optimizer.zero_grad()
-        vae.model(ids, mask, beta=0.02).loss.backward()
-        torch.nn.utils.clip_grad_norm_(vae.model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-    vae.model.eval()
-    return vae
-
-
 @pytest.fixture(scope="module", params=["gru", "transformer"])
 def trained(request, sentences):
-    return overfit(request.param, sentences)
+    """A model trained to know the sentences by heart, with a plain loop."""
+    chosen = TextVAEConfig.preset("tiny", vocab_size=320, decoder=request.param, max_length=32)
+
+    def known(vae):
+        return vae.reconstruct(sentences) == sentences
+
+    return learn(TextVAE.from_texts(sentences, chosen), sentences, 200, until=known, beta=0.02)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from overfitting import learn
 from torch.distributions import Normal, kl_divergence
 
 from textvae import TextVAE, TrainConfig, train
@@ -32,21 +33,14 @@ def config(decoder="gru", **fields):
 @pytest.fixture(scope="module", params=["gru", "transformer"])
 def overfitted(request, sentences):
     """A model that has learnt eight sentences, each a quarter of the time from its meaning alone."""
-    vae = TextVAE.from_texts(sentences, config(request.param))
-    torch.manual_seed(0)
-    rows = vae.read(sentences).ids
-    width = max(map(len, rows))
-    ids = torch.tensor([row + [2] * (width - len(row)) for row in rows])
-    mask = (ids != 2).long()
-    model = vae.model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
-    for _ in range(250):
-        output = model(ids, mask, beta=1e-3, free_bits=0.5, open_all=0.25, open_some=0.5)
-        optimizer.zero_grad()
-        output.loss.backward()
-        optimizer.step()
-    model.eval()
-    return vae
+
+    def known(vae):
+        latents = vae.read(sentences).mean
+        opened = latents.opened(np.arange(latents.states.shape[1]) == 1)
+        return all(vae.decode(z) == sentences for z in (latents, latents.meaning, opened))
+
+    options = {"free_bits": 0.5, "open_all": 0.25, "open_some": 0.5}
+    return learn(TextVAE.from_texts(sentences, config(request.param)), sentences, 300, until=known, **options)
 
 
 @pytest.fixture(scope="module")
@@ -66,18 +60,7 @@ def test_eight_sentences_come_back_from_all_of_z_and_from_the_meaning_alone(over
 
 @pytest.mark.parametrize("decoder", ["gru", "transformer"])
 def test_a_decoder_that_always_has_slots_learns_to_read_them(decoder, sentences):
-    vae = TextVAE.from_texts(sentences, config(decoder))
-    torch.manual_seed(0)
-    rows = vae.read(sentences).ids
-    width = max(map(len, rows))
-    ids = torch.tensor([row + [2] * (width - len(row)) for row in rows])
-    optimizer = torch.optim.AdamW(vae.model.train().parameters(), 3e-3)
-    for _ in range(80):
-        output = vae.model(ids, (ids != 2).long(), beta=1e-3)
-        optimizer.zero_grad()
-        output.loss.backward()
-        optimizer.step()
-    vae.model.eval()
+    vae = learn(TextVAE.from_texts(sentences, config(decoder)), sentences, 80)
     latents = vae.read(sentences).mean
     swapped = Latents(latents.meaning, np.roll(latents.slots, 1, axis=0), np.roll(latents.states, 1, axis=0))
     given, alone, others = (vae.nats(sentences, z).mean() for z in (latents, latents.meaning, swapped))

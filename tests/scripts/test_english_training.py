@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,7 +19,7 @@ from textvae.text.corpus import read_corpus
 from textvae.text.tokenizers import train_tokenizer, wrap
 
 ROOT = Path(__file__).parents[2]
-STEPS, KILLS = 60, 10
+STEPS, KILLS = 36, 10
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def texts():
     return list(read_corpus(ROOT / "data" / "valid.tsv", column="text"))[:400]
 
 
-def loop_in(scripts, folder, texts, **changes):
+def loop_in(scripts, folder, texts, steps=STEPS, **changes):
     """Return a loop of a small recipe, seeded as the script does it."""
     english_loop = scripts["english_loop"]
     options = {
@@ -55,17 +54,52 @@ def loop_in(scripts, folder, texts, **changes):
     model.set_attn_implementation("eager")
     teacher = np.random.default_rng(0).standard_normal((len(texts) // 2, 16)).astype(np.float16)
     tokens = english_loop.Tokens(wrap(tokenizer, texts, config), torch.device("cpu"), config.pad_token_id, teacher)
-    return english_loop.Loop(recipe, model.train(), tokens, folder, english_loop.Budget(steps=STEPS)), tokenizer
+    return english_loop.Loop(recipe, model.train(), tokens, folder, english_loop.Budget(steps=steps)), tokenizer
 
 
-def test_killed_ten_times_and_resumed_it_ends_with_the_weights_of_an_uninterrupted_run(tmp_path):
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked child")
+def test_killed_ten_times_and_resumed_it_ends_with_the_weights_of_an_uninterrupted_run(scripts, texts, tmp_path):
     """A child is forked for each attempt, so that no kill waits for imports; each second one hits a save."""
-    (tmp_path / "whole").mkdir()
-    (tmp_path / "broken").mkdir()
-    done = subprocess.run([sys.executable, __file__, str(tmp_path)], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout.splitlines()[-1])
-    assert said["kills"] == KILLS and said["resumed_from"] > 0
+    for name in ("whole", "broken"):
+        (tmp_path / name).mkdir()
+
+    def child(name: str) -> int:
+        if pid := os.fork():
+            return pid
+        code = 1
+        try:
+            loop, _ = loop_in(scripts, tmp_path / name, texts)
+            for _ in range(2):
+                loop.run(lambda loop: None, every=1e9, save_every=0.0)  # a save after every step
+            code = 0
+        finally:
+            os._exit(code)
+
+    state = tmp_path / "broken" / "checkpoint" / "state.json"
+
+    def saved_step() -> int:
+        while True:
+            try:
+                return json.loads(state.read_text())["step"] if state.exists() else 0
+            except FileNotFoundError:  # the writer is between its two renames
+                continue
+
+    assert os.waitpid(child("whole"), 0)[1] == 0
+    resumed_from, generator = 0, random.Random(0)
+    for kill in range(KILLS):
+        resumed_from = max(resumed_from, saved_step())
+        pid = child("broken")
+        goal = (kill + 1) * (STEPS // (KILLS + 2))
+        in_save = kill % 2 == 1  # each second kill waits until a save is under way
+        while saved_step() < goal or (in_save and not any((tmp_path / "broken").glob(".staged-*"))):
+            assert not os.waitpid(pid, os.WNOHANG)[0], "a resumed run ended before it could be killed"
+            time.sleep(0.001)  # a save takes longer
+        if not in_save:
+            time.sleep(generator.random() * 0.02)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert os.waitpid(child("broken"), 0)[1] == 0
+    assert resumed_from > 0
     whole, broken = (tmp_path / name / "checkpoint" for name in ("whole", "broken"))
     assert sha256(whole / "state.safetensors") == sha256(broken / "state.safetensors")
 
@@ -80,7 +114,7 @@ def test_a_checkpoint_of_another_recipe_or_corpus_is_refused(scripts, texts, tmp
 
 @pytest.mark.parametrize(("every", "save_every"), [(1e9, 1e9), (1e9, 0.0), (0.0, 1e9)])
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(scripts, texts, tmp_path, every, save_every):
-    loop, _ = loop_in(scripts, tmp_path, texts)
+    loop, _ = loop_in(scripts, tmp_path, texts, steps=12)
     loop.save()
     before = sha256(tmp_path / "checkpoint" / "state.safetensors")
     with torch.no_grad():
@@ -91,10 +125,10 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(script
 
 
 def test_the_reported_model_has_the_averaged_weights_and_loads_as_a_run(scripts, texts, tmp_path):
-    loop, tokenizer = loop_in(scripts, tmp_path, texts)
+    loop, tokenizer = loop_in(scripts, tmp_path, texts, steps=30)
     reports = []
     loop.run(lambda loop: reports.append(loop.take_recent()), every=1e9, save_every=1e9)
-    assert loop.step == STEPS and loop.progress == 1
+    assert loop.step == 30 and loop.progress == 1
     assert all(np.isfinite(list(reports[-1].values())))
     scripts["train_english"].save_run(loop.averaged_model(), tokenizer, tmp_path / "model")
     loaded = TextVAE.from_pretrained(tmp_path / "model", "cpu")
@@ -105,7 +139,7 @@ def test_the_reported_model_has_the_averaged_weights_and_loads_as_a_run(scripts,
 
 @pytest.mark.parametrize("decoder", ["gru", "transformer"])
 def test_muon_trains_the_matrices_between_layers(scripts, texts, tmp_path, decoder):
-    loop, _ = loop_in(scripts, tmp_path, texts, muon=True, decoder=decoder)
+    loop, _ = loop_in(scripts, tmp_path, texts, steps=8, muon=True, decoder=decoder)
     named = {id(p): name for name, p in loop.model.named_parameters()}
     inner = {named[id(p)] for group in loop.optimizers[1].param_groups for p in group["params"]}
     assert inner and not any(word in name for name in inner for word in ("embed", "wte", "wpe"))
@@ -115,12 +149,13 @@ def test_muon_trains_the_matrices_between_layers(scripts, texts, tmp_path, decod
 
 
 def test_the_encoder_alone_is_trained_first(scripts, texts, tmp_path):
-    loop, _ = loop_in(scripts, tmp_path, texts, encoder_first=0.5, tie=False, weight_decay=0.0)
+    options = {"steps": 60, "encoder_first": 0.5, "tie": False, "weight_decay": 0.0}
+    loop, _ = loop_in(scripts, tmp_path, texts, **options)
     loop.tokens.teacher.fill_(0.25)  # one direction for all texts
     before = {name: value.detach().clone() for name, value in loop.model.named_parameters()}
     losses = []
     for i, chosen in enumerate(loop._batches()):
-        if i == STEPS // 2:
+        if i == 30:
             break
         loop._train_step(chosen)
         losses.append(loop.recent[-1][0].item())
@@ -130,12 +165,12 @@ def test_the_encoder_alone_is_trained_first(scripts, texts, tmp_path):
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
     assert loop.whole_from is None
     loop._train_step(next(loop._batches()))
-    assert loop.whole_from == STEPS // 2
+    assert loop.whole_from == 30
     assert not torch.equal(loop.model.decoder.gru.bias_hh_l0, before["decoder.gru.bias_hh_l0"])
     for name, value in loop.model.named_parameters():  # the average begins anew with the whole network
         assert torch.equal(loop.averaged[name], value), name
     loop.save()
-    assert loop_in(scripts, tmp_path, texts, encoder_first=0.5, tie=False, weight_decay=0.0)[0].whole_from == STEPS // 2
+    assert loop_in(scripts, tmp_path, texts, **options)[0].whole_from == 30
 
 
 def test_the_decoder_alone_is_trained_on(scripts, texts, tmp_path):
@@ -263,56 +298,3 @@ def test_a_packed_teacher_has_nearly_its_weights(scripts, tmp_path):
     assert sorted(loaded) == ["bias", "matrix"] and (whole / "config.json").exists()
     np.testing.assert_allclose(loaded["matrix"], weights["matrix"], atol=0.02)
     np.testing.assert_array_equal(loaded["bias"], weights["bias"])
-
-
-def _kill_and_resume(folder: Path) -> None:
-    """Train in forked children, one to its end and others that are killed; print how often."""
-    sys.path.insert(0, str(ROOT / "scripts"))
-    import english_corpus
-    import english_loop
-    import english_measure
-    import train_english
-
-    torch.set_num_threads(1)
-    modules = {m.__name__: m for m in (english_corpus, english_loop, english_measure, train_english)}
-    texts = list(read_corpus(ROOT / "data" / "valid.tsv", column="text"))[:400]
-
-    def child(name: str) -> int:
-        if pid := os.fork():
-            return pid
-        loop, _ = loop_in(modules, folder / name, texts)
-        for _ in range(2):
-            loop.run(lambda loop: None, every=1e9, save_every=0.0)  # a save after every step
-        os._exit(0)
-
-    assert os.waitpid(child("whole"), 0)[1] == 0
-    kills, resumed_from = 0, 0
-    state = folder / "broken" / "checkpoint" / "state.json"
-    generator = random.Random(0)
-
-    def saved_step() -> int:
-        while True:
-            try:
-                return json.loads(state.read_text())["step"] if state.exists() else 0
-            except FileNotFoundError:  # the writer is between its two renames
-                continue
-
-    while kills < KILLS:
-        resumed_from = max(resumed_from, saved_step())
-        pid = child("broken")
-        goal = (kills + 1) * (STEPS // (KILLS + 2))
-        in_save = kills % 2 == 1  # each second kill waits until a save is under way
-        while saved_step() < goal or (in_save and not any((folder / "broken").glob(".staged-*"))):
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                sys.exit("a resumed run ended before it could be killed")
-        if not in_save:
-            time.sleep(generator.random() * 0.02)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        kills += 1
-    assert os.waitpid(child("broken"), 0)[1] == 0
-    sys.stdout.write(json.dumps({"kills": kills, "resumed_from": resumed_from}))
-
-
-if __name__ == "__main__":
-    _kill_and_resume(Path(sys.argv[1]))

@@ -545,15 +545,9 @@ def test_offline_a_hub_name_gives_one_line():
     # A process of its own: the variable is read when `datasets` is imported.
     code = "from textvae.text import read_corpus\ntry: read_corpus('nosuch')\nexcept FileNotFoundError as e: print(e)"
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
     assert result.stdout.startswith("there is no file 'nosuch' and no data set of that name could be loaded (")
     assert len(result.stdout.splitlines()) == 1
-
-
-def test_reading_a_file_does_not_import_datasets(tmp_path):
-    path = write(tmp_path / "a.csv", "text\na\n")
-    code = f"import sys, textvae.text.corpus as d; d.read_corpus({str(path)!r}); assert 'datasets' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 # The split

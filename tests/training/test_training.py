@@ -38,6 +38,42 @@ CORPUS = [f"{s} {v} {j} ." for s in SUBJECTS for v in VERBS for j in JUDGEMENTS]
 QUICK = {"size": "tiny", "vocab_size": 300, "batch_tokens": 512, "logging_steps": 2, "precision": "fp32"}
 
 
+SHORT = TrainConfig(**QUICK, max_steps=4, eval_steps=2, beta=0.3)
+
+
+class Watch(TrainerCallback):
+    """Keeps what is logged."""
+
+    def __init__(self):
+        self.logs = []
+
+    def on_log(self, args, state, control, logs=None, **_):
+        self.logs.append(dict(logs))
+
+
+@dataclasses.dataclass
+class Trained:
+    """What a training gave, which its tests leave as it is."""
+
+    vae: TextVAE
+    folder: Path
+    watch: Watch
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run by SHORT, which most tests only look at."""
+    watch = Watch()
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    return Trained(train(CORPUS, folder, SHORT, callbacks=[watch]), folder, watch)
+
+
+@pytest.fixture
+def finished(trained, tmp_path):
+    """A copy of that run, to be continued or damaged."""
+    return shutil.copytree(trained.folder, tmp_path / "run")
+
+
 class Crash(Exception):
     """Stands for the process dying."""
 
@@ -81,23 +117,19 @@ def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(tmp_path, mo
     assert steps == sorted(steps), "the lines after the checkpoint were written twice"
 
 
-def test_a_run_that_crashed_before_its_first_checkpoint_starts_over(tmp_path, monkeypatch):
-    config = TrainConfig(**QUICK, max_steps=4, eval_steps=2)
-    train(CORPUS, tmp_path / "whole", config)
+def test_a_run_that_crashed_before_its_first_checkpoint_starts_over(trained, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         crash_at(patch, 1)
         with pytest.raises(Crash):
-            train(CORPUS, tmp_path / "broken", config)
-    train(CORPUS, tmp_path / "broken", config, resume=True)
-    assert sha256(tmp_path / "broken/model.safetensors") == sha256(tmp_path / "whole/model.safetensors")
+            train(CORPUS, tmp_path / "broken", SHORT)
+    train(CORPUS, tmp_path / "broken", SHORT, resume=True)
+    assert sha256(tmp_path / "broken/model.safetensors") == sha256(trained.folder / "model.safetensors")
 
 
-def test_resuming_a_finished_run_changes_nothing(tmp_path):
-    config = TrainConfig(**QUICK, max_steps=3)
-    train(CORPUS, tmp_path / "run", config)
-    before = sha256(tmp_path / "run/model.safetensors"), (tmp_path / "run/metrics.jsonl").read_text()
-    train(CORPUS, tmp_path / "run", config, resume=True)
-    assert before == (sha256(tmp_path / "run/model.safetensors"), (tmp_path / "run/metrics.jsonl").read_text())
+def test_resuming_a_finished_run_changes_nothing(finished):
+    before = sha256(finished / "model.safetensors"), (finished / "metrics.jsonl").read_text()
+    train(CORPUS, finished, SHORT, resume=True)
+    assert before == (sha256(finished / "model.safetensors"), (finished / "metrics.jsonl").read_text())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked child")
@@ -105,7 +137,7 @@ def test_kill_nine_and_resume_equal_an_uninterrupted_run(tmp_path):
     """One trial of benchmarks/robustness/crash_training.py: the process is killed at a random moment."""
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("\n".join(CORPUS))
-    options = ["--size", "tiny", "--vocab-size", "300", "--batch-tokens", "512", "--max-steps", "30"]
+    options = ["--size", "tiny", "--vocab-size", "300", "--batch-tokens", "512", "--max-steps", "12"]
     options += ["--eval-steps", "2", "--precision", "fp32", "--resume"]
 
     def start(run: Path) -> int:
@@ -114,21 +146,19 @@ def test_kill_nine_and_resume_equal_an_uninterrupted_run(tmp_path):
     assert forking.wait(start(tmp_path / "whole")) == 0
     broken = start(tmp_path / "broken")
     deadline = time.monotonic() + 120
-    while not (tmp_path / "broken/checkpoints").exists() and time.monotonic() < deadline:
+    while not (tmp_path / "broken/checkpoints/checkpoint-4").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    time.sleep(random.Random(0).uniform(0, 0.5))
+    time.sleep(random.Random(0).uniform(0, 0.1))
     os.kill(broken, signal.SIGKILL)
     assert forking.wait(broken) == -signal.SIGKILL
     assert forking.wait(start(tmp_path / "broken")) == 0
     assert sha256(tmp_path / "broken/model.safetensors") == sha256(tmp_path / "whole/model.safetensors")
 
 
-def test_a_half_written_checkpoint_is_skipped(tmp_path):
-    train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, max_steps=4, eval_steps=2))
-    checkpoints = tmp_path / "run/checkpoints"
-    weights = checkpoints / "checkpoint-4/model.safetensors"
+def test_a_half_written_checkpoint_is_skipped(finished):
+    weights = finished / "checkpoints/checkpoint-4/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    assert RunFolder(checkpoints.parent).newest_checkpoint() == checkpoints / "checkpoint-2"
+    assert RunFolder(finished).newest_checkpoint() == finished / "checkpoints/checkpoint-2"
 
 
 def test_a_nan_loss_stops_the_run_and_keeps_the_best_weights(tmp_path, monkeypatch):
@@ -179,16 +209,14 @@ def test_the_default_recipe_uses_every_latent_dimension(tmp_path):
     assert validation["eval_kl"] > 5
 
 
-def test_a_run_folder_says_what_made_it(tmp_path):
-    config = TrainConfig(**QUICK, max_steps=4, eval_steps=2, beta=0.3)
-    vae = train(CORPUS, tmp_path / "run", config)
-    training = json.loads((tmp_path / "run/training.json").read_text())
-    assert TrainConfig.from_dict(training["options"]) == config
+def test_a_run_folder_says_what_made_it(trained):
+    training = json.loads((trained.folder / "training.json").read_text())
+    assert TrainConfig.from_dict(training["options"]) == SHORT
     assert training["steps"] == 4
-    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (trained.folder / "metrics.jsonl").read_text().splitlines()]
     assert {"step", "reconstruction", "kl", "beta", "learning_rate"} <= rows[0].keys()
     assert any("eval_active_units" in row for row in rows)
-    assert vae.path == (tmp_path / "run").resolve()
+    assert trained.vae.path == trained.folder.resolve()
 
 
 def test_the_best_weights_are_those_of_the_lowest_validation_loss_at_the_final_beta(tmp_path):
@@ -202,19 +230,16 @@ def test_the_best_weights_are_those_of_the_lowest_validation_loss_at_the_final_b
     assert json.loads((tmp_path / "run/training.json").read_text())["best_loss"] == pytest.approx(min(losses))
 
 
-def test_resuming_with_other_options_or_texts_is_refused(tmp_path):
-    config = TrainConfig(**QUICK, max_steps=2)
-    train(CORPUS, tmp_path / "run", config)
-    with pytest.raises(ValueError, match="it was started with beta=1.0, not 0.5"):
-        train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, max_steps=2, beta=0.5), resume=True)
+def test_resuming_with_other_options_or_texts_is_refused(finished):
+    with pytest.raises(ValueError, match="it was started with beta=0.3, not 0.5"):
+        train(CORPUS, finished, dataclasses.replace(SHORT, beta=0.5), resume=True)
     with pytest.raises(ValueError, match="another corpus"):
-        train(CORPUS[1:], tmp_path / "run", config, resume=True)
+        train(CORPUS[1:], finished, SHORT, resume=True)
 
 
-def test_a_run_is_not_overwritten(tmp_path):
-    train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, max_steps=1))
+def test_a_run_is_not_overwritten(finished, tmp_path):
     with pytest.raises(FileExistsError, match="continue it with --resume"):
-        train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, max_steps=1))
+        train(CORPUS, finished, SHORT)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/notes.txt").write_text("keep me")
     with pytest.raises(FileExistsError, match="is not a run"):
@@ -223,14 +248,13 @@ def test_a_run_is_not_overwritten(tmp_path):
 
 
 @pytest.mark.parametrize("byte", [100, -100])
-def test_altered_weights_are_refused(tmp_path, byte):
-    train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, max_steps=1))
-    weights = tmp_path / "run/model.safetensors"
+def test_altered_weights_are_refused(finished, byte):
+    weights = finished / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[byte] ^= 1
     weights.write_bytes(content)
     with pytest.raises(CorruptFileError, match="does not match its checksum"):
-        TextVAE.from_pretrained(tmp_path / "run")
+        TextVAE.from_pretrained(finished)
 
 
 @pytest.mark.parametrize(
@@ -306,14 +330,13 @@ class TestTokenBudgetSampler:
 # Starting from a trained model
 
 
-def test_training_from_a_model_starts_at_its_weights_and_keeps_its_tokenizer(tmp_path):
-    config = TrainConfig(**QUICK, max_steps=30, eval_steps=30)
-    source = train(CORPUS, tmp_path / "source", config)
+def test_training_from_a_model_starts_at_its_weights_and_keeps_its_tokenizer(trained, tmp_path):
+    source = trained.vae
     options = QUICK | {"size": "small", "vocab_size": None}
     tuned = train(
         [f"{text} indeed" for text in CORPUS],
         tmp_path / "tuned",
-        TrainConfig(**options, from_=str(tmp_path / "source"), max_steps=1, learning_rate=1e-9),
+        TrainConfig(**options, from_=str(trained.folder), max_steps=1, learning_rate=1e-9),
     )
     assert tuned.tokenizer.get_vocab() == source.tokenizer.get_vocab()
     assert tuned.dim == source.dim == 32
@@ -321,10 +344,9 @@ def test_training_from_a_model_starts_at_its_weights_and_keeps_its_tokenizer(tmp
         assert torch.allclose(weight, before, atol=1e-6), name
 
 
-def test_an_interrupted_run_that_started_from_a_model_resumes_to_the_same_weights(tmp_path, monkeypatch):
-    train(CORPUS, tmp_path / "source", TrainConfig(**QUICK, max_steps=4))
+def test_an_interrupted_run_that_started_from_a_model_resumes_to_the_same_weights(trained, tmp_path, monkeypatch):
     options = {name: value for name, value in QUICK.items() if name not in ("size", "vocab_size")}
-    config = TrainConfig(**options, from_=str(tmp_path / "source"), max_steps=6, eval_steps=2)
+    config = TrainConfig(**options, from_=str(trained.folder), max_steps=6, eval_steps=2)
     train(CORPUS[:200], tmp_path / "whole", config)
     with monkeypatch.context() as patch:
         crash_at(patch, 3)
@@ -332,7 +354,7 @@ def test_an_interrupted_run_that_started_from_a_model_resumes_to_the_same_weight
             train(CORPUS[:200], tmp_path / "broken", config)
     train(CORPUS[:200], tmp_path / "broken", config, resume=True)
     assert sha256(tmp_path / "broken/model.safetensors") == sha256(tmp_path / "whole/model.safetensors")
-    assert sha256(tmp_path / "whole/model.safetensors") != sha256(tmp_path / "source/model.safetensors")
+    assert sha256(tmp_path / "whole/model.safetensors") != sha256(trained.folder / "model.safetensors")
 
 
 def test_the_mmd_brings_the_latents_nearer_to_the_prior(tmp_path):
@@ -363,9 +385,8 @@ def test_options_reach_the_tokenizer_and_the_learning_rate():
     assert rates == [2e-3, 5e-4, 2e-4]
 
 
-def test_a_resume_needs_the_model_it_started_from_only_until_the_first_checkpoint(tmp_path, monkeypatch):
-    train(CORPUS, tmp_path / "source", TrainConfig(**QUICK, max_steps=2))
-    other = TrainConfig(**QUICK, max_steps=2, seed=1)
+def test_a_resume_needs_the_model_it_started_from_only_until_the_first_checkpoint(finished, tmp_path, monkeypatch):
+    finished.rename(tmp_path / "source")
     options = {name: value for name, value in QUICK.items() if name not in ("size", "vocab_size")}
     config = TrainConfig(**options, from_=str(tmp_path / "source"), max_steps=6, eval_steps=2)
     for name, step in (("late", 3), ("early", 1)):
@@ -376,24 +397,22 @@ def test_a_resume_needs_the_model_it_started_from_only_until_the_first_checkpoin
     shutil.rmtree(tmp_path / "source")
     train(CORPUS[:200], tmp_path / "late", config, resume=True)
     assert json.loads((tmp_path / "late/training.json").read_text())["from_fingerprint"]
-    train(CORPUS, tmp_path / "source", other)
+    build_model(TrainConfig(**QUICK), CORPUS).save_pretrained(tmp_path / "source")
     with pytest.raises(ValueError, match="the model in .*source has changed since it started"):
         train(CORPUS[:200], tmp_path / "early", config, resume=True)
 
 
-def test_a_run_of_an_older_version_is_resumed_if_its_network_is_the_same(tmp_path):
-    config = TrainConfig(**QUICK, max_steps=2)
-    train(CORPUS, tmp_path / "run", config)
-    made_from = json.loads((tmp_path / "run/training.json").read_text())
+def test_a_run_of_an_older_version_is_resumed_if_its_network_is_the_same(finished):
+    made_from = json.loads((finished / "training.json").read_text())
     del made_from["options"]["mmd"]
-    (tmp_path / "run/training.json").write_text(json.dumps(made_from))
-    train(CORPUS, tmp_path / "run", config, resume=True)
-    weights = tmp_path / "run/checkpoints/checkpoint-2/model.safetensors"
+    (finished / "training.json").write_text(json.dumps(made_from))
+    train(CORPUS, finished, SHORT, resume=True)
+    weights = finished / "checkpoints/checkpoint-4/model.safetensors"
     kept = {name: weight for name, weight in load_file(weights).items() if "skip" not in name}
     save_file(kept, weights, metadata={"format": "pt"})
     write_manifest(weights.parent)
     with pytest.raises(ValueError, match="another version of textvae made it"):
-        train(CORPUS, tmp_path / "run", config, resume=True)
+        train(CORPUS, finished, SHORT, resume=True)
 
 
 def test_a_text_and_its_capitals_are_not_on_both_sides_of_a_lower_case_split(tmp_path, monkeypatch):
@@ -467,15 +486,9 @@ def test_terms_that_cannot_be_added_are_refused_before_anything_is_written(tmp_p
     assert not (tmp_path / "run").exists()
 
 
-def test_callbacks_get_what_the_metrics_file_gets(tmp_path):
-    seen = []
-
-    class Watch(TrainerCallback):
-        def on_log(self, args, state, control, logs=None, **_):
-            seen.append(dict(logs))
-
-    vae = train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, max_steps=4, eval_steps=2), callbacks=[Watch()])
-    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+def test_callbacks_get_what_the_metrics_file_gets(trained):
+    vae, seen = trained.vae, trained.watch.logs
+    rows = [json.loads(line) for line in (trained.folder / "metrics.jsonl").read_text().splitlines()]
     assert [{"eval_loss", "loss"} & row.keys() for row in rows] == [{"eval_loss", "loss"} & row.keys() for row in seen]
     for row in (row for row in rows if "eval_loss" in row):
         assert len(row["eval_samples"]) == 5 and all(isinstance(text, str) for text in row["eval_samples"])
@@ -521,34 +534,30 @@ def test_retired_options_of_an_older_run_are_dropped_with_a_word(tmp_path, caplo
     ]
 
 
-def test_an_older_run_is_resumed_unless_a_retired_option_changed_what_it_trained(tmp_path):
-    config = TrainConfig(**QUICK, max_steps=2)
-    train(CORPUS, tmp_path / "run", config)
-    path = tmp_path / "run/training.json"
+def test_an_older_run_is_resumed_unless_a_retired_option_changed_what_it_trained(finished):
+    path = finished / "training.json"
     made_from = json.loads(path.read_text())
     del made_from["terms"], made_from["options"]["report_to"]
     made_from["options"] |= {"bow": 0.0, "noise_shuffle": 0.0, "tensorboard": False}
     path.write_text(json.dumps(made_from))
-    train(CORPUS, tmp_path / "run", config, resume=True)
+    train(CORPUS, finished, SHORT, resume=True)
     made_from["options"]["bow"] = 1.0
     path.write_text(json.dumps(made_from))
     with pytest.raises(ValueError, match="it was started with bow=1.0, now retired"):
-        train(CORPUS, tmp_path / "run", config, resume=True)
+        train(CORPUS, finished, SHORT, resume=True)
 
 
 @pytest.mark.parametrize("used", [True, False])
-def test_a_model_with_the_retired_bag_of_words_still_loads(tmp_path, used, caplog):
-    vae = train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, max_steps=1))
-    config, weights = (tmp_path / "run" / name for name in ("config.json", "model.safetensors"))
+def test_a_model_with_the_retired_bag_of_words_still_loads(trained, finished, used, caplog):
+    config, weights = (finished / name for name in ("config.json", "model.safetensors"))
     config.write_text(json.dumps(json.loads(config.read_text()) | {"bag_of_words": used}))
     if used:
         words = {"words.weight": torch.ones(64, 32), "words.bias": torch.ones(64)}
         save_file(load_file(weights) | words, weights, metadata={"format": "pt"})
-    write_manifest(tmp_path / "run")
-    caplog.clear()
-    loaded = TextVAE.from_pretrained(tmp_path / "run")
+    write_manifest(finished)
+    loaded = TextVAE.from_pretrained(finished)
     assert not hasattr(loaded.model.config, "bag_of_words")
-    assert np.array_equal(loaded.encode(CORPUS[:4]), vae.encode(CORPUS[:4]))
+    assert np.array_equal(loaded.encode(CORPUS[:4]), trained.vae.encode(CORPUS[:4]))
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert set(warned) == ({"ignoring the retired field bag_of_words=True"} if used else set())
 

@@ -99,8 +99,8 @@ def shift(
         strength: 1 sets the typical score of the positive class, -1 that of the negative class, 0.5 moves half of the
             way, 2 beyond it by the distance of the classes; one for each attribute.
         keep: Attributes whose scores are held constant.
-        candidates: 1 only decodes the moved latent, or opens slots greedily at the strength itself, which takes a tenth
-            of the time and seldom reaches the target. Above 1, whole sentences (beam search at several strengths) and,
+        candidates: 1 only decodes the moved latent, or opens slots greedily at the strength itself, which is fastest
+            and seldom reaches the target. Above 1, whole sentences (beam search at several strengths) and,
             in each of up to two rounds, about this many local rewrites (greedy and sampled) are decoded and re-encoded,
             and the best one is returned; a text that already has the attribute is returned unchanged. Keep the strength
             at 1 or -1 then and raise `certainty`: candidates are decoded at 1.5 and 3 times the strength anyway. With

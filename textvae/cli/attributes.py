@@ -190,8 +190,8 @@ def shift(
         keep: Attribute folder whose score is held constant.
         candidates: Local rewrites of each sentence in each of up to two rounds, beside whole sentences. They are
             re-encoded, and the one is printed that has the attributes and keeps most other words. In a model with
-            wording slots, fills of the slots each time that one more is opened. 1 is plain latent arithmetic, ten times
-            as fast, which seldom reaches the target.
+            wording slots, fills of the slots each time that one more is opened. 1 is plain latent arithmetic, the
+            fastest, which seldom reaches the target.
         certainty: Probability required of every attribute for a candidate to count as shifted, or that of a typical
             text of its class if it is lower; higher values change more words.
         explain: Also print scores before and after, probability, words kept, nats and whether the target was reached.

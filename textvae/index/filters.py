@@ -9,19 +9,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .conditions import (
-    Comparison,
-    Condition,
-    Containment,
-    Junction,
-    Membership,
-    Name,
-    Negation,
-    Presence,
-    Value,
-    parse_condition,
-    value_kind,
-)
+from . import conditions as tree
+from .conditions import Condition, Name, Value, parse_condition, value_kind
 
 # The value of a key as SQLite's own: atom is NULL for lists and objects, type says what JSON had.
 SOME = "EXISTS (SELECT 1 FROM json_each(metadata) AS held WHERE held.key = ? AND {})"
@@ -102,17 +91,17 @@ class _Compiler:
 
     def sql(self, condition: Condition) -> str:
         match condition:
-            case Junction(word, parts):
+            case tree.Junction(word, parts):
                 return f"({f' {word.upper()} '.join(map(self.sql, parts))})"
-            case Negation(part):
+            case tree.Negation(part):
                 return f"NOT {self.sql(part)}"
-            case Comparison(name, sign, value):
+            case tree.Comparison(name, sign, value):
                 return self._some(name, _compared(value, sign), value)
-            case Membership(name, members):
+            case tree.Membership(name, members):
                 return f"({' OR '.join(self._among(name, members))})"
-            case Containment(name, value):
+            case tree.Containment(name, value):
                 return self._some(name, *_contains(value))
-            case Presence(name):
+            case tree.Presence(name):
                 return self._some(name, "type != 'null'")
 
     def _some(self, name: Name, condition: str, *values: Value) -> str:

@@ -17,18 +17,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, TypeVar
 
-from ..index.conditions import (
-    Comparison,
-    Condition,
-    Containment,
-    Junction,
-    Membership,
-    Name,
-    Negation,
-    Presence,
-    Value,
-    value_kind,
-)
+from ..index import conditions as tree
+from ..index.conditions import Condition, Name, Value, value_kind
 
 LONGEST = 200  # characters of a term; longer ones are replaced by their hash
 NUMERIC = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
@@ -118,21 +108,21 @@ def translated(condition: Condition, dialect: Dialect[T]) -> T:
         ValueError: The engine cannot say a part of it; the message names both.
     """
     match condition:
-        case Junction(word, parts):
+        case tree.Junction(word, parts):
             return dialect.joined(word, [translated(part, dialect) for part in parts])
-        case Negation(part):
+        case tree.Negation(part):
             return dialect.negated(translated(part, dialect))
-        case Presence(name):
+        case tree.Presence(name):
             return dialect.holds_any([_term(f"{path_of(name)} is not null")])
-        case Membership(name, values):
+        case tree.Membership(name, values):
             return dialect.holds_any([_term(f"{path_of(name)} = {_written(value)}") for value in values])
-        case Containment(name, value):
+        case tree.Containment(name, value):
             path = path_of(name)
             listed = dialect.holds_any([_term(f"{path} contains {_written(value)}")])
             return dialect.joined("or", [listed, dialect.has_part(path, value)]) if isinstance(value, str) else listed
-        case Comparison(name, "=", value):
+        case tree.Comparison(name, "=", value):
             return dialect.holds_any([_term(f"{path_of(name)} = {_written(value)}")])
-        case Comparison(name, sign, value):
+        case tree.Comparison(name, sign, value):
             return _ordered(path_of(name), sign, value, dialect)
 
 

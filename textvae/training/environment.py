@@ -7,12 +7,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import distributed
 
-T = TypeVar("T")
 logger = logging.getLogger("textvae")
 
 LAUNCHERS = ("", "PMI_", "OMPI_COMM_WORLD_", "MV2_COMM_WORLD_")  # torchrun and kinds of MPI
@@ -54,14 +52,6 @@ class Ranks:
         """Wait until every process is here."""
         if self.count > 1:
             distributed.barrier()
-
-    def agreed(self, value: T) -> T:
-        """Return the value of the first process."""
-        if self.count == 1:
-            return value
-        values = [value]
-        distributed.broadcast_object_list(values)
-        return values[0]
 
     @contextmanager
     def in_turn(self) -> Iterator[None]:
