@@ -52,6 +52,7 @@ OPTIONS = (
 FILES = ("model.safetensors", "prior.safetensors", "familiarity.json")
 EXHAUSTED, INTERRUPTED = 5, 130
 DISK = 96 * 2**20  # bytes
+IDLE = 9  # runs one after the other that may end before they are interrupted
 PATIENCE = 300  # seconds until a training counts as hung
 
 
@@ -109,9 +110,13 @@ def main() -> None:
         whole = Path(scratch) / "whole"
         if ended(start(whole, Path(scratch))) != 0:
             sys.exit(f"the uninterrupted run failed: {log(Path(scratch))}")
+        idle = 0
         for number in itertools.count():
-            run = disk / f"run-{number}"
+            run, left = disk / f"run-{number}", len(waiting)
             wrong = interrupted(run, Path(scratch), waiting, generator, tally)
+            idle = idle + 1 if waiting and len(waiting) == left else 0
+            if idle > IDLE and wrong is None:
+                wrong = f"{waiting.pop()} came too late in {idle} runs"
             if wrong is None and digests(run) != digests(whole):
                 wrong = "its files differ from those of the uninterrupted run"
             tally["failed" if wrong else "runs with the same SHA-256"] += 1
@@ -136,13 +141,13 @@ def interrupted(
     """Train a run to its end, with the next interruptions on the way; return what went wrong, None if nothing did."""
     while True:
         name = waiting[-1] if waiting else ""
-        if name == DAMAGE:
-            waiting.pop()
-            if damage(run, generator):
-                tally[name] += 1
-            else:  # there are not two checkpoints yet
-                waiting.insert(0, name)
+        if name == DAMAGE and damage(run, generator):
+            tally[waiting.pop()] += 1
             continue
+        if name == DAMAGE:  # there are not two checkpoints yet
+            others = [place for place, other in enumerate(waiting) if other != DAMAGE]
+            waiting.append(waiting.pop(others[-1]) if others else "SIGKILL")
+            name = waiting[-1]
         before = newest(run)
         in_save = name not in ("", NARROW) and tally[name] % 2 == 1
         room = generator.uniform(1, 60) if name == NARROW else None
@@ -179,6 +184,7 @@ def start(run: Path, scratch: Path, room: float | None = None, stop: int | None 
     if child:
         return child
     code = 99
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     try:
         messages = os.open(scratch / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(messages, 1)

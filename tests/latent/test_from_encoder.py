@@ -15,6 +15,7 @@ from textvae import LatentIndex, TextVAE
 from textvae.cli import main
 from textvae.modeling.sentence_encoder import POOLING_FLAGS
 from textvae.storage.errors import CorruptFileError
+from textvae.storage.folders import write_manifest
 from textvae.text.tokenizers import train_tokenizer
 
 WIDTH = 24
@@ -248,6 +249,27 @@ def test_a_file_that_is_none_is_not_opened(plain, tmp_path, name, kind):
     else:
         os.mkfifo(folder / name)
     with pytest.raises(CorruptFileError, match=f"{name} is a (symbolic link|device or pipe)"):
+        TextVAE.from_encoder(folder)
+
+
+@pytest.mark.parametrize("name", ["added_tokens.json", "special_tokens_map.json", "vocab.txt", "adapter_config.json"])
+def test_a_file_that_the_manifest_does_not_list_is_refused_where_transformers_would_read_it(plain, tmp_path, name):
+    TextVAE.from_encoder(laid_out(plain, tmp_path / "encoder")).save_pretrained(tmp_path / "saved")
+    (tmp_path / "saved/notes.md").write_text("mine")
+    TextVAE.from_pretrained(tmp_path / "saved")
+    (tmp_path / "saved" / name).write_text("{}")
+    with pytest.raises(CorruptFileError, match=f"{name} cannot be used: manifest.json does not list it"):
+        TextVAE.from_pretrained(tmp_path / "saved")
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_an_adapter_of_another_model_is_refused(plain, tmp_path, listed):
+    folder = laid_out(plain, tmp_path / "encoder")
+    about = {"peft_type": "LORA", "base_model_name_or_path": "somebody/else", "r": 2}
+    (folder / "adapter_config.json").write_text(json.dumps(about))
+    if listed:
+        write_manifest(folder)
+    with pytest.raises(ValueError, match="holds an adapter"):
         TextVAE.from_encoder(folder)
 
 

@@ -237,7 +237,10 @@ def test_a_prior_that_is_none_of_the_model_is_refused(run, arrays):
 
 # Tokenizers
 
-REGEX = ["(a+)+$", "(x+x+)+y", "(a|a)*b", "(a{1,30}){1,30}", r"(\w+\s?)*$", r"(.)\1*x"]
+REGEX = [
+    "(a+)+$", "(x+x+)+y", "(a|a)*b", "(a{1,30}){1,30}", r"(\w+\s?)*$", r"(.)\1*x",
+    "a*a*[bc]", "a*(?:x|a*)(?:x|a*)b", "a?" * 30 + "a" * 30, "(?:a|a)" * 30 + "b", "a{1,200}a{1,200}a{1,200}b",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("pattern", REGEX)
@@ -252,6 +255,8 @@ def test_a_pattern_that_may_take_forever_is_refused(run, pattern, part):
 KNOWN = [
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
     r"(?i:'s|'t|'re|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}]*[\p{Ll}\p{Lm}]+(?i:'s|'t|'re)?|[^\r\n\p{L}]?[\p{Lu}]+[\p{Ll}]*(?i:'s|'t)?|\s+",
+    r"[!\"#$%]['A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
     " {2,}",
 ]
 
@@ -271,6 +276,8 @@ TOKENIZERS = {
     "an id that is a text": lambda content: content["model"]["vocab"].update(zz="5"),
     "an id of two": lambda content: content["model"]["vocab"].update(zz=7),
     "an id of no row": lambda content: content["model"]["vocab"].update(zz=4000),
+    "words of any length": lambda content: content["model"].update(max_input_chars_per_word=10**6),
+    "words of no length": lambda content: content["model"].update(max_input_chars_per_word="x"),
     "dropout": lambda content: content["model"].update(dropout=0.5),
     "a merge of nothing": lambda content: content["model"]["merges"].append(["zzz", "qqq"]),
     "no vocabulary": lambda content: content["model"].update(vocab=None),

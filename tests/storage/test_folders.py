@@ -1,4 +1,5 @@
 import hashlib
+import json
 import os
 import shutil
 import threading
@@ -233,6 +234,27 @@ def test_a_folder_behind_a_symbolic_link_is_written_and_the_link_stays(folder):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked child")
+@pytest.mark.parametrize("name", ["notes.txt", "sub/notes.txt", "a/b/notes.txt"])
+@pytest.mark.parametrize("linked", [True, False])
+def test_listed_files_stay_and_what_links_name_is_not_copied(folder, tmp_path, name, linked):
+    """A stranger's manifest may list a link to a file of the user, who then saves there and shares the folder."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/notes.txt").write_text("secret")
+    first, *inner = name.split("/")
+    if linked:
+        (folder / first).symlink_to(tmp_path / "outside" / ("" if inner else "notes.txt"))
+    else:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("mine")
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(manifest | {name: ["0" * 64]}))
+    with atomic_folder(folder, "a.txt", own=["a.txt"]) as staged:
+        (staged / "a.txt").write_text(NEW)
+    plain = {p.name: p.read_text() for p in folder.rglob("*") if p.is_file() and not p.is_symlink()}
+    assert plain["a.txt"] == NEW and plain.get("notes.txt") == (None if linked else "mine")
+    assert (tmp_path / "outside/notes.txt").read_text() == "secret"
+
+
 def test_a_kill_at_any_moment_leaves_the_old_or_the_new_file(tmp_path):
     def change(path, content):
         with atomic_path(path) as staged:

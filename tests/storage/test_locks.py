@@ -128,3 +128,18 @@ def test_writers_that_race_are_never_two(tmp_path):
     for thread in threads:
         thread.join()
     assert max(most) == 1 and entered and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["index", "a b=c"])
+@pytest.mark.parametrize("kind", ["hard link", "symbolic link", "FIFO", "folder"])
+def test_what_lies_in_the_place_of_a_lock_is_not_written(tmp_path, name, kind):
+    (tmp_path / "secret").write_text("nobody is to write into this file")
+    lock = tmp_path / f".lock-{name}"
+    make = {"hard link": lock.hardlink_to, "symbolic link": lock.symlink_to}
+    if kind in make:
+        make[kind](tmp_path / "secret")
+    else:
+        (os.mkfifo if kind == "FIFO" else os.mkdir)(lock)
+    with pytest.raises(OSError, match="in the place of a lock file"), only_writer(tmp_path / name):
+        pass
+    assert (tmp_path / "secret").read_text() == "nobody is to write into this file" and os.path.lexists(lock)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 STDIN = "-"
 BLOCK = 8192  # texts in memory at a time where results are streamed
 FILES = (*TABLES, ".npy", ".txt", ".json", ".png", ".pdf", ".svg", ".html")  # endings that no folder has
-KERNELS = 64  # compiled matrix products cached: one for each batch size, so that memory does not grow with the stream
+KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")  # of oneDNN and of PyTorch's use of it
+KERNELS = 64  # compiled matrix products in each: one for each batch size, so that memory does not grow with the stream
 
 
 def _not_a_flag(type_: Any, text: str | None) -> None:
@@ -128,7 +129,8 @@ class Device:
     def load(self, run: Path) -> TextVAE:
         """Load a run, with the messages of other libraries silenced."""
         run = folder_of(run)
-        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KERNELS))  # read at the first product
+        for cache in KERNEL_CACHES:  # read at the first product
+            os.environ.setdefault(cache, str(KERNELS))
         hush_libraries()
         from ..latent.vae import TextVAE
 

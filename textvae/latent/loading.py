@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import torch
@@ -21,12 +22,15 @@ from ..modeling.sentence_encoder import (
 from ..modeling.weights import has_weights, load_network
 from ..storage.atomic import read_json
 from ..storage.errors import CorruptFileError
-from ..storage.folders import find_file, open_folder, require_file
+from ..storage.folders import find_file, listed_files, open_folder, require_file
 from ..storage.kinds import kind_of
 from ..storage.plain import check_plain_file, is_plain_name
 from ..text.tokenizer_files import TOKENIZER, check_tokenizer_file
 from ..text.tokenizers import check_ids, load_run_tokenizer, load_tokenizer
 
+ADAPTER = "adapter_config.json"
+# files that transformers looks for, apart from our manifest
+OPENED_BY_NAME = re.compile(r"(?<!^manifest)\.(json|jinja|model|safetensors|bin)$|^(vocab|merges)\.txt$")
 ENCODER_TOKENIZER = "encoder_tokenizer"
 
 
@@ -102,9 +106,14 @@ def load_encoder(folder: Path) -> TextVAEModel:
         CorruptFileError: A file is damaged, or the network does not run.
     """
     open_folder(folder, "encoder", "config.json")
+    listed = listed_files(folder)
     for file in folder.iterdir():  # transformers opens some of them by name, and would wait at a FIFO for ever
         if is_plain_name(file.name) and not file.is_dir():
             check_plain_file(folder, file.name)
+            if listed is not None and OPENED_BY_NAME.search(file.name):
+                require_file(folder, file.name)
+    if (folder / ADAPTER).exists():
+        raise ValueError(f"{folder} holds an adapter ({ADAPTER}), which is not supported: merge it into the weights")
     check_tokenizer_file(folder)
     try:
         tokenizer, backbone = load_tokenizer(folder), load_backbone(str(folder))

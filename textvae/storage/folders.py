@@ -101,9 +101,11 @@ def _copy_listed(old: Path, new: Path, own: Sequence[str]) -> None:
     """Copy the files that the old manifest lists but that are not replaced, so that the new one lists them too."""
     listed = _read_digests(old) if old.is_dir() else {}
     for name in listed:
-        if (old / name).is_file() and not (new / name).exists() and not _is_own(name, own, listed):
-            (new / name).parent.mkdir(exist_ok=True)
-            shutil.copy2(old / name, new / name)
+        if not (new / name).exists() and not _is_own(name, own, listed):
+            with suppress(CorruptFileError, FileNotFoundError):  # what a link names is not the folder's
+                file = check_plain_file(old, name)
+                (new / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(file, new / name, follow_symlinks=False)
 
 
 def _move_others(old: Path, new: Path, own: Sequence[str] = ()) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +22,7 @@ def only_writer(path: Path) -> Iterator[None]:
     """Hold the writer lock of a file or folder during the block, against other processes and threads.
 
     A lock file that a killed writer left behind locks nothing. Two names of one folder, such as a symbolic link and
-    the folder itself, have one lock; a symbolic link in the lock's own place is refused, not followed.
+    the folder itself, have one lock; a symbolic or hard link in the lock's own place is refused, not written.
 
     Raises:
         BlockingIOError: Somebody else is writing it; nothing waits.
@@ -29,6 +31,7 @@ def only_writer(path: Path) -> Iterator[None]:
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.with_name(LOCK + path.name)
+    _check_free(file)
     lock = FileLock(file, timeout=0, fallback_to_soft=False)
     try:
         lock.acquire()
@@ -43,6 +46,14 @@ def only_writer(path: Path) -> Iterator[None]:
         with suppress(OSError):  # Windows cannot delete an open file; there filelock deletes it on release
             file.unlink()  # before the release, so that the next writer's file is not deleted
         lock.release()
+
+
+def _check_free(file: Path) -> None:
+    """Raise OSError if the lock's name has something else, such as a link to a file that the note would overwrite."""
+    with suppress(FileNotFoundError):
+        found = file.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            raise OSError(errno.EEXIST, "a link, folder or pipe in the place of a lock file: remove it", str(file))
 
 
 def _write_note(file: Path) -> None:
