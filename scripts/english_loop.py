@@ -32,6 +32,7 @@ from textvae.modeling.objectives.distillation import cosine_distance
 from textvae.modeling.precision import has_bf16
 from textvae.storage.folders import atomic_folder, check_manifest, recover_folder
 from textvae.text.batching import TokenBudgetSampler
+from textvae.text.cleaning import NORMALIZATION
 from textvae.training.noise import drop_tokens, mask_tokens
 
 CHECK_EVERY = 200  # steps between two looks at whether the loss is finite, each of which makes a GPU wait
@@ -137,6 +138,7 @@ class Recipe:
             prefix_length=4,
             latent_dropout=self.latent_dropout,
             max_length=self.max_length,
+            text_normalization=NORMALIZATION,
         )
 
 

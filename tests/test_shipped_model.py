@@ -40,6 +40,14 @@ def test_its_space_has_a_meaning(shipped):
     assert cosines.argmax(1).tolist() == [2, 0]
 
 
+@pytest.mark.parametrize(
+    "other",
+    ["the soup was cold.\n", "the\u00a0soup was\u00a0cold.", " the  soup\twas cold.", "the so\u00adup was cold."],
+)
+def test_spaces_that_look_alike_are_read_alike(shipped, other):
+    assert (shipped.encode(other) == shipped.encode("the soup was cold.")).all()
+
+
 def test_its_samples_differ(shipped):
     assert len(set(shipped.sample(50, seed=0))) >= 49
 

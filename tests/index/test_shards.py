@@ -1,10 +1,13 @@
 """A corpus encoded in shards gives the index that it gives in one piece."""
 
 import json
+import os
 from itertools import count, islice
 
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import parquet
 from stubs import TEXTS, StubVAE, ranking
 
 from textvae.cli import main
@@ -96,6 +99,44 @@ def test_a_damaged_part_is_told(tmp_path, harm):
         encode_shard(StubVAE(), iter(["short"]), iter([0]), tmp_path / "b", Shard(1, 1))
         next((tmp_path / "b").glob("*.parquet")).replace(parts[-1])
     with pytest.raises(CorruptFileError, match="cannot be read|have .* rows, not 60"):
+        list(EncodedCorpus(tmp_path).rows())
+
+
+DONE, PART = "shard-00001-of-00001.json", "shard-00001-of-00001.part-00000.parquet"
+ABOUTS = ['{"rows": "x", "parts": 1}', '{"rows": 60, "parts": [1]}', "{}", '{"rows": -5, "parts": 1}', "[]"]
+
+
+@pytest.mark.parametrize("about", ABOUTS)
+def test_a_shard_that_says_no_numbers_is_refused(tmp_path, about):
+    encode(StubVAE(), tmp_path, 1, 1)
+    (tmp_path / DONE).write_text(about)
+    with pytest.raises(CorruptFileError, match=DONE):
+        list(EncodedCorpus(tmp_path).rows())
+
+
+@pytest.mark.parametrize("name", [DONE, PART])
+def test_a_fifo_in_the_place_of_a_shard_is_not_waited_for(tmp_path, name):
+    encode(StubVAE(), tmp_path, 1, 1)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match="has no complete shard|cannot be read"):
+        list(EncodedCorpus(tmp_path).rows())
+
+
+COLUMNS = {
+    "text": [None, 5], "metadata": ["{", "[]", '{"a":' + "[" * 5000 + "]" * 5000 + "}", None],
+    "vector": [[1.0, 2.0], "x", None, [float("nan")] * StubVAE().dim, [1.0] * StubVAE().dim * 2],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in COLUMNS.items() for value in values])
+def test_a_part_with_values_of_other_kinds_is_refused(tmp_path, name, value):
+    encode(StubVAE(), tmp_path, 1, 1)
+    table = parquet.read_table(tmp_path / PART)
+    place = table.schema.get_field_index(name)
+    table = table.set_column(place, name, pyarrow.array([value] * len(table)))
+    parquet.write_table(table, tmp_path / PART)
+    with pytest.raises(CorruptFileError, match="cannot be read"):
         list(EncodedCorpus(tmp_path).rows())
 
 

@@ -117,10 +117,10 @@ class EncodedCorpus:
 
     def rows(self) -> Iterator[tuple[Any, Item, Any]]:
         """Yield id, text with its metadata, and latent (D,) of each row, in the order of the corpus."""
-        streams = [files.rows() for files in self._shards]
+        streams = [files.rows(self.dim) for files in self._shards]
         for position in range(self._rows):
             id, text, metadata, latent = next(streams[position % len(streams)])
-            yield id, {**json.loads(metadata), "text": text}, latent
+            yield id, {**metadata, "text": text}, latent
         for stream in streams:
             next(stream, None)  # compares the number of rows with what was written
 

@@ -7,14 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .atomic import read_json, write_json
+from .atomic import parse_json, read_json, write_json
 from .errors import CorruptFileError
 from .row_files import save_latents
+from .schema import check_fields, integer
 
 if TYPE_CHECKING:
     import numpy as np
 
 ABOUT = "encoding.json"
+DONE = {"rows": integer(0), "parts": integer(0, 1 << 31)}
 COLUMNS = ("id", "text", "metadata", "vector")
 
 
@@ -69,12 +71,17 @@ class ShardFiles:
         Raises:
             ValueError: It is not complete.
         """
-        if not self.done.exists():
+        if not self.done.is_file():
             raise ValueError(
                 f"{self.folder} has no complete shard {self.shard.number} of {self.shard.total}: encode it with "
                 f"textvae encode --shard {self.shard.number}/{self.shard.total}"
             )
-        return int(read_json(self.done)["rows"])
+        return self._done()["rows"]
+
+    def _done(self) -> dict[str, int]:
+        content = read_json(self.done)
+        check_fields(content, DONE, self.done)
+        return content
 
     def columns(self, number: int, names: Sequence[str]) -> dict[str, list[Any]]:
         """Return columns of a part, as Python values.
@@ -93,8 +100,11 @@ class ShardFiles:
             ) from error
         return {name: table.column(name).to_pylist() for name in names}
 
-    def rows(self) -> Iterator[tuple[Any, ...]]:
-        """Yield each row of a complete shard: id, text, metadata as JSON, and vector as an array.
+    def rows(self, width: int) -> Iterator[tuple[Any, ...]]:
+        """Yield each row of a complete shard: id, text, metadata as a dictionary, and vector as an array.
+
+        Args:
+            width: D.
 
         Raises:
             CorruptFileError: A part is missing or damaged, or the parts have other rows than were written.
@@ -102,17 +112,33 @@ class ShardFiles:
         import pyarrow
         from pyarrow import parquet
 
-        parts, rows = int(read_json(self.done)["parts"]), 0
-        for number in range(parts):
+        rows = 0
+        for number in range(self._done()["parts"]):
+            part = self.part(number)
             try:
-                with parquet.ParquetFile(self.part(number)) as file:
+                if not part.is_file():  # at a FIFO, pyarrow would wait
+                    raise ValueError("it is missing")
+                with parquet.ParquetFile(part) as file:
                     for batch in file.iter_batches(1024, columns=list(COLUMNS)):
-                        vectors = batch["vector"].flatten().to_numpy().reshape(len(batch), -1)
-                        yield from zip(*(batch[name].to_pylist() for name in COLUMNS[:-1]), vectors, strict=True)
+                        yield from _checked(batch, width)
                         rows += len(batch)
-            except (pyarrow.ArrowException, OSError, ValueError) as error:
-                raise CorruptFileError(f"{self.part(number)} cannot be read ({error}): encode it again") from error
+            except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
+                raise CorruptFileError(f"{part} cannot be read ({error}): encode it again") from error
         if rows != self.count():
             raise CorruptFileError(
                 f"the parts of {self.shard.name} have {rows} rows, not {self.count()}: encode it again"
             )
+
+
+def _checked(batch: Any, width: int) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a batch; raise ValueError or an error of pyarrow if a value is not what it should be."""
+    import numpy as np
+    import pyarrow
+
+    vectors = batch["vector"].cast(pyarrow.list_(pyarrow.float32(), width)).flatten().to_numpy().reshape(-1, width)
+    ids, texts, metadata = (batch[name].to_pylist() for name in COLUMNS[:-1])
+    known = [parse_json(each) if isinstance(each, str) else None for each in metadata]
+    kinds = {str} >= set(map(type, texts)) and {dict} >= set(map(type, known))
+    if not kinds or len(vectors) != len(batch) or not np.isfinite(vectors).all():
+        raise ValueError("it holds values of other kinds")
+    return zip(ids, texts, known, vectors, strict=True)
