@@ -14,6 +14,7 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ def main() -> None:
     """Fit, calibrate, save; or write the card."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", type=Path, help="folder of the trained model")
+    parser.add_argument("--before", type=Path, nargs="*", default=[], help="models it was trained on from, in order")
     parser.add_argument("--corpus", type=Path, required=True, help="pack, or folder with the sources")
     parser.add_argument("--card", action="store_true", help="only write the card, from results/english.json")
     parser.add_argument("--prior-texts", type=int, default=PRIOR_TEXTS, help="texts that the prior is fitted to")
@@ -101,18 +103,23 @@ def main() -> None:
         )
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         vae.save_pretrained(arguments.output, dtype="bfloat16")
-        write_results("english", [minutes(arguments.run.parent)])
+        write_results("english", [minutes([model.parent for model in (*arguments.before, arguments.run)])])
         sys.stdout.write("".join(text + "\n" for text in vae.sample(10, seed=0)))
     (arguments.output / "README.md").write_text(card(corpus, arguments.output), encoding="utf-8")
 
 
-def minutes(run: Path) -> dict[str, Any]:
-    """Return the row that says how long a run was trained, on what."""
-    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
-    state = json.loads((run / "checkpoint" / "state.json").read_text())
-    recipe = ", ".join(f"{k}={v}" for k, v in state["recipe"].items() if v != getattr(Recipe(), k))
-    note = f"{last['tokens'] / 1e6:.1f} million tokens in {last['minutes']:.0f} minutes of one core; {recipe}"
-    return row("english.minutes", last["minutes"], seed=state["recipe"]["seed"], note=note)
+def minutes(runs: Sequence[Path]) -> dict[str, Any]:
+    """Return the row that says how long runs were trained, each on from the one before, and on what."""
+    total, notes = 0.0, []
+    for run in runs:
+        last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+        state = json.loads((run / "checkpoint" / "state.json").read_text())
+        recipe = ", ".join(f"{k}={v}" for k, v in state["recipe"].items() if v != getattr(Recipe(), k))
+        notes.append(
+            f"{last['tokens'] / 1e6:.1f} million tokens in {last['minutes']:.0f} minutes of one core; {recipe}"
+        )
+        total += last["minutes"]
+    return row("english.minutes", total, seed=state["recipe"]["seed"], note=". Then ".join(notes))
 
 
 def card(corpus: Corpus, folder: Path) -> str:
