@@ -565,7 +565,7 @@ MISTAKES = [
     ("score RUN texts.txt --by luck", USAGE, 'Invalid value "luck" for --by'),
     ("export RUN -o e", BAD_INPUT, "trained from scratch and pools by attention"),
     ("export RUN -o folder", BAD_INPUT, "folder exists and is not an export"),
-    ("export RUN -o e --to onnx", USAGE, 'Invalid value "onnx" for --to'),
+    ("export RUN -o e --to paper", USAGE, 'Invalid value "paper" for --to'),
     ("traverse RUN a --dim 32", BAD_INPUT, r"dim must be in 0\.\.31, got 32"),
     ("traverse RUN a --dim -1", BAD_INPUT, "--dim must be at least 0, got -1"),
     ("blend RUN a b --weights 1", BAD_INPUT, "2 sentences and 1 weights"),

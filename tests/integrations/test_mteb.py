@@ -56,7 +56,7 @@ CALL = {"task_metadata": object(), "hf_split": "test", "hf_subset": "default", "
 def test_batches_give_what_encode_gives_in_their_order(small_vae, sentences):
     encoder = MTEBEncoder(small_vae)
     found = encoder.encode(loader(sentences, 3), **CALL, batch_size=5, show_progress_bar=False, precision="float32")
-    np.testing.assert_allclose(found, small_vae.encode(sentences), atol=1e-6)
+    np.testing.assert_allclose(found, small_vae.encode(sentences), atol=1e-5)
     assert encoder.encode(loader(sentences, 3), **CALL).shape == (8, 32)
 
 

@@ -23,6 +23,8 @@ def model(**fields):
     torch.manual_seed(1)
     config = TextVAEConfig.preset("tiny", vocab_size=300, latent_dropout=0.2, **fields)
     config.encoder.hidden_dropout_prob = 0.1
+    if config.decoder.model_type == "textvae-gru":
+        config.decoder.coverage = False  # as in the version that the frozen losses are of
     return TextVAEModel(config).train()
 
 
