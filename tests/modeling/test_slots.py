@@ -138,6 +138,19 @@ def test_a_decoder_that_covers_starts_without_and_then_reads_what_it_has_written
     torch.testing.assert_close(again.model.decoder(input_ids=ids, latents=latents).logits, after)
 
 
+def test_the_beams_that_are_kept_keep_what_they_have_written(sentences):
+    vae = TextVAE.from_texts(sentences, config())
+    torch.nn.init.normal_(vae.model.decoder.covered.weight, std=0.3)
+    packed = torch.tensor(vae.read(sentences[:2]).mean.pack())
+    ids, chosen = torch.tensor([[0, 7, 8], [0, 9, 11]]), torch.tensor([1, 1])
+    state = vae.model.decoder(input_ids=ids, latents=packed, use_cache=True).past_key_values
+    state.reorder_cache(chosen)
+    newest = torch.tensor([[12], [13]])
+    step = vae.model.decoder(input_ids=newest, latents=packed[chosen], past_key_values=state, use_cache=True)
+    whole = vae.model.decoder(input_ids=torch.cat([ids[chosen], newest], 1), latents=packed[chosen])
+    torch.testing.assert_close(step.logits[:, -1], whole.logits[:, -1], atol=1e-4, rtol=1e-4)
+
+
 def test_the_encoder_s_fused_attention_sees_no_padding(sentences):
     model = TextVAEModel(config()).eval()
     ids = torch.randint(4, 300, (2, 9))
