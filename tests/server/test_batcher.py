@@ -129,6 +129,20 @@ def test_a_shared_model_gives_what_the_model_gives(small_vae, sentences, batcher
     assert np.allclose(exact.meaning, expected.meaning, atol=1e-3)
 
 
+def test_the_network_runs_in_one_thread(small_vae, batcher, monkeypatch):
+    threads, decode = set(), type(small_vae.model).decode
+
+    def seen(model, *given, **options):
+        threads.add(threading.current_thread().name)
+        return decode(model, *given, **options)
+
+    monkeypatch.setattr(type(small_vae.model), "decode", seen)
+    shared = SharedModel(small_vae, batcher)
+    shared.sample(2, drafts=2, seed=0)  # whose drafts are compared by their likelihood
+    shared.nats(["a"], shared.encode(["a"]))
+    assert threads == {"textvae-model"}
+
+
 def test_work_of_a_request_that_nobody_waits_for_stops(small_vae, batcher):
     ticket = Ticket()
     token = TICKET.set(ticket)

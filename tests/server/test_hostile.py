@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -12,6 +13,8 @@ import pytest
 from served import KEY, served
 
 from textvae.server.batcher import Job
+from textvae.server.doorman import _Visit
+from textvae.server.errors import ApiError
 from textvae.server.limits import Limits
 
 QUICK = Limits(
@@ -297,6 +300,26 @@ def test_a_stream_ends_with_an_error_when_the_time_is_over(make_space, http, mon
     first, *_, last = answer.text.strip().split("\n\n")
     assert first.startswith('data: {"index":0')
     assert last.startswith("event: error\ndata: ") and "time_limit" in last
+
+
+def test_an_answer_that_is_complete_is_not_refused_any_more():
+    """The time may end between the last part of an answer and the end of its task."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def answer(*parts):
+        visit = _Visit({"type": "http"}, send)
+        for part in parts:
+            await visit.send(part)
+        await visit.refuse(ApiError(422, "too slow"))
+
+    for kind in (b"text/event-stream", b"application/json"):
+        sent.clear()
+        start = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]}
+        asyncio.run(answer(start, {"type": "http.response.body", "body": b"{}"}))
+        assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
 
 
 TEXT = {"text": "a"}

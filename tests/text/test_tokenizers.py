@@ -160,3 +160,11 @@ threads = [threading.Thread(target=work) for _ in range(6)]
 assert len(rows) == 90 and all(row == rows[0] for row in rows)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+
+
+def test_texts_of_any_length_are_read_in_calls_of_bounded_length(tokenizer, monkeypatch):
+    texts = ["", "a family", "and a fox " * 30, "", "a", "fox " * 5]
+    together = wrap(tokenizer, texts, limit(12)), encoder_ids(tokenizer, texts, 12)
+    monkeypatch.setattr(tokenization, "CHARACTERS_AT_ONCE", 20)
+    assert list(tokenization._groups(texts)) == [texts[:2], texts[2:3], texts[3:5], texts[5:]]
+    assert (wrap(tokenizer, texts, limit(12)), encoder_ids(tokenizer, texts, 12)) == together

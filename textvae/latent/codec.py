@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeVar, overload
 
 import torch
 from numpy.typing import ArrayLike
@@ -24,6 +24,7 @@ from .reading import Reading, read_rows
 from .stored import StoredModel
 
 logger = logging.getLogger("textvae")
+T = TypeVar("T")
 
 
 class LatentCodec(StoredModel):
@@ -219,6 +220,10 @@ class LatentCodec(StoredModel):
         """Padding id of the encoder's tokenizer."""
         shared = self.encoder_tokenizer is self.tokenizer
         return self.model.config.pad_token_id if shared else self.encoder_tokenizer.pad_token_id
+
+    def alone(self, function: Callable[[], T]) -> T:
+        """Run a function that uses the network directly; a model that many threads share gives it a turn of its own."""
+        return function()
 
     def encoder_rows(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the encoder's token ids of each text, normalised as the model's `text_normalization` says."""

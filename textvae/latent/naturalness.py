@@ -3,8 +3,8 @@
 # N texts, B texts of a batch, T tokens, V vocabulary, D latent dimensions
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -17,8 +17,9 @@ from ..text.tokenizers import pad
 from .geometry import Array
 
 CONTEXTS = 256  # texts drawn from the prior, over whose positions predictions are averaged
-AT_ONCE = 32
+AT_ONCE = 8  # texts whose logits are in memory together
 SMALLEST = 1e-12  # probability of a token
+T = TypeVar("T")
 
 
 class Writer(Protocol):
@@ -38,6 +39,9 @@ class Writer(Protocol):
 
     def nats(self, texts: Any, latents: Any, /) -> Array:
         """Return -log p(x|z) of each text."""
+
+    def alone(self, function: Callable[[], T], /) -> T:
+        """Run a function that uses the network."""
 
     def sample(self, n: int, /, *, drafts: int | None, seed: int | None) -> list[str]:
         """Write texts from the prior."""
@@ -60,7 +64,8 @@ class Naturalness:
 
     def __init__(self, vae: Writer, seed: int = 0, contexts: Sequence[str] | None = None):
         self.vae = vae
-        self.unigrams = _unigrams(vae, contexts or vae.sample(CONTEXTS, drafts=1, seed=seed))
+        texts = contexts or vae.sample(CONTEXTS, drafts=1, seed=seed)
+        self.unigrams = vae.alone(lambda: _unigrams(vae, texts))
 
     def __call__(self, texts: Sequence[str]) -> Array:
         """Return the score of each of N texts, shape (N,), float32."""

@@ -220,6 +220,8 @@ class _Visit:
 
     async def refuse(self, refusal: ApiError) -> None:
         """Answer a refusal, or end a stream with it; if another answer has begun, the connection is closed."""
+        if self.finished:  # the time was over between the answer's last part and the end of its task
+            return
         if self.streams:
             await self.send({"type": "http.response.body", "body": error_event(refusal)})
             return

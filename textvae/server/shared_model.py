@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from .batcher import TICKET, Batcher, Job
 
 BATCH = 64  # texts that the network encodes together, the default of `encode`
 TURN, EXACT_TURN = 256, 16  # texts that one request has in the thread before others have their turn
+T = TypeVar("T")
 
 
 class SharedModel(TextVAE):
@@ -83,7 +85,7 @@ class SharedModel(TextVAE):
 
             def turn(part: slice) -> list[str]:
                 beginnings = None if begun is None else begun[part]
-                return self._alone(lambda: each(latents[part], options, beginnings, generator))
+                return self.alone(lambda: each(latents[part], options, beginnings, generator))
 
             return [text for part in parts for text in turn(part)]
         jobs = [Job("decode", options, list(latents[part]), lambda rows: self._write(rows, options)) for part in parts]
@@ -113,13 +115,14 @@ class SharedModel(TextVAE):
 
     def posterior(self, texts: Sequence[str], /, *, batch_size: int = BATCH) -> DiagonalGaussian:
         """Return q(m|x) of each text, as `TextVAE.posterior` does."""
-        return self._alone(lambda: super(SharedModel, self).posterior(texts, batch_size=batch_size))
+        return self.alone(lambda: super(SharedModel, self).posterior(texts, batch_size=batch_size))
 
     def exact(self, texts: Sequence[str] | Reading, /, *, steps: int = STEPS) -> Latents:
         """Return latents that give the texts back, as `TextVAE.exact` does."""
         read = texts if isinstance(texts, Reading) else self.read(texts)
         parts = [read[start : start + EXACT_TURN] for start in range(0, len(read), EXACT_TURN)] or [read]
-        found = [self._alone(lambda part=part: super(SharedModel, self).exact(part, steps=steps)) for part in parts]
+        each = partial(super().exact, steps=steps)
+        found = [self.alone(partial(each, part)) for part in parts]
         return Latents(*(np.concatenate([getattr(each, name) for each in found]) for name in DIMENSIONS))
 
     def nats(self, texts: Sequence[str] | Reading, latents: ArrayLike | Latents, /, *, batch_size: int = 64) -> Array:
@@ -127,13 +130,12 @@ class SharedModel(TextVAE):
         points = latents if isinstance(latents, Latents) else self._latents(latents)
         require(len(texts) == len(points), f"{len(texts)} texts need as many latents, got {len(points)}")
         parts = [slice(start, start + TURN) for start in range(0, len(texts), TURN)]
-        each = super().nats
-        found = [
-            self._alone(lambda part=part: each(texts[part], points[part], batch_size=batch_size)) for part in parts
-        ]
+        each = partial(super().nats, batch_size=batch_size)
+        found = [self.alone(partial(each, texts[part], points[part])) for part in parts]
         return np.concatenate([np.empty(0, np.float32), *found])
 
-    def _alone(self, function: Any) -> Any:
+    def alone(self, function: Callable[[], T]) -> T:
+        """Run a function that uses the network in its thread, as `TextVAE.alone` says."""
         return function() if self.batcher.inside else self.batcher.call(function)
 
     def _submit(self, job: Job) -> Future[Any]:

@@ -21,6 +21,7 @@ from .tokenizer_files import OPTIONS, TOKENIZER, stage_tokenizer
 
 # In this order, so that the ids are 0, 1, 2, 3, the defaults of TextVAEConfig.
 BOS, EOS, PAD, MASK = "<s>", "</s>", "<pad>", "<mask>"
+CHARACTERS_AT_ONCE = 2**18  # of a call of the tokenizers library, which holds some 30 bytes for each until it returns
 _setting = threading.Lock()
 
 
@@ -149,9 +150,8 @@ def wrap(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: Spec
     """Return BOS ... EOS for each text, truncated to the maximum length with EOS kept."""
     if not texts:
         return []
-    rows = _ids(tokenizer, texts)
-    room = special.max_length - 2
-    return [[special.bos_token_id, *row[:room], special.eos_token_id] for row in rows]
+    rows = _ids(tokenizer, texts, most=special.max_length - 2)
+    return [[special.bos_token_id, *row, special.eos_token_id] for row in rows]
 
 
 def encoder_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
@@ -182,15 +182,20 @@ def readable(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[s
         return [normalizer.normalize_str(text) for text in texts]
 
 
-def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int | None = None) -> list[list[int]]:
-    """Return the ids of each text, with special tokens and truncation if `max_length` is given."""
+def _ids(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int | None = None, most: int | None = None
+) -> list[list[int]]:
+    """Return the ids of each text, with special tokens and cut if `max_length` is given, else the first `most`."""
     if isinstance(tokenizer, PreTrainedTokenizerFast):  # twice as fast as through transformers
         backend = tokenizer.backend_tokenizer
         _set_up(backend, max_length)
-        with _native_errors():
-            rows = backend.encode_batch_fast(list(texts), add_special_tokens=max_length is not None)
-        return [row.ids for row in rows]
-    return tokenizer(
+        rows: list[list[int]] = []
+        for group in _groups(texts):
+            with _native_errors():
+                read = backend.encode_batch_fast(group, add_special_tokens=max_length is not None)
+            rows += [row.ids[:most] for row in read]
+        return rows
+    rows = tokenizer(
         list(texts),
         add_special_tokens=max_length is not None,
         truncation=max_length is not None,
@@ -199,6 +204,21 @@ def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: i
         verbose=False,
         split_special_tokens=True,
     )["input_ids"]
+    return [row[:most] for row in rows]
+
+
+def _groups(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Yield texts in groups of bounded length, so that their number does not decide how much memory a call takes."""
+    group: list[str] = []
+    size = 0
+    for text in texts:
+        if group and size + len(text) > CHARACTERS_AT_ONCE:
+            yield group
+            group, size = [], 0
+        group.append(text)
+        size += len(text)
+    if group:
+        yield group
 
 
 def _set_up(backend: Tokenizer, max_length: int | None) -> None:
