@@ -37,6 +37,7 @@ RATES = (0.02, 0.1, 0.2)  # of the exact latents, in 25 steps
 STEPS = (10, 25, 50)  # at a rate of 0.1
 GUARDS = ((1.0, 0), (1.3, 0), (1.3, 3), (1.3, 2), (1.5, 2))
 TEMPERATURES = (0.3, 0.5, 0.7, 1.0)
+BEAMS = (4, 8)
 EXAMPLES = 400  # of each side of the attribute
 SHIFTED, SHORT = 60, 12  # sentences that are shifted, and their words at most
 CANDIDATES = (1, 4, 16, 32)
@@ -71,17 +72,17 @@ def main() -> None:
     texts = dev[: arguments.sentences]
     vae = TextVAE.from_pretrained(arguments.run, "cpu")
     few = texts[: len(texts) // 5]
+    judge = Naturalness(arguments.lm, dev[-REAL:], corpus.train[:COUNTED]) if arguments.lm else None
     measured: dict[str, Callable[[], list[dict]]] = {
         "exact": lambda: of_exact(vae, texts),
         "guard": lambda: of_guard(vae, texts[: len(texts) // 2]),
-        "drafts": lambda: of_drafts(vae, few),
+        "drafts": lambda: of_drafts(vae, few, judge),
         "vary": lambda: of_vary(vae, texts[: len(texts) // 20]),
         "path": lambda: of_paths(vae, texts[: len(texts) // 15]),
     }
     if arguments.positive:
         measured["shift"] = lambda: of_shift(vae, arguments.positive, arguments.negative, texts)
-    if arguments.lm:
-        judge = Naturalness(arguments.lm, dev[-REAL:], corpus.train[:COUNTED])
+    if judge is not None:
         measured["rewrite"] = lambda: of_rewrites(vae, few[: len(few) // 3], judge)
         measured["sample"] = lambda: of_samples(vae, judge)
     for name in arguments.only or measured:
@@ -122,12 +123,20 @@ def of_guard(vae: TextVAE, texts: Sequence[str]) -> list[dict]:
     return rows
 
 
-def of_drafts(vae: TextVAE, texts: Sequence[str]) -> list[dict]:
-    """Return the same of the nearest of 8 samples and the greedy text."""
-    meanings, rows = vae.encode(texts), []
-    for temperature in TEMPERATURES:
-        written = vae.decode(meanings, candidates=8, temperature=temperature, seed=0)
-        rows += _judged(vae, f"drafts.8.temperature_{temperature:g}", written, meanings, texts)
+def of_drafts(vae: TextVAE, texts: Sequence[str], judge: Naturalness | None) -> list[dict]:
+    """Return the same of the nearest of 8 samples and the greedy text, and of the nearest text of a beam search.
+
+    With a judge, how natural they are too.
+    """
+    meanings = vae.encode(texts)
+    ways: dict[str, dict[str, float]] = {"greedy": {}}
+    ways |= {f"8.temperature_{t:g}": {"candidates": 8, "temperature": t, "seed": 0} for t in TEMPERATURES}
+    ways |= {f"beams_{beams}": {"num_beams": beams, "candidates": beams} for beams in BEAMS}
+    rows = []
+    for name, options in ways.items():
+        written = vae.decode(meanings, **options)  # type: ignore[arg-type]
+        rows += _judged(vae, f"drafts.{name}", written, meanings, texts)
+        rows += [] if judge is None else _natural(f"drafts.{name}", written, judge)
     return rows
 
 

@@ -129,6 +129,21 @@ def test_a_blend_is_the_draft_nearest_to_the_centroid(split_vae, sentences):
     assert split_vae.blend(sentences[:3], [2, 1, 1], drafts=1) == tried[0]
 
 
+def test_without_a_seed_a_blend_is_the_nearest_of_a_beam_search(split_vae, sentences):
+    middle = np.average(split_vae.encode(sentences[:3]), 0, [2, 1, 1])[None]
+    for drafts, given in ((4, {}), (2, {"drafts": 2})):
+        expected = split_vae.decode(middle, num_beams=drafts, candidates=drafts)
+        assert [split_vae.blend(sentences[:3], [2, 1, 1], **given)] == expected
+    assert split_vae.blend(sentences[:3], drafts=2, refinements=1)
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+def test_a_path_repeats_no_text_where_another_draft_is_left(split_vae, sentences, seed):
+    path = split_vae.interpolate(sentences[0], sentences[1], 6, drafts=6, seed=seed)
+    assert len({same_words(text) for text in path}) == 6
+    assert split_vae.interpolate(sentences[0], sentences[1], 6, drafts=6, seed=seed) == path
+
+
 def test_variations_repeat_neither_the_sentence_nor_each_other(split_vae, sentences):
     written = split_vae.vary(sentences[0], 4, drafts=6, temperature=1.0, seed=0)
     assert len({same_words(text) for text in [sentences[0], *written]}) == 5

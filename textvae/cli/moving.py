@@ -34,7 +34,7 @@ def interpolate(
     method: Literal["slerp", "linear"] = "slerp",
     exact: int | None = None,
     drafts: int | None = None,
-    seed: Seed = 0,
+    seed: Seed | None = None,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
 ) -> None:
@@ -47,9 +47,9 @@ def interpolate(
         method: Spherical or linear interpolation.
         exact: Most gradient steps towards exact latents, from which the ends are written; by default 50 for a model
             with wording slots, else 0.
-        drafts: Sampled texts for each point between, beside the greedy one, of which the nearest that repeats none is
-            printed; by default 8 for a model with wording slots, else 1.
-        seed: Seed of the drafts.
+        drafts: Texts written for each point between, of which the nearest that repeats none is printed: of a beam
+            search, by default 4, with --seed sampled, by default 8; 1 for a model without wording slots.
+        seed: Seed of sampled drafts; without it, the texts are the same each time.
     """
     at_least(2, "n", n)
     start, end = in_place([a, b])
@@ -88,7 +88,7 @@ def blend(
     *texts: Text,
     weights: list[float] | None = None,
     drafts: int | None = None,
-    seed: Seed = 0,
+    seed: Seed | None = None,
     device: Device = DEVICE,
     printing: Printing = PRINTING,
 ) -> None:
@@ -97,9 +97,9 @@ def blend(
     Args:
         texts: The sentences; - alone takes those of standard input.
         weights: Weight of each sentence, normalised to sum to 1; by default equal.
-        drafts: Sampled texts, beside the greedy one, of which the nearest to the mean is printed; by default 8 for a
-            model with wording slots, else 1.
-        seed: Seed of the drafts.
+        drafts: Texts written, of which the nearest to the mean is printed: of a beam search, by default 4, with --seed
+            sampled, by default 8; 1 for a model without wording slots.
+        seed: Seed of sampled drafts; without it, the text is the same each time.
     """
     if not texts:
         raise UsageError("blend needs sentences. See textvae blend --help")

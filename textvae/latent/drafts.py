@@ -12,8 +12,10 @@ import numpy as np
 from .geometry import Array
 from .latents import Latents
 
-DRAFTS = 8  # texts written for each one returned, of a model with wording slots; measured in results/operations.json
-TEMPERATURE = 0.5  # of those drafts that differ by their samples alone
+# Texts written for each one returned from meanings alone, of a model with wording slots: of a beam search, or sampled;
+# measured in results/operations.json
+BEAMS, DRAFTS = 4, 8
+TEMPERATURE = 0.5  # of drafts that differ by their samples alone
 VARY_DRAFTS = 4
 SAMPLE_DRAFTS = 4
 MOST_TOGETHER = 16  # places of a stream whose drafts are written together

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from ..storage.errors import check_range, require
 from ..text.cleaning import gate_texts
 from . import geometry
-from .drafts import DRAFTS, TEMPERATURE, VARY_DRAFTS, Drafts, choose, closeness, growing, same_words, with_slots
+from .decoding import Decoding, repetition_guard
+from .drafts import BEAMS, DRAFTS, TEMPERATURE, VARY_DRAFTS, Drafts, choose, closeness, growing, same_words, with_slots
 from .exact import STEPS
 from .geometry import Array, Method
 from .latents import Latents
@@ -151,7 +152,7 @@ class Variation(Reconstruction):
         method: Method = "slerp",
         exact: int | None = None,
         drafts: int | None = None,
-        seed: int = 0,
+        seed: int | None = None,
     ) -> list[str]:
         """Write n texts along the path from one sentence to another, the reconstructions of both included.
 
@@ -166,9 +167,8 @@ class Variation(Reconstruction):
             method: "slerp" or "linear", as in `textvae.latent.geometry.path`.
             exact: Most steps of the exact latents that the ends are written from, as in `exact`; 0 takes the posterior
                 means. By default 50 for a model with wording slots, else 0.
-            drafts: Sampled texts for each point between, beside the greedy one; 1 is the greedy one alone. By default
-                8 for a model with wording slots, else 1.
-            seed: Seed of the drafts.
+            drafts: Drafts of each point between, as in `blend`.
+            seed: Seed of the drafts, as in `blend`.
         """
         return list(self.iter_interpolate(a, b, n, at, method, exact, drafts, seed, first=n if at is None else len(at)))
 
@@ -181,7 +181,7 @@ class Variation(Reconstruction):
         method: Method,
         exact: int | None,
         drafts: int | None,
-        seed: int,
+        seed: int | None,
         *,
         first: int = 1,
     ) -> Iterator[str]:
@@ -200,7 +200,8 @@ class Variation(Reconstruction):
             used = self.decode(self.exact(reading, steps=steps) if steps else reading.mean)
             yield used[0]
         for block in growing(len(points), first):
-            written = self._from_meanings(points[block], drafts=drafts, seed=seed + block.start, avoid=used)
+            start_at = None if seed is None else seed + block.start
+            written = self._from_meanings(points[block], drafts=drafts, seed=start_at, avoid=used)
             yield from written
             if used is not None:
                 used += written
@@ -214,17 +215,16 @@ class Variation(Reconstruction):
         *,
         drafts: int | None = None,
         refinements: int = 0,
-        seed: int = 0,
+        seed: int | None = None,
         avoid: Sequence[str] | None = None,
     ) -> list[str]:
         """Write a text for each meaning, the best of several drafts: centroids, sums, points of a path.
 
         Args:
             meanings: Shape (N, D), or (D,) for one. In a model without wording slots a meaning is a whole latent.
-            drafts: Sampled texts for each meaning, beside the greedy one, of which the one whose own meaning is nearest
-                is returned; 1 is the greedy one alone. By default 8 for a model with wording slots, else 1.
+            drafts: Texts for each meaning, as in `blend`.
             refinements: Refinement rounds, as in `decode`; not together with `avoid`.
-            seed: Seed of the drafts.
+            seed: Seed of the drafts, as in `blend`.
             avoid: With it, no text is one of these or of those before, where another draft is left; case and
                 punctuation make no difference.
 
@@ -232,20 +232,31 @@ class Variation(Reconstruction):
             N texts.
         """
         config = self.model.config
-        each = (DRAFTS if config.slot_dim else 1) if drafts is None else drafts
+        usual = 1 if not config.slot_dim else BEAMS if seed is None else DRAFTS
+        each = usual if drafts is None else drafts
         require(each >= 1, f"drafts must be at least 1, got {drafts}")
         require(avoid is None or not refinements, "choose refinements or texts to avoid (avoid), not both")
         if each == 1:
             return self.decode(meanings, refinements=refinements)
+        if avoid is None and seed is None:
+            return self.decode(meanings, num_beams=each, candidates=each, refinements=refinements)
         if avoid is None:
             return self.decode(meanings, temperature=TEMPERATURE, seed=seed, candidates=each, refinements=refinements)
         points = self.on_sphere(self._latents(meanings))
-        sampled, greedy = self.decode(points.repeat(each, 0), temperature=TEMPERATURE, seed=seed), self.decode(points)
-        written = [text for i, first in enumerate(greedy) for text in (first, *sampled[i * each : (i + 1) * each])]
-        scores = closeness(self.encode(written), points.repeat(each + 1, 0), config.unit_mean)
+        if seed is None:
+            penalty, size = repetition_guard(points, config, None, None)
+            beams = Decoding(num_beams=each, candidates=each, repetition_penalty=penalty, no_repeat_ngram_size=size)
+            written = self.write(points, beams)
+        else:
+            sampled = self.decode(points.repeat(each, 0), temperature=TEMPERATURE, seed=seed)
+            greedy = self.decode(points)
+            written = [text for i, first in enumerate(greedy) for text in (first, *sampled[i * each : (i + 1) * each])]
+        scores = closeness(self.encode(written), points.repeat(len(written) // len(points), 0), config.unit_mean)
         return choose(written, scores, len(points), avoid)
 
-    def analogy(self, a: str, b: str, c: str, *, scale: float = 1.0, drafts: int | None = None, seed: int = 0) -> str:
+    def analogy(
+        self, a: str, b: str, c: str, *, scale: float = 1.0, drafts: int | None = None, seed: int | None = None
+    ) -> str:
         """Write the text that is to c as b is to a: z = c + scale * (b - a), with drafts as in `blend`."""
         first, second, third = self.encode([a, b, c])
         return self._from_meanings((third + scale * (second - first))[None], drafts=drafts, seed=seed)[0]
@@ -257,17 +268,18 @@ class Variation(Reconstruction):
         *,
         drafts: int | None = None,
         refinements: int = 0,
-        seed: int = 0,
+        seed: int | None = None,
     ) -> str:
         """Write one text from the weighted mean of several texts' latents.
 
         Args:
             texts: The texts.
             weights: Weight of each, normalised to sum to 1; by default equal.
-            drafts: Sampled texts, beside the greedy one, of which the one whose own latent is nearest to the mean is
-                returned; 1 is the greedy one alone. By default 8 for a model with wording slots, else 1.
+            drafts: Texts written, of which the one whose own latent is nearest to the mean is returned: those of a beam
+                search, by default 4, or with a seed sampled ones beside the greedy one, by default 8; 1 is the greedy
+                one alone, the default of a model without wording slots.
             refinements: Refinement rounds, as in `decode`.
-            seed: Seed of the drafts.
+            seed: Seed of sampled drafts, for other wordings; without one, the text is the same each time.
         """
         middle = geometry.barycentre(self.encode(gate_texts(texts)), weights)
         return self._from_meanings(middle[None], drafts=drafts, refinements=refinements, seed=seed)[0]

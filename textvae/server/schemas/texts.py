@@ -83,7 +83,7 @@ class InterpolateAsked(Streamed):
     method: Literal["slerp", "linear"] = "slerp"
     exact: Exact | None = None
     drafts: Drafts | None = None
-    seed: Seed = 0
+    seed: Seed | None = None
 
 
 class AnalogyAsked(Asked):
@@ -94,7 +94,7 @@ class AnalogyAsked(Asked):
     c: Text
     scale: float = Field(1, ge=-10, le=10)
     drafts: Drafts | None = None
-    seed: Seed = 0
+    seed: Seed | None = None
 
 
 class BlendAsked(Asked):
@@ -103,7 +103,7 @@ class BlendAsked(Asked):
     texts: Texts
     weights: list[Number] | None = Field(None, max_length=TEXTS)
     drafts: Drafts | None = None
-    seed: Seed = 0
+    seed: Seed | None = None
 
 
 class Moved(Asked):
