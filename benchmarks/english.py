@@ -32,6 +32,7 @@ from sklearn.linear_model import LogisticRegression
 from results import ROOT, row, write_results
 from textvae import Attribute, LatentIndex, TextVAE, shift
 from textvae.evaluation.text_scores import duplicates, edit_distance
+from textvae.latent.drafts import BEAMS
 from textvae.latent.latents import Latents
 from textvae.modeling.pretrained import load_sentence_encoder
 
@@ -179,12 +180,13 @@ def noise(bench: Bench) -> Rows:
 
 
 def meaning(bench: Bench) -> Rows:
-    """Texts from the meaning alone: one draft, greedy and sampled; and as `decode` ranks several."""
+    """Texts from the meaning alone: one draft, greedy and sampled; the nearest of several, sampled and of beams."""
     texts = bench.some(bench.dev, JUDGED)
     z = bench.vae.encode(texts)
     ways: dict[str, dict[str, Any]] = {
         "greedy": {}, "sampled": {"temperature": 0.7, "seed": SEED},
         "ranked": {"temperature": 0.7, "candidates": 8, "seed": SEED},
+        "beams": {"num_beams": BEAMS, "candidates": BEAMS},
     }  # fmt: skip
     rows = []
     for name, options in ways.items():
@@ -231,7 +233,7 @@ def samples(bench: Bench) -> Rows:
 
 
 def midpoints(bench: Bench) -> Rows:
-    """Texts decoded half-way between a sentence and its nearest neighbour."""
+    """Texts half-way between a sentence and its nearest neighbour, written as `interpolate` does."""
     texts = bench.dev + bench.corpus.train[:20_000]
     z = bench.vae.encode(texts)
     unit = z / np.linalg.norm(z, axis=1, keepdims=True)
@@ -239,7 +241,7 @@ def midpoints(bench: Bench) -> Rows:
     cosines = unit[chosen] @ unit.T
     cosines[np.arange(len(chosen)), chosen] = -1
     nearest = cosines.argmax(1)
-    written = bench.vae.decode((z[chosen] + z[nearest]) / 2)
+    written = bench.vae.decode((z[chosen] + z[nearest]) / 2, num_beams=BEAMS, candidates=BEAMS)
     pairs = [f"{texts[i]} / {texts[j]}" for i, j in zip(chosen, nearest, strict=True)]
     judged, n = bench.natural(written), len(written)
     return [
@@ -285,7 +287,7 @@ def inversion(bench: Bench) -> Rows:
     given = bench.embed(texts)
     if given.shape[1] != bench.vae.dim:
         return []
-    written = bench.vae.decode(given, temperature=0.7, candidates=8, seed=SEED)
+    written = bench.vae.decode(given, num_beams=2 * BEAMS, candidates=2 * BEAMS)
     n = len(texts)
     return [
         row("english.invert.cosine", float((bench.embed(written) * given).sum(1).mean()), n=n, bar=">= .90",

@@ -36,6 +36,8 @@ def metadata_json(metadata: Mapping[str, Any]) -> str:
         >>> metadata_json({"stars": np.int64(4), "day": date(2024, 1, 2), "price": float("nan")})
         '{"stars": 4, "day": "2024-01-02", "price": null}'
     """
+    if not metadata:
+        return "{}"
     try:
         return json.dumps(_object(metadata, ""), allow_nan=False)
     except RecursionError as error:

@@ -66,7 +66,8 @@ def rows_of(
             item, extra = item["text"], {key: value for key, value in item.items() if key != "text"}
         text = as_string(item, f"the text of item {position}")
         name = None if ids is None else checked_name(name)
-        check_depth(extra, position)
+        if extra:
+            check_depth(extra, position)
         try:
             yield Row(SURROGATES.sub("\ufffd", text), metadata_json(dict(extra or {})), name)
         except (TypeError, ValueError) as error:
