@@ -26,7 +26,7 @@ Named = Annotated[Sequence[str], Parameter(consume_multiple=False)]
 Switch = Annotated[bool, Parameter(negative=())]
 SHIPPED = Path(__file__).resolve().parents[2] / "data"
 DEMO_TEXTS = 5000
-DEMO_LABELLED = 600  # texts that the demo's attributes are learnt from
+DEMO_LABELLED = 300  # texts that the demo's attributes are learnt from
 DEMO_ATTRIBUTES = {"sentiment": ("negative", "positive"), "tense": ("past", "future")}
 
 
