@@ -45,7 +45,7 @@ def test_before_the_first_text_is_done_there_is_no_rate(time, caplog):
     with Progress("shifted", 4, counts_inner=False), Progress("decoded", 600) as inner:
         time[0] = 5.0
         inner.advance(600)
-    assert caplog.messages == ["shifted 0 of 4 texts"]
+    assert caplog.messages == ["shifted 0 of 4 texts, 0:05 so far"]
 
 
 def test_short_work_logs_nothing(time, caplog):

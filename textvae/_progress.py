@@ -57,6 +57,8 @@ class Progress:
         rate = count / max(now - self._started, 1e-9)
         speed = f", {rate:.0f} texts/s" if rate >= 1 else f", {1 / rate:.1f} s/text" if rate else ""
         left = "" if self.total is None or not rate else f", {clock((self.total - count) / rate)} left"
+        if not count:
+            left = f", {clock(now - self._started)} so far"
         logger.info("%s %s%s texts%s%s", self.done, f"{count:,}", of, speed, left)
 
 

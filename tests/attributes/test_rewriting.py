@@ -197,6 +197,17 @@ def test_the_verb_writes_what_the_function_returns(small_vae, sentences, files, 
         np.testing.assert_allclose([r[name] for r in found], [r[name] for r in expected], atol=1e-3)
 
 
+def test_the_verb_says_how_many_rewrites_repeat_others(files, capsys):
+    command = ["rewrite", str(files / "run"), str(files / "texts.txt"), "-n", "5", "--spread", "0.01"]
+    assert main(command) == 0
+    said = capsys.readouterr()
+    pairs = [tuple(line.split("\t")[:2]) for line in said.out.splitlines()]
+    repeated = len(pairs) - len({pair for pair in pairs if pair[0] != pair[1]})
+    assert repeated > 0 and f"{repeated} rewrites equal their text or another of its rewrites: --dedupe" in said.err
+    assert main([*command, "--dedupe"]) == 0
+    assert "--dedupe" not in capsys.readouterr().err
+
+
 def test_the_verb_prints_lines_or_records(files, sentences, capsys):
     command = ["rewrite", str(files / "run"), str(files / "texts.txt"), "-n", "1", "--limit", "2", "--quiet"]
     command += ["--attribute", f"{files / 'attribute'}=-1"]

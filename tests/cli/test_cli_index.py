@@ -160,7 +160,7 @@ def test_an_index_with_numbers_is_changed_by_number(textvae):
         ),
         (["index-add", "docs", "rows.csv"], 3, "this index was built with ids: give one for each text (--id on the"),
         (["index-add", "docs", "rows.csv", "--id", "nope"], 3, "rows.csv has no column 'nope'"),
-        (["index-update", "docs", "rows.csv"], 2, "requires an argument"),
+        (["index-update", "docs", "rows.csv"], 2, "index-update needs --id"),
         (["index", "run", "rows.csv", "-o", "twice", "--id", "topic"], 3, "the id 'rooms' is given twice"),
     ],
 )

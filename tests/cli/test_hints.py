@@ -15,6 +15,9 @@ FLAGS = [
     ("sample run --temp 3", "--temperature"),
     ("sample run --num-samples 3", "-n"),
     ("search index a --top-k 3", "-k"),
+    ("search index a -n 3", "-k"),
+    ("search index a --top 3", "-k"),
+    ("shift run a -a tone", "--attribute"),
     ("search index a --filter x", "--where"),
     ("train texts.txt -o run --epoch 3", "--epochs"),  # by its letters
 ]
@@ -29,7 +32,7 @@ def test_a_flag_of_another_tool_is_answered_with_ours(command, flag, capsys):
     verb = command.split()[0]
     assert main(command.split()) == 2
     err = capsys.readouterr().err
-    assert err.startswith("textvae: Unknown option: --") and err.count("\n") == 1
+    assert err.startswith("textvae: Unknown option: -") and err.count("\n") == 1
     assert err.endswith(f"Did you mean {flag}? See textvae {verb} --help\n")
 
 

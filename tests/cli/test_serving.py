@@ -14,7 +14,7 @@ import forking
 import httpx
 import pytest
 
-from textvae import LatentIndex
+from textvae import Attribute, LatentIndex
 from textvae.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +60,23 @@ def test_a_bad_command_is_refused_in_one_line(refused, run, case):
     found, said = refused(*(word.replace("RUN", str(run)) for word in words))
     assert (found, said.count("\n")) == (code, 1), said
     assert message in said
+
+
+def test_the_demo_has_an_index_and_two_attributes(monkeypatch, tmp_path):
+    """The server itself is left out: it is what these are handed to."""
+    given = {}
+
+    def workspace(vae, name, **options):
+        given.update(options, names={name: Attribute.load(path) for name, path in options["attributes"].items()})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("textvae.server.workspace.Workspace", workspace)
+    monkeypatch.setattr("textvae.cli.serving.DEMO_TEXTS", 20)
+    monkeypatch.setattr("textvae.cli.serving.DEMO_LABELLED", 60)
+    assert main(["serve", "--demo", "--port", "0", "--quiet"]) == 130
+    assert given["indexes"].keys() == {"reviews"} and given["writable"]
+    ends = {name: (each.negative, each.positive) for name, each in given["names"].items()}
+    assert ends == {"sentiment": ("negative", "positive"), "tense": ("past", "future")}
 
 
 def test_a_port_that_is_taken_is_told(refused, run):

@@ -400,6 +400,7 @@ def test_verbs_of_a_model_bound_the_kernels_that_are_kept(textvae, monkeypatch, 
 def test_train_from_a_model_and_resume(textvae, places):
     tuned = textvae("train texts.txt -o tuned --from RUN --max-steps 2 --batch-tokens 200 --valid table.csv")
     assert tuned.code == 0, tuned.err
+    assert "from scratch" not in tuned.err
     assert Path("tuned/tokenizer.json").read_bytes() == (Path(places["RUN"]) / "tokenizer.json").read_bytes()
     assert textvae("train texts.txt -o tuned --resume --valid table.csv").code == 0
     Path("tune.json").write_text(json.dumps({"from": places["RUN"], "max_steps": 1}))
@@ -415,6 +416,7 @@ def test_train_resume_plot_and_info_of_a_run(textvae):
     assert len(trained.lines) == 1
     assert trained.out.startswith("run: best validation at step 2: loss ")
     assert "Writing model shards" not in trained.err
+    assert "texts teach a model little from scratch: go on from one that is trained, --from RUN" in trained.err
     made_from = json.loads(Path("run/training.json").read_text())
     assert made_from["options"]["size"] == "tiny"
     assert made_from["options"]["max_steps"] == 2  # a flag wins over the file
@@ -492,7 +494,8 @@ MISTAKES = [
     ("vary RUN --frob", USAGE, "no such option.* See textvae vary --help"),
     ("blend RUN a b --jsno", USAGE, "no such option.* See textvae blend --help"),
     ("blend RUN", USAGE, "blend needs sentences"),
-    ("vary RUN", USAGE, "TEXT requires an argument"),
+    ("vary RUN", USAGE, "vary needs TEXT. See"),
+    ("search INDEX two words", USAGE, "There is no place for 'words': a text of several words goes between quotes"),
     ("vary RUN a -n some", USAGE, 'unable to convert "some" into int'),
     ("train texts.txt -o run --size huge", USAGE, 'Invalid value "huge" for --size'),
     ("shift RUN --attribute ATTRIBUTE", USAGE, "either a sentence or --input"),
@@ -519,6 +522,9 @@ MISTAKES = [
     ("shift RUN a --attribute ATTRIBUTE --attribute ATTRIBUTE", BAD_INPUT, "have the same name"),
     ("shift RUN a --attribute ATTRIBUTE --keep ALIEN", BAD_INPUT, "was fitted on the model"),
     ("encode RUN missing.txt", BAD_INPUT, "there is no file 'missing.txt'"),
+    ("vary RUN texts.txt", BAD_INPUT, "texts.txt is a file, not a sentence: for each of its lines write - < texts.txt"),
+    ("search INDEX texts.txt", BAD_INPUT, "texts.txt is a file, not a sentence"),
+    ("blend RUN texts.txt a", BAD_INPUT, "texts.txt is a file, not a sentence"),
     ("encode RUN empty.txt", BAD_INPUT, "empty.txt holds no text"),
     ("encode RUN blank.txt -o z.npy", BAD_INPUT, "blank.txt holds no text .*3 empty"),
     ("encode RUN folder", BAD_INPUT, "folder is a folder"),
@@ -545,11 +551,15 @@ MISTAKES = [
     ("sample folder", BAD_INPUT, "folder is not a run folder: it has no config.json"),
     ("sample texts.txt", BAD_INPUT, "texts.txt is a file, not a run folder"),
     ("sample INDEX", BAD_INPUT, "is not a run folder|lacks|has no config.json"),
-    ("search RUN a", BAD_INPUT, "is not an index folder"),
-    ("search nowhere a", BAD_INPUT, "there is no index at nowhere"),
+    ("search RUN a", BAD_INPUT, "is not an index folder.* textvae index .* CORPUS -o INDEX an index"),
+    ("search nowhere a", BAD_INPUT, "there is no index at nowhere: textvae index RUN CORPUS -o nowhere writes one"),
     ("search INDEX a --model OTHER", BAD_INPUT, "the index was built with the model"),
     ("shift RUN a --attribute ALIEN", BAD_INPUT, "was fitted on the model"),
-    ("shift RUN a --attribute nowhere", BAD_INPUT, "there is no attribute at nowhere"),
+    (
+        "shift RUN a --attribute nowhere",
+        BAD_INPUT,
+        "there is no attribute at nowhere: textvae attribute RUN --positive FILE",
+    ),
     ("info nowhere", BAD_INPUT, "there is no run, index or attribute at nowhere"),
     ("info folder", BAD_INPUT, "folder is neither a run, an index nor an attribute"),
     ("plot RUN", BAD_INPUT, "has no metrics.jsonl"),
@@ -594,6 +604,12 @@ def test_a_mistake_is_one_clear_line_and_its_exit_code(textvae, command, code, m
     assert result.err.startswith("textvae: ")
     assert result.err.count("\n") == 1, result.err
     assert re.search(message, result.err), result.err
+
+
+@pytest.mark.parametrize("verb", ["encode", "reconstruct", "rewrite"])
+def test_a_sentence_in_the_place_of_a_file_is_told_the_way(run, verb, capsys):
+    assert main([verb, str(run), "The waiter was rude."]) == BAD_INPUT
+    assert "or - for standard input, as in: echo TEXT | textvae VERB RUN -" in capsys.readouterr().err
 
 
 def test_too_few_lines_on_stdin_are_a_mistake(textvae):
@@ -703,7 +719,11 @@ def test_help_imports_nothing_heavy():
 
 def test_a_mistake_leaves_the_process_with_its_exit_code(here):
     answer = process("sample", "nowhere")
-    assert (answer.returncode, answer.stdout, answer.stderr) == (3, "", "textvae: there is no run at nowhere\n")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (
+        3,
+        "",
+        "textvae: there is no run at nowhere: textvae train CORPUS -o nowhere writes one\n",
+    )
 
 
 def test_a_closed_pipe_ends_the_process_silently(places, here):

@@ -47,6 +47,7 @@ def test_any_string_is_a_condition_or_one_clear_line(where):
         ("", "the filter '' goes wrong at its end: expected the name of a metadata key"),
         ("stars", "goes wrong at its end: expected =, !=, <, <=, >, >=, in, contains or is"),
         ("stars >=", "goes wrong at its end: expected a value such as 'food', 4 or true"),
+        ("stars == 4", "expected a value such as 'food', 4 or true: equal is written with one ="),
         ("stars >= 4 andd x = 1", "goes wrong at character 12, 'andd x = 1': expected 'and', 'or' or the end"),
         ('topic = "food"', "at character 9, .*: expected a value .*: text goes between single quotes"),
         ("topic = food", "at character 9, 'food': expected a value .*: text goes between single quotes"),

@@ -61,7 +61,7 @@ def test_other_names_are_folders(name, monkeypatch):
 
 def test_a_path_is_never_fetched(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match="there is no run at org/name$"):
+    with pytest.raises(FileNotFoundError, match="there is no run at org/name: textvae train"):
         TextVAE.from_pretrained(Path("org/name"))
 
 

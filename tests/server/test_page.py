@@ -230,8 +230,9 @@ def test_two_typed_sentences_are_a_walk_by_keyboard(wide, site):
     panel.locator("textarea").nth(0).fill(TEXTS[3])
     panel.locator("textarea").nth(1).fill(TEXTS[9])
     panel.locator("textarea").nth(1).press("Tab")
-    panel.locator("input[type=range]").press("End")
-    expected = site.space.vae.interpolate(TEXTS[3], TEXTS[9], at=[1.0])[0]
+    assert panel.locator("input[type=range]").evaluate("slider => slider === document.activeElement")
+    wide.keyboard.press("End")
+    expected = site.space.vae.interpolate(TEXTS[3], TEXTS[9], 2)[1]
     wide.wait_for_function("t => document.querySelector('#panel-walk .big').textContent === t", arg=expected)
     assert panel.locator("input[type=range]").get_attribute("aria-valuetext") == "100% of the way"
 
@@ -321,6 +322,20 @@ def test_a_minus_b_plus_c_is_the_sum_of_latents(page, site):
 
 
 # Vary
+
+
+def test_a_sum_that_changes_nothing_is_told(page, site):
+    panel = go(page, "Mix")
+    text = site.space.vae.reconstruct(TEXTS[:1])[0]
+    page.route("**/v1/analogy", lambda route: route.fulfill(json={"text": text}))
+    for label, value in (
+        ("A", text),
+        ("− B: what is taken away", TEXTS[1]),
+        ("+ C: what is put in its place", TEXTS[1]),
+    ):
+        panel.get_by_label(label, exact=True).fill(value)
+    panel.get_by_role("button", name="Write A − B + C").click()
+    panel.get_by_text("The sum is written as A itself").wait_for()
 
 
 def test_variations_are_those_of_the_library_and_are_copied_in_four_forms(page, site):

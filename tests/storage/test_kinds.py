@@ -14,7 +14,10 @@ def config(**fields):
 KINDS = {
     "an index": ({"index.json": "{}"}, "an index of textvae: textvae search {path} finds texts in it"),
     "an attribute": ({"attribute.json": "{}"}, "an attribute of textvae: textvae shift takes it as --attribute {path}"),
-    "a run": (config(model_type="textvae"), "a run of textvae: textvae sample {path} writes texts with it"),
+    "a run": (
+        config(model_type="textvae"),
+        "a run of textvae: textvae sample {path} writes texts with it, textvae index {path} CORPUS -o INDEX an index",
+    ),
     "a build": ({"build.json": "{}"}, "an unfinished index: build it with textvae index --resume"),
     "a sentence encoder": (
         {"modules.json": "[]"} | config(model_type="bert"),

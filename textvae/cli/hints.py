@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from cyclopts import CycloptsError, UnknownCommandError, UnknownOptionError
+from cyclopts import (
+    CycloptsError,
+    MissingArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 
 # The first of the names that the verb has is suggested.
 FLAGS: dict[str, tuple[str, ...]] = {
+    "-a": ("--attribute",),
+    "-n": ("-k",),
     "--lr": ("--learning-rate",),
     "--batch": ("--batch-size", "--batch-tokens"),
     "--batch-size": ("--batch-tokens",),
@@ -32,6 +40,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "--steps": ("--max-steps", "-n"),
     "--temp": ("--temperature",),
     "--text-column": ("--column",),
+    "--top": ("-k",),
     "--top-k": ("-k",),
     "--topk": ("-k",),
     "--validation": ("--valid",),
@@ -67,14 +76,35 @@ VERBS: dict[str, str] = {
 
 
 def hint(error: CycloptsError) -> str | None:
-    """Return the message for a name that has another one here, None for any other mistake."""
+    """Return the message for a mistake that newcomers make, None for any other one."""
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
         word = error.unused_tokens[0]
         known = VERBS.get(word.lower())
         return known and f'Unknown command "{word}". Did you mean "{known}"?'
     if isinstance(error, UnknownOptionError):
         flag = (error.token.keyword or error.token.value).partition("=")[0]
-        there = {name for argument in error.argument_collection if argument.parse for name in argument.names}
-        known = next((name for name in FLAGS.get(flag.lower().replace("_", "-"), ()) if name in there), None)
-        return known and f"Unknown option: {flag}. Did you mean {known}?"
+        return _meant(
+            flag, {name for argument in error.argument_collection if argument.parse for name in argument.names}
+        )
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        return _missing(error, set(error.argument.names))
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        words = ", ".join(map(repr, error.unused_tokens))
+        return (
+            f"There is no place for {words}: a text of several words goes between quotes, a file may need its option."
+        )
     return None
+
+
+def _meant(flag: str, there: set[str]) -> str | None:
+    known = next((name for name in FLAGS.get(flag.lower().replace("_", "-"), ()) if name in there), None)
+    return known and f"Unknown option: {flag}. Did you mean {known}?"
+
+
+def _missing(error: MissingArgumentError, names: set[str]) -> str | None:
+    """Return the message for what was not given, also under another name; None if only its value is missing."""
+    given = [word.partition("=")[0] for word in error.root_input_tokens or ()]
+    if error.argument is None or names & set(given):
+        return None
+    meant = next(filter(None, (_meant(word, names) for word in given)), None)
+    return meant or f"{' '.join(error.command_chain or ())} needs {error.argument.name}."

@@ -168,9 +168,13 @@ def hush_libraries() -> None:
 
 
 def sentences(text: str) -> Iterable[str]:
-    """Return the one sentence given, or those of standard input for "-"."""
+    """Return the one sentence given, or those of standard input for "-".
+
+    Raises:
+        ValueError: The sentence is the name of a file: its lines come on standard input.
+    """
     if text != STDIN:
-        return [text]
+        return [_not_a_file(text)]
     from ..text.corpus import read_texts
 
     return read_texts(STDIN)
@@ -180,10 +184,16 @@ def in_place(texts: Sequence[str]) -> list[str]:
     """Return the sentences with each "-" replaced by the next line of standard input."""
     lines = iter(sentences(STDIN)) if STDIN in texts else iter(())
     missing = f"standard input has fewer sentences than the {texts.count(STDIN)} asked for with -"
-    filled = [next(lines, None) if text == STDIN else text for text in texts]
+    filled = [next(lines, None) if text == STDIN else _not_a_file(text) for text in texts]
     if None in filled:
         raise ValueError(missing)
     return [text for text in filled if text is not None]
+
+
+def _not_a_file(text: str) -> str:
+    if os.path.splitext(text)[1] and os.path.isfile(text):
+        raise ValueError(f"{text} is a file, not a sentence: for each of its lines write - < {text}")
+    return text
 
 
 def blocks(texts: Iterable[str], size: int = BLOCK) -> Iterator[list[str]]:

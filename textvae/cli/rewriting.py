@@ -103,13 +103,15 @@ def rewrite(
         seed=seed,
     )
     without = 0  # texts of which no rewrite is within the bounds
+    repeated = 0  # rewrites that equal their text or another one of it
 
     def found() -> Iterator[list[Rewritten]]:
-        nonlocal without
+        nonlocal without, repeated
         for block in blocks(corpus):
             kept: set[str] = set()
             for part in rewriter.blocks(block):
                 kept |= {each.source for each in part}
+                repeated += len(part) - len({(each.source, each.text) for each in part if each.text != each.source})
                 yield part
             without += sum(text not in kept for text in block)
 
@@ -120,6 +122,8 @@ def rewrite(
         for part in found():
             for each in part:
                 printing.result(dataclasses.asdict(each), _line(each))
+    if repeated:
+        printing.note(f"{repeated:,} rewrites equal their text or another of its rewrites: --dedupe leaves them out")
     if without:
         printing.note(f"{without:,} texts have no rewrite within the bounds")
 

@@ -26,6 +26,8 @@ Named = Annotated[Sequence[str], Parameter(consume_multiple=False)]
 Switch = Annotated[bool, Parameter(negative=())]
 SHIPPED = Path(__file__).resolve().parents[2] / "data"
 DEMO_TEXTS = 5000
+DEMO_LABELLED = 300  # texts that the demo's attributes are learnt from
+DEMO_ATTRIBUTES = {"sentiment": ("negative", "positive"), "tense": ("past", "future")}
 
 
 def serve(
@@ -55,7 +57,8 @@ def serve(
         port: Port to listen on; 0 takes a free one.
         api_key_file: File whose first line is the key that clients send as Authorization: Bearer KEY.
         writable: Let clients change indexes, and keep attributes in RUN/attributes.
-        demo: Serve the model that ships with an index of the corpus that ships, in a temporary folder.
+        demo: Serve the model that ships, with an index and two attributes of the corpus that ships in a temporary
+            folder.
         batching: Run what several requests ask of the model together; --no-batching shows what that gains.
         device: Where the model runs.
         printing: What is printed.
@@ -95,6 +98,7 @@ def serve(
         if demo:
             kept = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="textvae-demo-")))
             indexes |= {"reviews": _demo_index(vae, kept / "reviews", printing)}
+            attributes |= _demo_attributes(vae, kept / "learnt", printing)
         metrics = Metrics()
         space = Workspace(
             vae, source.resolve().name, indexes=indexes, attributes=attributes, writable=writable or demo,
@@ -144,3 +148,18 @@ def _demo_index(vae: TextVAE, path: Path, printing: Printing) -> Path:
     printing.note(f"indexing {DEMO_TEXTS:,} reviews")
     LatentIndex.build(vae, read_rows(str(SHIPPED / "train.tsv"), columns=fields, limit=DEMO_TEXTS), path=path)
     return path
+
+
+def _demo_attributes(vae: TextVAE, folder: Path, printing: Printing) -> dict[str, Path]:
+    from ..attributes.attribute import Attribute
+    from ..text.corpus import read_rows
+
+    printing.note(f"learning {' and '.join(DEMO_ATTRIBUTES)}")
+    rows = list(read_rows(str(SHIPPED / "train.tsv"), columns=list(DEMO_ATTRIBUTES), limit=DEMO_LABELLED))
+    for name, (low, high) in DEMO_ATTRIBUTES.items():
+        known = [row for row in rows if row[name] in (low, high)]
+        labels = [str(row[name]) for row in known]
+        Attribute.fit_labels(vae, [str(row["text"]) for row in known], labels, positive=high, name=name).save(
+            folder / name
+        )
+    return {name: folder / name for name in DEMO_ATTRIBUTES}

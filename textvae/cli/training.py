@@ -27,6 +27,7 @@ from .options import (
 )
 
 OPTIONS = TrainConfig()
+FEW = 2000  # texts below which a model from scratch writes few sentences that make sense
 TRAINING, METRICS = "training.json", "metrics.jsonl"
 
 
@@ -70,6 +71,11 @@ def train(
     best = best_validation(output)
     numbers = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in best.items() if name != "step")
     printing.result({"run": str(output)} | best, f"{output}: best validation at step {best.get('step')}: {numbers}")
+    if len(texts) < FEW and options.from_ is None and not options.encoder:
+        printing.note(
+            f"{len(texts):,} texts teach a model little from scratch: go on from one that is trained, "
+            "--from RUN --beta 0.001 --free-bits 0.5, such as data/models/english"
+        )
 
 
 def _texts_and_groups(

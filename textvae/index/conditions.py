@@ -201,6 +201,8 @@ class _Parser:
         if self._token.kind in ("text", "number", "true", "false"):
             return self._advance().value
         hint = ": text goes between single quotes" if self._token.kind in ("word", "name") else ""
+        if self._token.kind == "=":
+            hint = ": equal is written with one ="
         self._fail(f"expected a value such as 'food', 4 or true{hint}")
 
     def _take(self, kind: str) -> bool:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from .atomic import atomic_path, followed, read_json, sha256, staged_beside, staged_name, sync, write_json
 from .errors import CorruptFileError, with_article
 from .exchange import exchange
-from .kinds import what_else
+from .kinds import missing, what_else
 from .locks import only_writer
 from .plain import check_plain_file, is_plain_name
 
@@ -167,7 +167,7 @@ def open_folder(path: str | Path, kind: str, required: str) -> Path:
 
     def check(path: Path) -> Path:
         if not path.exists():
-            raise FileNotFoundError(f"there is no {kind} at {path}")
+            raise FileNotFoundError(missing(path, kind))
         if not path.is_dir():
             raise ValueError(f"{path} is a file, not {with_article(kind)} folder")
         check_manifest(path)  # first: a missing file that the manifest lists means damage, not another kind of folder

@@ -11,11 +11,16 @@ from .plain import check_plain_file
 
 INDEX = "an index of textvae: textvae search {path} finds texts in it"
 ATTRIBUTE = "an attribute of textvae: textvae shift takes it as --attribute {path}"
-RUN = "a run of textvae: textvae sample {path} writes texts with it"
+RUN = "a run of textvae: textvae sample {path} writes texts with it, textvae index {path} CORPUS -o INDEX an index"
 UNFINISHED = "an unfinished index: build it with textvae index --resume"
 SENTENCE_ENCODER = "a sentence-transformers model: textvae train --encoder {path} begins a run with it"
 LANGUAGE_MODEL = "a transformers model ({name}): textvae train --decoder {path} begins a run with it"
 ENCODER = "a transformers model ({name}): textvae train --encoder {path} begins a run with it"
+MADE_BY = {  # by kind: the command that writes such a folder
+    "run": "textvae train CORPUS -o {path}",
+    "index": "textvae index RUN CORPUS -o {path}",
+    "attribute": "textvae attribute RUN --positive FILE --negative FILE -o {path}",
+}
 MOST_NAMES = 3  # file names that a message lists
 
 
@@ -56,6 +61,12 @@ def _config(path: Path) -> dict[str, Any]:
         return read_json(check_plain_file(path, "config.json"))
     except (CorruptFileError, OSError):
         return {}
+
+
+def missing(path: Path, kind: str) -> str:
+    """Return the error message for a folder that is not there, with the command that writes one."""
+    made = f": {MADE_BY[kind].format(path=path)} writes one" if kind in MADE_BY else ""
+    return f"there is no {kind} at {path}{made}"
 
 
 def what_else(path: Path, kind: str, required: str) -> str:

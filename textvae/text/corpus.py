@@ -209,7 +209,10 @@ def _reader(
     path = Path(source)
     if source != "-" and not os.path.exists(source):  # unlike Path.exists, accepts names that are too long
         if FILE_SUFFIX.fullmatch(path.suffix) or not HUB_NAME.fullmatch(source):
-            raise FileNotFoundError(f"there is no file {source!r}: give a {FORMATS} file, or - for standard input")
+            piped = "" if len(source.split()) < WORDS_OF_A_TEXT else ", as in: echo TEXT | textvae VERB RUN -"
+            raise FileNotFoundError(
+                f"there is no file {source!r}: give a {FORMATS} file, or - for standard input{piped}"
+            )
         return partial(read_hub, source, split, streaming)
     if path.is_dir():
         example = min((child for child in path.iterdir() if child.suffix in SUFFIXES), default=path / "corpus.txt")

@@ -66,6 +66,7 @@ export function mixPanel(desk) {
       const body = { a: terms.b.value, b: terms.a.value, c: terms.c.value };
       const { text } = await post("/v1/analogy", body);
       answer(sums, text, { path: "/v1/analogy", body });
+      if (text.trim() === terms.a.value.trim()) sums.prepend(h("p", { className: "quiet" }, "The sum is written as A itself: the step from B to C is too small to change it."));
     });
   } }, field("A", terms.a), field("\u2212 B: what is taken away", terms.b), field("+ C: what is put in its place", terms.c), h("div", { className: "row" }, sum));
 

@@ -18,7 +18,10 @@ export function walkPanel(desk) {
   const cache = new Map();
   let next = "a", version = 0;
 
-  for (const name of ["a", "b"]) ends[name].addEventListener("change", () => { places[name] = null; changed(); });
+  for (const name of ["a", "b"]) {
+    ends[name].addEventListener("input", enable);
+    ends[name].addEventListener("change", () => { places[name] = null; changed(); });
+  }
   slider.addEventListener("input", () => {
     desk.map?.refresh();
     show(Number(slider.value), true);
@@ -32,14 +35,19 @@ export function walkPanel(desk) {
     changed();
   }
 
+  // While an end is typed, so that the key Tab and the pointer find the slider.
+  function enable() {
+    slider.disabled = all.disabled = !(ends.a.value.trim() && ends.b.value.trim());
+    return !all.disabled;
+  }
+
   function changed() {
     version++;
     cache.clear();
     list.replaceChildren();
     copy.replaceChildren();
     written.textContent = "";
-    const ready = Boolean(ends.a.value.trim() && ends.b.value.trim());
-    slider.disabled = all.disabled = !ready;
+    const ready = enable();
     if (!desk.index) return ready && show(Number(slider.value), false);
     for (const name of ["a", "b"]) locate(name);
     desk.map.refresh();
@@ -59,7 +67,11 @@ export function walkPanel(desk) {
   }
 
   // While the slider moves a model with slots writes one draft; at rest it writes several and takes the best.
-  const body = (step, quick) => ({ a: ends.a.value, b: ends.b.value, at: [step / STEPS], ...(quick && { drafts: 1 }) });
+  // The ends are asked for as a path of two texts, which is written from exact latents: they are the sentences themselves.
+  const body = (step, quick) => ({
+    a: ends.a.value, b: ends.b.value,
+    ...(step % STEPS ? { at: [step / STEPS], ...(quick && { drafts: 1 }) } : { n: 2 }),
+  });
   const keyOf = (step, quick) => `${step} ${quick}`;
 
   const write = latest(async ({ step, quick }) => {
@@ -67,7 +79,7 @@ export function walkPanel(desk) {
     await attempt(null, problem, async () => {
       const { texts } = await post("/v1/interpolate", body(step, quick));
       if (now !== version) return;
-      cache.set(keyOf(step, quick), texts[0]);
+      cache.set(keyOf(step, quick), texts[step === STEPS ? 1 : 0]);
       display(step, quick);
     });
     if (!problem.hidden) result.removeAttribute("aria-busy");
@@ -106,7 +118,7 @@ export function walkPanel(desk) {
 
   return {
     element: h("div", {},
-      h("p", {}, "Choose two sentences, by clicking two dots or by typing, and drag from one to the other: the sentence is written on the way."),
+      h("p", {}, "Choose two sentences, by clicking two dots or by typing, and move the slider from one to the other: the sentence is written on the way."),
       h("div", { className: "stack" }, field("Start", ends.a), field("End", ends.b)), problem, result,
       h("div", { className: "row" }, all, swap), list),
     take: (text, where) => {
