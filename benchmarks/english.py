@@ -32,7 +32,7 @@ from sklearn.linear_model import LogisticRegression
 from results import ROOT, row, write_results
 from textvae import Attribute, LatentIndex, TextVAE, shift
 from textvae.evaluation.text_scores import duplicates, edit_distance
-from textvae.latent.drafts import BEAMS
+from textvae.latent.drafts import DRAFTS
 from textvae.latent.latents import Latents
 from textvae.modeling.pretrained import load_sentence_encoder
 
@@ -186,7 +186,7 @@ def meaning(bench: Bench) -> Rows:
     ways: dict[str, dict[str, Any]] = {
         "greedy": {}, "sampled": {"temperature": 0.7, "seed": SEED},
         "ranked": {"temperature": 0.7, "candidates": 8, "seed": SEED},
-        "beams": {"num_beams": BEAMS, "candidates": BEAMS},
+        "beams": {"num_beams": DRAFTS, "candidates": DRAFTS},
     }  # fmt: skip
     rows = []
     for name, options in ways.items():
@@ -241,7 +241,7 @@ def midpoints(bench: Bench) -> Rows:
     cosines = unit[chosen] @ unit.T
     cosines[np.arange(len(chosen)), chosen] = -1
     nearest = cosines.argmax(1)
-    written = bench.vae.decode((z[chosen] + z[nearest]) / 2, num_beams=BEAMS, candidates=BEAMS)
+    written = bench.vae.decode((z[chosen] + z[nearest]) / 2, num_beams=DRAFTS, candidates=DRAFTS)
     pairs = [f"{texts[i]} / {texts[j]}" for i, j in zip(chosen, nearest, strict=True)]
     judged, n = bench.natural(written), len(written)
     return [
@@ -287,7 +287,7 @@ def inversion(bench: Bench) -> Rows:
     given = bench.embed(texts)
     if given.shape[1] != bench.vae.dim:
         return []
-    written = bench.vae.decode(given, num_beams=2 * BEAMS, candidates=2 * BEAMS)
+    written = bench.vae.decode(given, num_beams=DRAFTS, candidates=DRAFTS)
     n = len(texts)
     return [
         row("english.invert.cosine", float((bench.embed(written) * given).sum(1).mean()), n=n, bar=">= .90",

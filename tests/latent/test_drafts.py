@@ -131,7 +131,7 @@ def test_a_blend_is_the_draft_nearest_to_the_centroid(split_vae, sentences):
 
 def test_without_a_seed_a_blend_is_the_nearest_of_a_beam_search(split_vae, sentences):
     middle = np.average(split_vae.encode(sentences[:3]), 0, [2, 1, 1])[None]
-    for drafts, given in ((4, {}), (2, {"drafts": 2})):
+    for drafts, given in ((8, {}), (2, {"drafts": 2})):
         expected = split_vae.decode(middle, num_beams=drafts, candidates=drafts)
         assert [split_vae.blend(sentences[:3], [2, 1, 1], **given)] == expected
     assert split_vae.blend(sentences[:3], drafts=2, refinements=1)

@@ -48,7 +48,7 @@ def interpolate(
         exact: Most gradient steps towards exact latents, from which the ends are written; by default 50 for a model
             with wording slots, else 0.
         drafts: Texts written for each point between, of which the nearest that repeats none is printed: of a beam
-            search, by default 4, with --seed sampled, by default 8; 1 for a model without wording slots.
+            search, or with --seed sampled; by default 8 for a model with wording slots, else 1.
         seed: Seed of sampled drafts; without it, the texts are the same each time.
     """
     at_least(2, "n", n)
@@ -97,8 +97,8 @@ def blend(
     Args:
         texts: The sentences; - alone takes those of standard input.
         weights: Weight of each sentence, normalised to sum to 1; by default equal.
-        drafts: Texts written, of which the nearest to the mean is printed: of a beam search, by default 4, with --seed
-            sampled, by default 8; 1 for a model without wording slots.
+        drafts: Texts written, of which the nearest to the mean is printed: of a beam search, or with --seed
+            sampled; by default 8 for a model with wording slots, else 1.
         seed: Seed of sampled drafts; without it, the text is the same each time.
     """
     if not texts:

@@ -12,9 +12,7 @@ import numpy as np
 from .geometry import Array
 from .latents import Latents
 
-# Texts written for each one returned from meanings alone, of a model with wording slots: of a beam search, or sampled;
-# measured in results/operations.json
-BEAMS, DRAFTS = 4, 8
+DRAFTS = 8  # texts written for each one returned, of a model with wording slots; measured in results/operations.json
 TEMPERATURE = 0.5  # of drafts that differ by their samples alone
 VARY_DRAFTS = 4
 SAMPLE_DRAFTS = 4

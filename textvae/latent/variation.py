@@ -12,7 +12,7 @@ from ..storage.errors import check_range, require
 from ..text.cleaning import gate_texts
 from . import geometry
 from .decoding import Decoding, repetition_guard
-from .drafts import BEAMS, DRAFTS, TEMPERATURE, VARY_DRAFTS, Drafts, choose, closeness, growing, same_words, with_slots
+from .drafts import DRAFTS, TEMPERATURE, VARY_DRAFTS, Drafts, choose, closeness, growing, same_words, with_slots
 from .exact import STEPS
 from .geometry import Array, Method
 from .latents import Latents
@@ -232,8 +232,7 @@ class Variation(Reconstruction):
             N texts.
         """
         config = self.model.config
-        usual = 1 if not config.slot_dim else BEAMS if seed is None else DRAFTS
-        each = usual if drafts is None else drafts
+        each = (DRAFTS if config.slot_dim else 1) if drafts is None else drafts
         require(each >= 1, f"drafts must be at least 1, got {drafts}")
         require(avoid is None or not refinements, "choose refinements or texts to avoid (avoid), not both")
         if each == 1:
@@ -276,8 +275,8 @@ class Variation(Reconstruction):
             texts: The texts.
             weights: Weight of each, normalised to sum to 1; by default equal.
             drafts: Texts written, of which the one whose own latent is nearest to the mean is returned: those of a beam
-                search, by default 4, or with a seed sampled ones beside the greedy one, by default 8; 1 is the greedy
-                one alone, the default of a model without wording slots.
+                search, or with a seed sampled ones beside the greedy one. By default 8 for a model with wording slots,
+                else 1, the greedy one alone.
             refinements: Refinement rounds, as in `decode`.
             seed: Seed of sampled drafts, for other wordings; without one, the text is the same each time.
         """
