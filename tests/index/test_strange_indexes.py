@@ -225,11 +225,22 @@ def test_a_row_of_another_type_or_range_is_refused(folder, command):
 
 
 @pytest.mark.parametrize("command", ["UPDATE names SET name = '' WHERE id = 5", "DELETE FROM names WHERE id = 5",
-                                     "UPDATE names SET id = 500 WHERE id = 5"])  # fmt: skip
+                                     "UPDATE names SET id = 500 WHERE id = 5",
+                                     "UPDATE names SET name = char(0) WHERE id = 5",
+                                     "UPDATE names SET name = 'a' || char(0) || 'b' WHERE id = 5",
+                                     "UPDATE names SET name = CAST(x'00' AS TEXT) WHERE id = 5"])  # fmt: skip
 def test_names_that_are_not_those_of_the_texts_are_refused(vae, tmp_path, command):
     folder = saved(vae, tmp_path / "index", ids=True)
     sql(folder, command)
-    refused(folder, "ids of their own")
+    refused(folder, "ids of their own|ids are no texts, empty, or have a NUL")
+
+
+def test_a_name_that_is_no_utf8_is_a_corrupt_file(vae, tmp_path):
+    folder = saved(vae, tmp_path / "index", ids=True)
+    sql(folder, "UPDATE names SET name = CAST(x'ff' AS TEXT) WHERE id = 5")
+    write_manifest(folder)
+    with pytest.raises(CorruptFileError, match="cannot be"):
+        assert LatentIndex.load(folder).ids
 
 
 def test_a_text_that_is_no_utf8_is_a_corrupt_file(folder):

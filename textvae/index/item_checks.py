@@ -108,11 +108,12 @@ def read_metadata(metadata: str, path: Path | None, id: int) -> dict[str, Any]:
 
 def _check_names(database: Any, path: Path) -> None:
     rows, named, wrong = database.execute(
-        "SELECT count(*), count(name), coalesce(sum(typeof(name) != 'text' OR name = ''), 0) "
+        "SELECT count(*), count(name), coalesce(sum(typeof(name) != 'text' OR name = '' OR instr(name, char(0))), 0) "
         "FROM items LEFT JOIN names USING (id)"
     ).fetchone()
     (names,) = database.execute("SELECT count(*) FROM names").fetchone()
-    _require(rows == named == names and not wrong, path, f"{rows} texts have {names} ids of their own")
+    _require(rows == named == names, path, f"{rows} texts have {names} ids of their own")
+    _require(not wrong, path, f"{wrong} ids are no texts, empty, or have a NUL character")
 
 
 def _require(holds: bool, path: Path | None, wrong: str) -> None:
