@@ -527,6 +527,21 @@ def test_running_statistics_that_are_not_finite_are_refused(sentences, tmp_path)
         TextVAE.from_pretrained(tmp_path / "run")
 
 
+@pytest.mark.parametrize(("part", "answer"), [
+    ("encoder", lambda vae, texts: vae.encode(texts)), ("encoder", lambda vae, texts: vae.read(texts)),
+    ("decoder", lambda vae, texts: vae.nats(texts, np.zeros((len(texts), vae.dim)))),
+    ("decoder", lambda vae, texts: vae.log_likelihood(texts, num_samples=2)),
+])  # fmt: skip
+def test_weights_too_large_to_compute_with_are_damage(sentences, part, answer):
+    """They are finite themselves, and loading tries two tokens only."""
+    vae = TextVAE.from_texts(sentences, TextVAEConfig.preset("tiny", vocab_size=320))
+    with torch.no_grad():
+        for weight in getattr(vae.model, part).parameters():
+            weight.fill_(3e38)
+    with pytest.raises(CorruptFileError, match="that are not finite: its weights are damaged"):
+        answer(vae, ["the soup was cold", "a"])
+
+
 def test_texts_begin_with_their_prefixes(small_vae, sentences):
     latents = small_vae.encode(sentences)
     prefixes = ["the soup", "", "I", "the room was", "a", "b", "", "zzz"]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from ..latent.geometry import Array
 from ..storage.errors import CorruptFileError
 from ..storage.schema import Field, integer, is_number, text
-from ..storage.tensors import check_header
+from ..storage.tensors import UNREADABLE, check_header
 
 ARRAYS = {"direction", "weights", "midpoint", "word_weights"}
 ABOUT, DIRECTION, MOST_BYTES = "attribute.json", "direction.safetensors", 1 << 20
@@ -35,7 +34,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
     check_header(path)
     try:
         arrays = load_file(path)
-    except (SafetensorError, TypeError, KeyError) as error:  # numpy knows no bfloat16
+    except UNREADABLE as error:
         raise CorruptFileError(f"{path} is no direction of an attribute: fit it again") from error
     right = set(arrays) == ARRAYS and all(a.ndim == 1 and len(a) and a.dtype == np.float32 for a in arrays.values())
     if not right or len({len(arrays[name]) for name in ARRAYS - {"word_weights"}}) > 1:

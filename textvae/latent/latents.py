@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from ..modeling.slots import ABSENT, GIVEN, OPEN
 from ..storage.atomic import atomic_path
 from ..storage.errors import CorruptFileError
+from ..storage.tensors import UNREADABLE, check_header
 from .geometry import Array
 
 DIMENSIONS = {"meaning": 2, "slots": 3, "states": 2}
@@ -105,11 +105,12 @@ class Latents:
             CorruptFileError: The file is something else.
         """
         try:
+            check_header(path)
             arrays = load_file(path)
             if set(arrays) != set(DIMENSIONS):
                 raise ValueError(f"it holds {', '.join(sorted(arrays)) or 'nothing'}")
             return cls(**arrays)
-        except (SafetensorError, ValueError) as error:
+        except (*UNREADABLE, ValueError) as error:
             raise CorruptFileError(f"{path} holds no latents ({error}): restore it from a copy") from error
 
 

@@ -18,7 +18,7 @@ from ..modeling.slots import GIVEN
 from ..text.batching import MOST_TEXTS, by_length
 from ..text.tokenizers import pad
 from .geometry import Array
-from .reading import Reading
+from .reading import Reading, check_finite
 
 MOST_SAMPLES = 100_000  # of a text, which are in memory together
 
@@ -65,6 +65,7 @@ def log_likelihood(model: TextVAEModel, reading: Reading, num_samples: int, seed
                 likelihood_KB, prior.log_prob(latents_KBD), likely.log_prob(latents_KBD)
             )
             progress.advance(len(chosen))
+    check_finite(result, "likelihoods")
     return result.numpy()
 
 
@@ -77,6 +78,7 @@ def nats(model: TextVAEModel, rows: Sequence[list[int]], latents: Array, batch_s
         for chosen in by_length(rows, batch_size):
             labels = _labels(model, rows, chosen).to(model.device)
             result[chosen] = model.nats(points[chosen].to(model.device), labels).cpu()
+    check_finite(result, "likelihoods")
     return result.numpy()
 
 

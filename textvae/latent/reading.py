@@ -14,6 +14,7 @@ from ..modeling.forks import check_fork
 from ..modeling.gaussian import DiagonalGaussian
 from ..modeling.precision import autocast
 from ..modeling.slots import ABSENT, GIVEN
+from ..storage.errors import CorruptFileError
 from ..text.batching import by_length, even_length, filled
 from ..text.tokenizers import pad
 from .latents import Latents, sizes
@@ -84,6 +85,9 @@ def read_rows(
         batch_size: Sentences of 16 tokens read together; of longer ones, fewer.
         ids: The decoder's token ids of each text; without them the wording slots are not read.
         advance: Called with the number of texts of each batch.
+
+    Raises:
+        CorruptFileError: The network gives numbers that are not finite.
     """
     check_fork()
     config, N = model.config, len(rows)
@@ -108,6 +112,17 @@ def read_rows(
                 states[chosen, :found] = posterior.states[: len(chosen)].cpu()
             if advance is not None:
                 advance(len(chosen))
+    check_finite(means, "latents")
     used = int((states == GIVEN).sum(1).max()) if N and S else 0
     meaning, slots = DiagonalGaussian(means, log_stds), DiagonalGaussian(*of_slots[:, :, :used])
     return Reading([[]] * N if ids is None else ids, meaning, slots, states[:, :used])
+
+
+def check_finite(values: torch.Tensor, name: str) -> None:
+    """Check what a network gives for texts; weights may be finite themselves and too large to compute with.
+
+    Raises:
+        CorruptFileError: A value is not finite.
+    """
+    if not torch.isfinite(values).all():
+        raise CorruptFileError(f"the model gives {name} that are not finite: its weights are damaged; restore them")

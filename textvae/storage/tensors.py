@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from .errors import CorruptFileError
 
 MOST_HEADER = 1 << 23  # bytes, of about 70,000 tensors
+UNREADABLE = (SafetensorError, TypeError, KeyError, AttributeError)  # of reading as numpy, which lacks bfloat16, float8
 
 
 def check_header(path: str | Path) -> None:

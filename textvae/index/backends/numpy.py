@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from ...storage.tensors import check_header
+from ...storage.tensors import UNREADABLE, check_header
 from .base import AUTO, Ids, Neighbours, Vectors, register_backend
 
 SCORES = 2**22  # float64 scores in memory at once, for a block of queries
@@ -55,7 +55,7 @@ class NumpyBackend:
                 inner_product = file.metadata()["metric"] == "inner_product"
                 ids, vectors = _checked(file.get_tensor("ids"), file.get_tensor("vectors"))
                 return cls(ids, vectors, inner_product, mapped=mapped)
-        except (SafetensorError, OSError, TypeError, KeyError) as error:
+        except (*UNREADABLE, OSError) as error:
             raise RuntimeError(f"{path.name} holds no vectors: {error}") from error
 
     def write(self, path: Path) -> None:

@@ -11,12 +11,12 @@ from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from ...modeling.gaussian import DiagonalGaussian
 from ...storage.errors import CorruptFileError
-from ...storage.tensors import check_header
+from ...storage.tensors import UNREADABLE, check_header
 from ..geometry import Array
 from ..statistics import LatentStatistics
 
@@ -147,7 +147,7 @@ def load_prior(path: str | Path, dim: int | None = None) -> Prior:
         with safe_open(path, framework="numpy") as file:
             kind = (file.metadata() or {}).get("kind", OLDER_KIND)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
-    except (SafetensorError, TypeError, KeyError) as error:  # numpy knows no bfloat16
+    except UNREADABLE as error:
         raise CorruptFileError(f"{path} is no prior ({error}): restore it from a copy") from error
     found = prior_class(kind)
     try:
