@@ -112,6 +112,7 @@ class LatentIndex(SearchableIndex):
             check_replaceable(path, ABOUT)
             with build_on_disk(vae, recipe, pairs, path, batch_size, resume=resume) as parts:
                 cls(*parts, metric, ModelSource(vae.fingerprint, vae))._write(path)
+                del parts  # memory holds the vectors once
         return cls.load(path, vae)
 
     def add(
