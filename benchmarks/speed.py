@@ -39,8 +39,8 @@ from results import row, write_results
 from textvae import LatentIndex, TextVAE, TrainConfig, train
 from textvae.modeling import TextVAEConfig
 from textvae.modeling.precision import autocast
-from textvae.text.batching import TokenBudgetSampler
 from textvae.text.corpus import read_corpus
+from textvae.text.token_budget import TokenBudgetSampler
 from textvae.training.build import build_model
 from textvae.training.trainer import TextVAETrainer
 

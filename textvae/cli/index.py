@@ -203,7 +203,7 @@ def _open(place: str, model: Path | None, device: Device) -> LatentIndex | Remot
 
     path = Path(place)
     run = model or (LatentIndex.load(path).model_path if device.device else None)
-    return LatentIndex.load(path, device.load(run) if run else None)
+    return LatentIndex.load(path, device.load(run) if run else None, encoder_backend=device.encoder_backend)
 
 
 def _line(hit: Hit) -> str:

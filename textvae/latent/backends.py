@@ -1,0 +1,207 @@
+"""What computes the latents of texts: the network in torch, or an export of it in a faster runtime."""
+
+# N texts, D latent dimensions
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..storage.atomic import read_json, write_json
+from ..storage.cache import keep_newest
+from ..storage.errors import require
+from ..storage.folders import atomic_folder, atomic_replacement
+from ..storage.locks import only_writer
+from .exported import (
+    ABOUT,
+    MODEL,
+    MOST_EXPORTS,
+    TOKENIZER,
+    ExportedEncoder,
+    export_folder,
+    export_key,
+    find_about,
+    machine,
+)
+from .onnx_file import LEAST_COSINE, Encoder, library_tokenizer, write_onnx
+from .reading import read_rows
+from .runtimes import MODULES, installed
+
+logger = logging.getLogger("textvae")
+BACKENDS = ("auto", "torch", *MODULES)
+PATIENCE = 20.0  # seconds of encoding in torch after which "auto" exports, which takes about 5
+PROBED = 128  # texts on which the backends are compared
+WAIT = 120.0  # seconds for another process that exports the same model
+
+
+class EncoderBackend:
+    """Computes the means of the texts of one model, in torch or in the runtime that was asked for.
+
+    A model whose weights were changed since it was loaded is computed in torch.
+
+    Args:
+        name: "torch", "onnx", "openvino", or "auto": the fastest of those installed that agrees with torch. It is an
+            export in the cache, if there is one; else torch, until that has encoded for 20 seconds.
+        model: The network.
+        folder: The folder it was loaded from, whose manifest has been checked; None for a model that is nowhere.
+
+    Raises:
+        ValueError: The name is unknown.
+        ImportError: The runtime is not installed.
+    """
+
+    def __init__(self, name: str, model: torch.nn.Module, folder: Path | None):
+        check_backend(name)
+        self.name, self._model = name, model
+        self._key = None if name == "torch" or folder is None else export_key(folder)
+        self._weights, self._spent, self._settled = _changes(model), 0.0, False
+        self._exported: ExportedEncoder | None = None
+
+    def means(
+        self, vae: Encoder, rows: Sequence[Sequence[int]], batch_size: int, advance: Callable[[int], object] | None
+    ) -> torch.Tensor:
+        """Return the means (N, D) of token ids, float32 on the CPU; the arguments are those of `read_rows`."""
+        exported = self._find(vae, rows)
+        if exported is not None:
+            return torch.from_numpy(exported.means(rows, batch_size, advance))
+        start = time.perf_counter()
+        means = read_rows(vae.model, rows, vae.encoder_pad_id, batch_size, None, advance).meaning.mean
+        self._spent += time.perf_counter() - start
+        return means
+
+    @property
+    def used(self) -> str:
+        """The backend that computes now: "torch", "onnx" or "openvino"."""
+        return "torch" if self._exported is None else self._exported.runtime
+
+    def _find(self, vae: Encoder, rows: Sequence[Sequence[int]]) -> ExportedEncoder | None:
+        if self._key is None or _changes(self._model) != self._weights:
+            return None
+        if not self._settled and rows:
+            if self.name != "auto":
+                self._exported, self._settled = self._load(vae, self.name), True
+            elif vae.model.device.type == "cpu":
+                self._choose(vae, rows)
+        return self._exported
+
+    def _load(self, vae: Encoder, runtime: str) -> ExportedEncoder:
+        """Return the export of the model, which is written if it is not in the cache."""
+        assert self._key is not None
+        folder, deadline = export_folder(self._key), time.monotonic() + WAIT
+        while (about := find_about(self._key)) is None or about["fingerprint"] != vae.fingerprint:
+            try:
+                write_export(vae, folder)
+            except BlockingIOError:  # another process writes it
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+        return ExportedEncoder(folder, runtime)
+
+    def _choose(self, vae: Encoder, rows: Sequence[Sequence[int]]) -> None:
+        """Adopt the fastest backend that the cache knows; measure it once torch has encoded for long enough."""
+        assert self._key is not None
+        if self._spent == 0:
+            about = find_about(self._key)
+            if about is not None and about["machine"] == machine() and about["fingerprint"] == vae.fingerprint:
+                self._adopt(about["fastest"])
+        elif self._spent > PATIENCE:
+            self._settled = True
+            try:
+                loaded = {name: self._load(vae, name) for name in (installed() if find_spec("onnx") else [])}
+                fastest = _fastest(vae, loaded, rows) if loaded else "torch"
+                if loaded:
+                    _note(export_folder(self._key), {"fastest": fastest, "machine": machine()})
+            except (ValueError, OSError) as error:  # an encoder that cannot be exported, or a cache that is read-only
+                logger.info("this model is encoded by torch: %s", error)
+                return
+            self._adopt(fastest)
+
+    def _adopt(self, fastest: str) -> None:
+        assert self._key is not None
+        if fastest in installed():
+            self._exported = ExportedEncoder(export_folder(self._key), fastest)
+        self._settled = bool(fastest)
+
+
+def check_backend(name: str) -> None:
+    """Raise ValueError or ImportError unless a backend can compute here."""
+    require(name in BACKENDS, f"unknown backend {name!r}: use {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}")
+    if name in MODULES and name not in installed():
+        raise ImportError(f"the backend {name} needs {MODULES[name]}: pip install 'textvae[{name}]'")
+
+
+def write_export(vae: Encoder, folder: Path) -> None:
+    """Export the encoder of a model to a folder of the cache, and delete the oldest ones there.
+
+    Raises:
+        BlockingIOError: Another process writes the folder.
+        OSError: The cache cannot be written; TEXTVAE_CACHE names another one.
+        ValueError: The encoder cannot be traced, its file gives other vectors, or its tokenizer has no fast form.
+        ImportError: onnx or onnxruntime is not installed.
+    """
+    logger.info("exporting the encoder once, to %s", folder)
+    tokenizer, config = library_tokenizer(vae, alone=False), vae.model.config
+    with atomic_folder(folder, ABOUT) as staged:
+        write_onnx(vae, staged / MODEL)
+        tokenizer.save(str(staged / TOKENIZER))
+        about = {
+            "fingerprint": vae.fingerprint,
+            "dim": config.latent_dim,
+            "pad_id": vae.encoder_pad_id,
+            "max_length": config.encoder_max_length or config.max_length,
+            "text_normalization": config.text_normalization,
+            "fastest": "",
+            "machine": "",
+        }
+        write_json(staged / ABOUT, about)
+    keep_newest(folder.parent, "[0-9a-f]*", MOST_EXPORTS)
+
+
+def _note(folder: Path, facts: dict[str, Any]) -> None:
+    """Add facts to what an export says about itself."""
+    about = read_json(folder / ABOUT) | facts
+    with only_writer(folder), atomic_replacement(folder, ABOUT) as staged:
+        staged.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+def _fastest(vae: Encoder, loaded: dict[str, ExportedEncoder], rows: Sequence[Sequence[int]]) -> str:
+    """Return the fastest backend on some of the rows, of those that agree with torch in float32."""
+    some = [rows[i] for i in np.linspace(0, len(rows) - 1, min(PROBED, len(rows))).astype(int)]
+
+    def by_torch(*, precise: bool = False) -> NDArray[np.float32]:
+        return read_rows(vae.model, some, vae.encoder_pad_id, PROBED, precise=precise).meaning.mean.numpy()
+
+    reference = by_torch(precise=True)
+    runs = {"torch": by_torch} | {name: partial(each.means, some, PROBED) for name, each in loaded.items()}
+    seconds: dict[str, float] = {}
+    for name, run in runs.items():
+        agrees = least_cosine(run(), reference) >= LEAST_COSINE  # the first run is not timed
+        start = time.perf_counter()
+        run()
+        seconds[name] = time.perf_counter() - start if agrees or name == "torch" else math.inf
+    told = ", ".join(f"{name} {spent:.2f}" for name, spent in seconds.items())
+    logger.info("seconds for %d texts: %s", len(some), told)
+    return min(seconds, key=lambda name: seconds[name])
+
+
+def least_cosine(vectors: NDArray[np.float32], others: NDArray[np.float32]) -> float:
+    """Return the smallest cosine of vectors (N, D) with others in the same rows."""
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(others, axis=1)
+    return float(((vectors * others).sum(1) / np.maximum(lengths, 1e-30)).min())
+
+
+def _changes(model: torch.nn.Module) -> int:
+    """Return a number that grows when weights of a network are changed in place, as training does."""
+    if model.training:
+        return -1
+    return sum(0 if value.is_inference() else value._version for value in model.parameters())
