@@ -19,7 +19,8 @@ PACKAGE = ROOT / "textvae"
 DOORS = {
     "filelock": {"storage.locks"},
     "tokenizers": {"text.tokenizers", "latent.exported", "latent.onnx_file"},
-    "onnxruntime": {"latent.runtimes"},
+    "onnx": {"latent.int8"},
+    "onnxruntime": {"latent.int8", "latent.runtimes"},
     "openvino": {"latent.runtimes"},
     "datasets": {"text.records"},
     "pyarrow": {

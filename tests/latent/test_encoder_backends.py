@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,7 +79,7 @@ def test_an_export_gives_the_vectors_of_the_model(small_vae, sentences, plain, t
 
 
 def test_a_changed_file_of_the_model_has_an_export_of_its_own(small_vae, run, cache):
-    keys = {export_key(run)}
+    keys = {export_key(run), export_key(run, "int8")}
     small_vae.save_tokenizers(run)
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps(config | {"max_length": 20}))
@@ -86,7 +87,7 @@ def test_a_changed_file_of_the_model_has_an_export_of_its_own(small_vae, run, ca
     keys.add(export_key(run))
     (run / "training.json").write_text("{}")  # does not decide what encode returns
     keys.add(export_key(run))
-    assert len(keys) == 2
+    assert len(keys) == 3
 
 
 def test_a_damaged_export_is_written_again(small_vae, run, cache, sentences):
@@ -187,6 +188,41 @@ def test_openvino_gives_the_vectors_of_the_model(run, texts):
     vae = TextVAE.from_pretrained(run, "cpu", backend="openvino")
     assert cosines(vae.encode(texts), expected).min() >= 0.999  # it may compute in bf16
     assert vae.backend.used == "openvino"
+
+
+def test_products_of_8_bits_are_compared_with_torch_and_kept(run, texts, cache, monkeypatch):
+    with pytest.raises(ValueError, match="on the first texts, at least 256, got 1: encode more at once"):
+        TextVAE.from_pretrained(run, "cpu", precision="int8").encode(texts[0])
+    texts = texts * 20
+    expected = TextVAE.from_pretrained(run, "cpu", backend="torch").encode(texts)
+    monkeypatch.setattr(backends, "COMPARED", len(texts))
+    for _ in range(2):  # the second one finds the export
+        vae = TextVAE.from_pretrained(run, "cpu", precision="int8")
+        vectors = vae.encode(texts)
+        assert vae.backend.used == "onnx"
+        assert cosines(vectors, expected).min() >= 0.99
+        assert np.abs(vectors - expected).max() > 1e-4  # they are products of fewer bits
+    (folder,) = exports(cache)
+    assert json.loads((folder / ABOUT).read_text())["compared"] == len(texts)
+    assert b"MatMulInteger" in (folder / "model.onnx").read_bytes()
+
+
+def test_a_model_that_8_bits_change_too_much_is_refused(run, texts, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(backends, "LEAST_INT8", 1.1)
+    (tmp_path / "texts.txt").write_text("\n".join(texts[:8] * 40))
+    assert main(["encode", str(run), str(tmp_path / "texts.txt"), "--device", "cpu", "--precision", "int8"]) == 3
+    assert re.fullmatch(
+        r"textvae: products of 8-bit numbers change the vectors of this model too much \(cosine [01]\.\d+, at least "
+        r"1\.1 is needed\): leave precision int8 out\n",
+        capsys.readouterr().err.splitlines(keepends=True)[-1],
+    )
+
+
+def test_8_bits_are_for_onnxruntime(tmp_path):
+    with pytest.raises(ValueError, match="precision int8 is for the backend onnx, got torch: leave one of them out"):
+        TextVAE.from_pretrained(tmp_path / "none", backend="torch", precision="int8")
+    with pytest.raises(ValueError, match="unknown precision 'int4': use fp32 or int8"):
+        TextVAE.from_pretrained(tmp_path / "none", precision="int4")
 
 
 SEARCH = """

@@ -124,10 +124,13 @@ class Device:
         device: Where the model runs, such as cpu or cuda:1; by default the GPU if there is one.
         encoder_backend: What turns texts into latents: torch; onnx or openvino, on the CPU, after an export to the
             user's cache; auto takes the fastest that agrees with torch, once there is enough to encode.
+        precision: int8 takes products of 8-bit numbers in onnxruntime; a model whose latents would change too
+            much (a cosine below 0.99 among the first thousand texts) is refused.
     """
 
     device: str | None = None
     encoder_backend: Literal["auto", "torch", "onnx", "openvino"] = "auto"
+    precision: Literal["fp32", "int8"] = "fp32"
 
     def load(self, run: Path) -> TextVAE:
         """Load a run, with the messages of other libraries silenced."""
@@ -137,7 +140,7 @@ class Device:
         hush_libraries()
         from ..latent.vae import TextVAE
 
-        return TextVAE.from_pretrained(run, self._checked(), backend=self.encoder_backend)
+        return TextVAE.from_pretrained(run, self._checked(), backend=self.encoder_backend, precision=self.precision)
 
     def _checked(self) -> str | None:
         import torch

@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..modeling import TextVAEModel
+from ..modeling.config import StaticEncoderConfig
 from ..storage.atomic import read_json, write_json
 from ..storage.cache import keep_newest
 from ..storage.errors import require
@@ -38,7 +40,9 @@ from .reading import read_rows
 from .runtimes import MODULES, installed
 
 logger = logging.getLogger("textvae")
-BACKENDS = ("auto", "torch", *MODULES)
+BACKENDS, PRECISIONS = ("auto", "torch", *MODULES), ("fp32", "int8")
+COMPARED = 1000  # texts on which the vectors of 8-bit products are compared with those of torch
+LEAST_INT8 = 0.99  # cosine of a vector of 8-bit products with one of torch
 PATIENCE = 20.0  # seconds of encoding in torch after which "auto" exports, which takes about 5
 PROBED = 128  # texts on which the backends are compared
 WAIT = 120.0  # seconds for another process that exports the same model
@@ -52,18 +56,21 @@ class EncoderBackend:
     Args:
         name: "torch", "onnx", "openvino", or "auto": the fastest of those installed that agrees with torch. It is an
             export in the cache, if there is one; else torch, until that has encoded for 20 seconds.
+        precision: "fp32", or "int8" for products of 8-bit numbers, in onnxruntime.
         model: The network.
         folder: The folder it was loaded from, whose manifest has been checked; None for a model that is nowhere.
 
     Raises:
-        ValueError: The name is unknown.
+        ValueError: The name or the precision is unknown, or they do not go together.
         ImportError: The runtime is not installed.
     """
 
-    def __init__(self, name: str, model: torch.nn.Module, folder: Path | None):
-        check_backend(name)
-        self.name, self._model = name, model
-        self._key = None if name == "torch" or folder is None else export_key(folder)
+    def __init__(self, name: str, precision: str, model: TextVAEModel, folder: Path | None):
+        check_backend(name, precision)
+        self.name, self._model = "onnx" if precision == "int8" else name, model
+        self._precision, self._compared = precision, 0
+        static = isinstance(model.config.encoder, StaticEncoderConfig)  # no runtime is faster than a look-up
+        self._key = None if name == "torch" or static or folder is None else export_key(folder, precision)
         self._weights, self._spent, self._settled = _changes(model), 0.0, False
         self._exported: ExportedEncoder | None = None
 
@@ -73,7 +80,15 @@ class EncoderBackend:
         """Return the means (N, D) of token ids, float32 on the CPU; the arguments are those of `read_rows`."""
         exported = self._find(vae, rows)
         if exported is not None:
-            return torch.from_numpy(exported.means(rows, batch_size, advance))
+            found = exported.means(rows, batch_size, advance)
+            if self._precision == "int8" and self._compared < COMPARED:
+                self._compare(vae, rows, found, batch_size)
+            return torch.from_numpy(found)
+        bag = _bag(vae.model, rows)
+        if bag is not None:
+            if advance is not None:
+                advance(len(rows))
+            return bag
         start = time.perf_counter()
         means = read_rows(vae.model, rows, vae.encoder_pad_id, batch_size, None, advance).meaning.mean
         self._spent += time.perf_counter() - start
@@ -89,23 +104,41 @@ class EncoderBackend:
             return None
         if not self._settled and rows:
             if self.name != "auto":
-                self._exported, self._settled = self._load(vae, self.name), True
+                self._exported, self._settled = self._load(vae, rows, self.name), True
             elif vae.model.device.type == "cpu":
                 self._choose(vae, rows)
         return self._exported
 
-    def _load(self, vae: Encoder, runtime: str) -> ExportedEncoder:
+    def _load(self, vae: Encoder, rows: Sequence[Sequence[int]], runtime: str) -> ExportedEncoder:
         """Return the export of the model, which is written if it is not in the cache."""
         assert self._key is not None
         folder, deadline = export_folder(self._key), time.monotonic() + WAIT
         while (about := find_about(self._key)) is None or about["fingerprint"] != vae.fingerprint:
             try:
-                write_export(vae, folder)
+                write_export(vae, folder, rows if self._precision == "int8" else None)
             except BlockingIOError:  # another process writes it
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
+        self._compared = about["compared"]
         return ExportedEncoder(folder, runtime)
+
+    def _compare(
+        self, vae: Encoder, rows: Sequence[Sequence[int]], means: NDArray[np.float32], batch_size: int
+    ) -> None:
+        """Raise ValueError if the vectors (N, D) of 8-bit products are not those of the model, on the first texts."""
+        assert self._key is not None
+        some = slice(0, COMPARED - self._compared)
+        exact = read_rows(vae.model, rows[some], vae.encoder_pad_id, batch_size, precise=True).meaning.mean.numpy()
+        least = least_cosine(means[some], exact)
+        if least < LEAST_INT8:
+            raise ValueError(
+                f"products of 8-bit numbers change the vectors of this model too much (cosine {least:.3f}, at least "
+                f"{LEAST_INT8} is needed): leave precision int8 out"
+            )
+        self._compared += len(exact)
+        if self._compared >= COMPARED:
+            _note(export_folder(self._key), {"compared": self._compared})
 
     def _choose(self, vae: Encoder, rows: Sequence[Sequence[int]]) -> None:
         """Adopt the fastest backend that the cache knows; measure it once torch has encoded for long enough."""
@@ -117,7 +150,7 @@ class EncoderBackend:
         elif self._spent > PATIENCE:
             self._settled = True
             try:
-                loaded = {name: self._load(vae, name) for name in (installed() if find_spec("onnx") else [])}
+                loaded = {name: self._load(vae, rows, name) for name in (installed() if find_spec("onnx") else [])}
                 fastest = _fastest(vae, loaded, rows) if loaded else "torch"
                 if loaded:
                     _note(export_folder(self._key), {"fastest": fastest, "machine": machine()})
@@ -133,15 +166,24 @@ class EncoderBackend:
         self._settled = bool(fastest)
 
 
-def check_backend(name: str) -> None:
-    """Raise ValueError or ImportError unless a backend can compute here."""
+def check_backend(name: str, precision: str) -> None:
+    """Raise ValueError or ImportError unless a backend can compute in a precision here."""
     require(name in BACKENDS, f"unknown backend {name!r}: use {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}")
-    if name in MODULES and name not in installed():
-        raise ImportError(f"the backend {name} needs {MODULES[name]}: pip install 'textvae[{name}]'")
+    require(precision in PRECISIONS, f"unknown precision {precision!r}: use {' or '.join(PRECISIONS)}")
+    fits = precision == "fp32" or name in ("auto", "onnx")
+    require(fits, f"precision int8 is for the backend onnx, got {name}: leave one of them out")
+    runtime = "onnx" if precision == "int8" else name
+    if runtime in MODULES and runtime not in installed():
+        raise ImportError(f"the backend {runtime} needs {MODULES[runtime]}: pip install 'textvae[{runtime}]'")
 
 
-def write_export(vae: Encoder, folder: Path) -> None:
+def write_export(vae: Encoder, folder: Path, rows: Sequence[Sequence[int]] | None = None) -> None:
     """Export the encoder of a model to a folder of the cache, and delete the oldest ones there.
+
+    Args:
+        vae: The model.
+        folder: The folder.
+        rows: Token ids of the first texts, for products of 8-bit numbers, as in `write_onnx`.
 
     Raises:
         BlockingIOError: Another process writes the folder.
@@ -152,7 +194,7 @@ def write_export(vae: Encoder, folder: Path) -> None:
     logger.info("exporting the encoder once, to %s", folder)
     tokenizer, config = library_tokenizer(vae, alone=False), vae.model.config
     with atomic_folder(folder, ABOUT) as staged:
-        write_onnx(vae, staged / MODEL)
+        write_onnx(vae, staged / MODEL, rows)
         tokenizer.save(str(staged / TOKENIZER))
         about = {
             "fingerprint": vae.fingerprint,
@@ -162,6 +204,7 @@ def write_export(vae: Encoder, folder: Path) -> None:
             "text_normalization": config.text_normalization,
             "fastest": "",
             "machine": "",
+            "compared": 0,
         }
         write_json(staged / ABOUT, about)
     keep_newest(folder.parent, "[0-9a-f]*", MOST_EXPORTS)
@@ -198,6 +241,12 @@ def least_cosine(vectors: NDArray[np.float32], others: NDArray[np.float32]) -> f
     """Return the smallest cosine of vectors (N, D) with others in the same rows."""
     lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(others, axis=1)
     return float(((vectors * others).sum(1) / np.maximum(lengths, 1e-30)).min())
+
+
+@torch.inference_mode()
+def _bag(model: TextVAEModel, rows: Sequence[Sequence[int]]) -> torch.Tensor | None:
+    bag = model.encoder.bag(rows) if rows and hasattr(model, "encoder") else None  # a sentence encoder has none
+    return None if bag is None else bag.float().cpu()
 
 
 def _changes(model: torch.nn.Module) -> int:

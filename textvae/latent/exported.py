@@ -40,6 +40,7 @@ DECIDING = [name for name in PLAIN_FILES if name not in UNREAD]
 FIELDS = {
     "fingerprint": text(256), "dim": integer(1), "pad_id": integer(0), "max_length": integer(1),
     "text_normalization": integer(0), "fastest": text(16), "machine": text(256),
+    "compared": integer(0),
 }  # fmt: skip
 
 
@@ -121,13 +122,13 @@ def find_encoder(folder: Path, backend: str) -> ExportedEncoder | None:
     return None if find_about(key) is None else ExportedEncoder(export_folder(key), runtime)
 
 
-def export_key(folder: Path) -> str:
+def export_key(folder: Path, precision: str = "fp32") -> str:
     """Return the name of the export of a model folder, whose manifest has been checked.
 
     Raises:
         CorruptFileError: It holds links or devices in the place of files.
     """
-    digest = hashlib.sha256(f"{FORMAT}".encode())
+    digest = hashlib.sha256(f"{FORMAT} {precision}".encode())
     for name, value in file_digests(folder, DECIDING).items():
         digest.update(f"\n{name} {value}".encode())
     return digest.hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,12 +17,14 @@ from transformers import PreTrainedTokenizerBase
 
 from ..modeling import TextVAEModel
 from ..modeling.quiet import quiet_transformers
-from ..text.tokenizers import add_normalisation
+from ..text.tokenizers import add_normalisation, pad
+from .int8 import quantise, smooth
 from .runtimes import installed, onnx_session
 
 OPSET = 18
 INPUTS, OUTPUTS = ["input_ids", "attention_mask"], ["mean", "log_std"]
 LEAST_COSINE = 0.9999  # of a row of the file with one of the model
+FEWEST, MEASURED, BATCH = 256, 512, 64  # texts on which ranges are measured, and of a batch of them
 PROBES = [(3, 9), (1, 4), (5, 17)]  # batches (B, T) that the file is checked with; the first one is traced
 
 
@@ -41,13 +44,15 @@ class Encoder(Protocol):
         """Sixteen hexadecimal digits that identify the weights."""
 
 
-def write_onnx(vae: Encoder, file: Path) -> None:
+def write_onnx(vae: Encoder, file: Path, rows: Sequence[Sequence[int]] | None = None) -> None:
     """Write the encoder of a model with its pooling and heads; onnxruntime runs the file, which is then compared.
 
     Args:
         vae: The model.
         file: The new file. It takes input_ids and attention_mask, int64 (B, T), and gives mean and log_std, float32
             (B, D), of the posterior of the meaning; B and T are free.
+        rows: Token ids of texts on which ranges are measured, for products of 8-bit numbers; by default all products
+            are of float32. Their vectors are not compared here.
 
     Raises:
         ImportError: onnx or onnxruntime is not installed.
@@ -56,7 +61,13 @@ def write_onnx(vae: Encoder, file: Path) -> None:
     if find_spec("onnx") is None or "onnx" not in installed():  # torch imports the first one when it writes the file
         raise ImportError("an export to ONNX needs onnx and onnxruntime: pip install 'textvae[onnx]'")
     network = _Means(vae).eval()
+    if rows is not None:
+        whole: Any = network.model
+        smooth(network, getattr(whole, "encoder", whole).backbone, _batches(rows, vae.encoder_pad_id))
     _trace(network, _probe(vae, *PROBES[0]), file)
+    if rows is not None:
+        quantise(file)
+        return
     run = onnx_session(file, OUTPUTS)
     for size in PROBES:
         _compare(network, run, _probe(vae, *size))
@@ -73,6 +84,17 @@ class _Means(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         posterior = self.model.encode(input_ids, attention_mask)
         return posterior.mean, posterior.log_std
+
+
+def _batches(rows: Sequence[Sequence[int]], pad_id: int) -> list[tuple[Tensor, Tensor]]:
+    """Return batches of ids and mask (B, T) of texts of similar length, spread over all of them."""
+    if len(rows) < FEWEST:
+        raise ValueError(
+            f"precision int8 measures the ranges of an encoder on the first texts, at least {FEWEST}, got {len(rows)}: "
+            "encode more at once"
+        )
+    chosen = sorted(rows, key=len)[:: max(1, len(rows) // MEASURED)]
+    return [pad(chosen[start : start + BATCH], pad_id) for start in range(0, len(chosen), BATCH)]
 
 
 def _trace(network: nn.Module, probe: tuple[Tensor, Tensor], file: Path) -> None:

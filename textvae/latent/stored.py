@@ -64,7 +64,7 @@ class StoredModel:
         self.path = path
         self.prior: Prior = StandardNormal(self.dim) if prior is None else prior
         self.versions = Versions()
-        self.backend = EncoderBackend("torch", model, None)
+        self.backend = EncoderBackend("torch", "fp32", model, None)
         check_fork()
 
     # Loading and saving
@@ -78,6 +78,7 @@ class StoredModel:
         revision: str | None = None,
         cache_dir: str | Path | None = None,
         backend: str = "auto",
+        precision: str = "fp32",
     ) -> Self:
         """Load a run.
 
@@ -90,19 +91,22 @@ class StoredModel:
             backend: What computes the latents of `encode`: "torch"; "onnx" or "openvino", which run an export of the
                 encoder on the CPU; or "auto", the fastest that is installed and agrees with torch. An export is kept
                 in the user's cache (TEXTVAE_CACHE). "auto" makes one only after 20 seconds of encoding by torch.
+            precision: "fp32", or "int8" for products of 8-bit numbers in onnxruntime, whose ranges are measured on the
+                first texts (at least 256). The first thousand are compared with torch, and a model whose vectors
+                change too much, with a cosine below 0.99, is refused.
 
         Raises:
             FileNotFoundError: There is no such folder or model, or the hub cannot be reached.
-            ValueError: It is not a run, or the backend is unknown.
+            ValueError: It is not a run, or the backend or precision is unknown.
             ImportError: The backend is not installed.
             CorruptFileError: A file was truncated or altered, or a weight is not finite.
         """
-        check_backend(backend)
+        check_backend(backend, precision)
         folder = local_folder(path, revision, cache_dir)
-        return read_folder(folder, lambda folder: cls._read(folder, device, backend))
+        return read_folder(folder, lambda folder: cls._read(folder, device, backend, precision))
 
     @classmethod
-    def _read(cls, path: Path, device: str | torch.device | None, backend: str) -> Self:
+    def _read(cls, path: Path, device: str | torch.device | None, backend: str, precision: str) -> Self:
         versions = Versions()
         versions.note(path)
         model = load_model(path)
@@ -111,7 +115,7 @@ class StoredModel:
         prior = None if fitted is None else load_prior(fitted, model.config.latent_dim)
         model.to(torch.device(device) if device else default_device())  # type: ignore[arg-type]
         loaded = cls(model, tokenizer, encoder_tokenizer, path=path.resolve(), prior=prior)
-        loaded.versions, loaded.backend = versions, EncoderBackend(backend, model, path)
+        loaded.versions, loaded.backend = versions, EncoderBackend(backend, precision, model, path)
         measured = find_file(path, CALIBRATION)
         loaded.calibration = None if measured is None else Calibration.load(measured)
         return loaded

@@ -46,6 +46,7 @@ class TextVAE(Variation):
         device: str | torch.device | None = None,
         *,
         backend: str = "auto",
+        precision: str = "fp32",
     ) -> Self:
         """Load a plain sentence encoder, to embed, index and search before anything is trained.
 
@@ -58,6 +59,7 @@ class TextVAE(Variation):
                 states are then averaged over the tokens.
             device: Where to put it; by default a GPU or MPS if there is one, else the CPU.
             backend: What computes the embeddings, as in `from_pretrained`.
+            precision: "fp32" or "int8", as there.
 
         Raises:
             FileNotFoundError: There is no such folder or model, or the hub cannot be reached.
@@ -67,12 +69,12 @@ class TextVAE(Variation):
             >>> TextVAE.from_encoder("sentence-transformers/all-MiniLM-L6-v2").dim  # doctest: +SKIP
             384
         """
-        check_backend(backend)
+        check_backend(backend, precision)
         folder = local_folder(path)
         model, tokenizers = load_encoder(folder), encoder_tokenizers(folder)
         model.to(torch.device(device) if device else default_device())  # type: ignore[arg-type]
         loaded = cls(model, *tokenizers, path=folder.resolve() if is_sentence_encoder(folder) else None)
-        loaded.backend = EncoderBackend(backend, model, folder)
+        loaded.backend = EncoderBackend(backend, precision, model, folder)
         return loaded
 
     # Sampling
