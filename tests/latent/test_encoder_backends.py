@@ -2,7 +2,9 @@
 
 import json
 import os
+import pickle
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +112,26 @@ def test_nothing_is_written_into_the_run_nor_read_from_it(run, cache, sentences)
     vae.encode(sentences)
     assert sorted(run.rglob("*")) == sorted([*before, planted])
     assert exports(cache)[0] == export_folder(export_key(run))
+
+
+def test_a_copy_of_the_model_uses_the_export_too(run, sentences):
+    vae = TextVAE.from_pretrained(run, "cpu", backend="onnx")
+    expected = vae.encode(sentences)
+    copied = pickle.loads(pickle.dumps(vae))
+    np.testing.assert_array_equal(copied.encode(sentences), expected)
+    assert copied.backend.used == "onnx"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_forked_child_encodes_by_torch_since_it_lacks_the_threads_of_the_runtime(run, sentences, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    vae = TextVAE.from_pretrained(run, "cpu", backend="onnx")
+    expected = vae.encode(sentences)
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+        os._exit(0 if cosines(vae.encode(sentences), expected).min() > 0.9999 else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_changed_weights_are_computed_by_torch(run, sentences):

@@ -79,7 +79,7 @@ class ModelSource:
 
             exports = (find_encoder(folder, self.backend) for folder in self._found())
             self._encoder = next((each for each in exports if each and each.fingerprint == self.fingerprint), None)
-        return self.get() if self._vae is not None or self._encoder is None else self._encoder
+        return self._encoder if self._vae is None and self._encoder is not None and self._encoder.usable else self.get()
 
     def _found(self) -> list[Path]:
         return [folder for folder in self._folders if folder.exists()]

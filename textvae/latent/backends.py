@@ -8,6 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -94,6 +95,15 @@ class EncoderBackend:
         self._spent += time.perf_counter() - start
         return means
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the session of a runtime out, which cannot be pickled; the copy looks its export up again."""
+        key = self._key if _changes(self._model) == self._weights else None
+        return self.__dict__ | {"_key": key, "_exported": None, "_settled": False, "_spent": 0.0}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._weights = _changes(self._model)  # a copy counts its changes from 0
+
     @property
     def used(self) -> str:
         """The backend that computes now: "torch", "onnx" or "openvino"."""
@@ -107,7 +117,7 @@ class EncoderBackend:
                 self._exported, self._settled = self._load(vae, rows, self.name), True
             elif vae.model.device.type == "cpu":
                 self._choose(vae, rows)
-        return self._exported
+        return self._exported if self._exported is None or self._exported.usable else None
 
     def _load(self, vae: Encoder, rows: Sequence[Sequence[int]], runtime: str) -> ExportedEncoder:
         """Return the export of the model, which is written if it is not in the cache."""
@@ -213,7 +223,7 @@ def write_export(vae: Encoder, folder: Path, rows: Sequence[Sequence[int]] | Non
 def _note(folder: Path, facts: dict[str, Any]) -> None:
     """Add facts to what an export says about itself."""
     about = read_json(folder / ABOUT) | facts
-    with only_writer(folder), atomic_replacement(folder, ABOUT) as staged:
+    with suppress(BlockingIOError), only_writer(folder), atomic_replacement(folder, ABOUT) as staged:
         staged.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import platform
 import shutil
 from collections.abc import Callable, Sequence
@@ -64,8 +65,14 @@ class ExportedEncoder:
         self.folder, self.runtime, self.about = folder, runtime, read_about(folder)
         self.fingerprint: str = self.about["fingerprint"]
         self.dim: int = self.about["dim"]
+        self._process = os.getpid()
         self._run: Run = RUNTIMES[runtime](folder / MODEL, ["mean"])
         self._tokenizer: Tokenizer | None = None
+
+    @property
+    def usable(self) -> bool:
+        """False in a child of the process that loaded it: the threads of the runtime stayed with the parent."""
+        return self._process == os.getpid()
 
     def encode(self, texts: str | Sequence[str], /, *, batch_size: int = 64) -> NDArray[np.float32]:
         """Return the means of texts, as `TextVAE.encode` does: (N, D), or (D,) for one string."""

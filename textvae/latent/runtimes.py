@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,10 +38,12 @@ def openvino_session(file: Path, outputs: Sequence[str]) -> Run:
 
     hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads()}
     request: Any = openvino.Core().compile_model(str(file), "CPU", hints).create_infer_request()
+    lock = threading.Lock()  # a request serves one thread at a time
 
     def run(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> list[NDArray[np.float32]]:
-        found = request.infer({"input_ids": ids, "attention_mask": mask})
-        return [np.array(found[name]) for name in outputs]
+        with lock:
+            found = request.infer({"input_ids": ids, "attention_mask": mask})
+            return [np.array(found[name]) for name in outputs]
 
     return run
 
