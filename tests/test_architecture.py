@@ -18,9 +18,10 @@ PACKAGE = ROOT / "textvae"
 # Which modules may import a library; TYPE_CHECKING imports count too: a type is a dependency of whoever reads it.
 DOORS = {
     "filelock": {"storage.locks"},
-    "tokenizers": {"text.tokenizers", "integrations.onnx"},
-    "onnx": {"integrations.onnx"},
-    "onnxruntime": {"integrations.onnx"},
+    "tokenizers": {"text.tokenizers", "latent.exported", "latent.onnx_file"},
+    "onnx": {"latent.int8"},
+    "onnxruntime": {"latent.int8", "latent.runtimes"},
+    "openvino": {"latent.runtimes"},
     "datasets": {"text.records"},
     "pyarrow": {
         "integrations.lancedb", "storage.row_files", "storage.shard_files", "text.lines", "text.records",
@@ -29,7 +30,8 @@ DOORS = {
     "faiss": {"index.backends.faiss", "index.backends.faiss_refined", "index.backends.faiss_vectors"},
     "sqlite3": {"index.item_store"},
     "transformers": {
-        "modeling", "text.tokenizers", "latent.familiarity", "latent.loading", "latent.saving", "latent.stored",
+        "modeling", "text.tokenizers", "latent.familiarity", "latent.loading", "latent.onnx_file", "latent.saving",
+        "latent.stored",
         "training", "evaluation.fluency",
         "cli.options",
     },
@@ -186,6 +188,7 @@ def test_modules_that_need_no_network_do_not_load_torch(tmp_path):
     """Nor does reading a file load the library of data sets."""
     (tmp_path / "a.csv").write_text("text\na\n")
     modules = ["training.config", "training.schedules", "storage.folders", "text.corpus", "index", "evaluation.plots"]
+    modules += ["index.searching", "latent.exported"]
     loaded = python(
         "import importlib, json, sys\n"
         "heavy, loaded = ['torch', 'transformers', 'faiss', 'datasets', 'matplotlib'], {}\n"

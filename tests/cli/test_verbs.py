@@ -626,7 +626,7 @@ def test_counts_are_checked_before_a_model_is_looked_for(textvae):
 
 
 def test_an_interrupt_exits_130_without_a_traceback(textvae, monkeypatch):
-    def interrupted(*_):
+    def interrupted(*_, **_options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(TextVAE, "from_pretrained", interrupted)

@@ -52,7 +52,7 @@ def from_pretrained(monkeypatch):
 
     class TextVAE(StubVAE):
         @classmethod
-        def from_pretrained(cls, path):
+        def from_pretrained(cls, path, backend):
             loaded.append(Path(path))
             name = Path(path) / "name"
             return cls(Path(path), name.read_text() if name.exists() else "a1b2c3")

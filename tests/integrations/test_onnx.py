@@ -9,8 +9,8 @@ from test_sentence_transformers import ODD, build, encoder  # noqa: F401  the fi
 
 from textvae import TextVAE
 from textvae.cli import main
-from textvae.integrations import onnx as exporting
 from textvae.integrations.onnx import save_onnx
+from textvae.latent import onnx_file as exporting
 
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

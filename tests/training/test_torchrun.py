@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from textvae import TextVAE
-from textvae.text.batching import TokenBudgetSampler
+from textvae.text.token_budget import TokenBudgetSampler
 from textvae.training.environment import NAMES, Ranks, launched
 
 JOB = Path(__file__).with_name("torchrun_job.py")

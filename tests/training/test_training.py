@@ -25,7 +25,7 @@ from textvae.modeling.objectives.mmd import squared_mmd
 from textvae.storage.atomic import sha256
 from textvae.storage.errors import CorruptFileError
 from textvae.storage.folders import write_manifest
-from textvae.text.batching import TokenBudgetSampler
+from textvae.text.token_budget import TokenBudgetSampler
 from textvae.training import trainer as training
 from textvae.training.build import build_model
 from textvae.training.run import RunFolder

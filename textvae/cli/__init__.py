@@ -39,6 +39,7 @@ from .terminal import shown
 # The help text of a verb is its docstring, the order here is the order of the help.
 VERBS: dict[str, Callable[..., None]] = {
     "train": training.train,
+    "distill": training.distill,
     "encode": latent.encode,
     "decode": latent.decode,
     "reconstruct": latent.reconstruct,

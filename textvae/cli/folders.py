@@ -39,7 +39,7 @@ def export(
             model.onnx, from token ids to mean and log_std, and tokenizer.json (pip install 'textvae[onnx]').
     """
     can_write_folder(output, "export", "onnx.json" if to == "onnx" else "modules.json")
-    vae = Device(device="cpu").load(run)
+    vae = Device(device="cpu", encoder_backend="torch").load(run)
     if to == "onnx":
         from ..integrations.onnx import save_onnx
 

@@ -202,8 +202,8 @@ def _open(place: str, model: Path | None, device: Device) -> LatentIndex | Remot
     from ..index import LatentIndex
 
     path = Path(place)
-    run = model or (LatentIndex.load(path).model_path if device.device else None)
-    return LatentIndex.load(path, device.load(run) if run else None)
+    run = model or (LatentIndex.load(path).model_path if device.device or device.precision == "int8" else None)
+    return LatentIndex.load(path, device.load(run) if run else None, encoder_backend=device.encoder_backend)
 
 
 def _line(hit: Hit) -> str:

@@ -20,7 +20,7 @@ EXTRAS = {  # and a module that each installs
     "umap": "umap", "pacmap": "pacmap", "langchain": "langchain_core", "sentence-transformers": "sentence_transformers",
     "serve": "fastapi",
     "qdrant": "qdrant_client", "milvus": "pymilvus", "pgvector": "psycopg", "lancedb": "lancedb",
-    "llama-index": "llama_index", "haystack": "haystack", "ray": "ray", "onnx": "onnx",
+    "llama-index": "llama_index", "haystack": "haystack", "ray": "ray", "onnx": "onnx", "openvino": "openvino",
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -122,9 +122,15 @@ class Device:
 
     Attributes:
         device: Where the model runs, such as cpu or cuda:1; by default the GPU if there is one.
+        encoder_backend: What turns texts into latents: torch; onnx or openvino, on the CPU, after an export to the
+            user's cache; auto takes the fastest that agrees with torch, once there is enough to encode.
+        precision: int8 takes products of 8-bit numbers in onnxruntime; a model whose latents would change too
+            much (a cosine below 0.99 among the first thousand texts) is refused.
     """
 
     device: str | None = None
+    encoder_backend: Literal["auto", "torch", "onnx", "openvino"] = "auto"
+    precision: Literal["fp32", "int8"] = "fp32"
 
     def load(self, run: Path) -> TextVAE:
         """Load a run, with the messages of other libraries silenced."""
@@ -134,7 +140,7 @@ class Device:
         hush_libraries()
         from ..latent.vae import TextVAE
 
-        return TextVAE.from_pretrained(run, self._checked())
+        return TextVAE.from_pretrained(run, self._checked(), backend=self.encoder_backend, precision=self.precision)
 
     def _checked(self) -> str | None:
         import torch
@@ -160,7 +166,10 @@ PRINTING, READING, DEVICE = Printing(), Reading(), Device()
 
 
 def hush_libraries() -> None:
-    """Silence warnings and progress bars of transformers."""
+    """Silence warnings and progress bars of transformers, which is imported only where a model is loaded."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # read when it is imported
+    if "transformers" not in sys.modules:
+        return
     from transformers.utils import logging
 
     logging.set_verbosity_error()

@@ -19,7 +19,7 @@ from ..modeling.likelihood import IGNORED, reconstruction_nats
 from ..modeling.precision import autocast, default_device, prefer_attention
 from ..modeling.pretrained import load_lm
 from ..modeling.randomness import seeded
-from ..text.batching import TokenBudgetSampler
+from ..text.token_budget import TokenBudgetSampler
 from ..text.tokenizers import pad, wrap
 
 BATCH_TOKENS = 1024

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
+    from ..latent.exported import ExportedEncoder
     from ..latent.vae import TextVAE
 
 Metric = Literal["cosine", "l2", "wasserstein"]
@@ -28,7 +29,9 @@ def width(metric: Metric, dim: int) -> int:
     return 2 * dim if metric == "wasserstein" else dim
 
 
-def embedded(vae: TextVAE, texts: Sequence[str], metric: Metric, *, batch_size: int = 64) -> NDArray[np.float32]:
+def embedded(
+    vae: TextVAE | ExportedEncoder, texts: Sequence[str], metric: Metric, *, batch_size: int = 64
+) -> NDArray[np.float32]:
     """Encode texts to vectors (N, W): posterior means, followed by standard deviations under "wasserstein".
 
     Raises:
@@ -37,7 +40,7 @@ def embedded(vae: TextVAE, texts: Sequence[str], metric: Metric, *, batch_size: 
     if metric != "wasserstein":
         return comparable(vae.encode(list(texts), batch_size=batch_size), metric, vae.dim)
     # 2-Wasserstein between diagonal Gaussians = Euclidean distance of (mu, sigma): Dowson and Landau 1982
-    posterior = vae.posterior(list(texts), batch_size=batch_size)
+    posterior = vae.posterior(list(texts), batch_size=batch_size)  # type: ignore[union-attr]  # of a model
     return comparable(np.concatenate([posterior.mean.numpy(), posterior.std.numpy()], 1), metric, vae.dim)
 
 

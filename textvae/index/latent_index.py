@@ -256,7 +256,9 @@ class LatentIndex(SearchableIndex):
             self._write(path)
 
     @classmethod
-    def load(cls, path: str | Path, vae: TextVAE | None = None, *, mmap: bool = False) -> LatentIndex:
+    def load(
+        cls, path: str | Path, vae: TextVAE | None = None, *, mmap: bool = False, encoder_backend: str = "auto"
+    ) -> LatentIndex:
         """Open a saved index. The folder is unchanged until `save`, and others may replace it while the index is open.
 
         Args:
@@ -265,6 +267,8 @@ class LatentIndex(SearchableIndex):
                 recorded in the index, as an absolute path or relative to the index.
             mmap: Memory-map the vectors, so that processes share them and they may exceed the memory. The index can
                 then be searched and saved but not changed.
+            encoder_backend: What encodes texts if `vae` is not given, as `backend` in `TextVAE.from_pretrained`. An
+                export that is in the user's cache is used without importing torch.
 
         Raises:
             FileNotFoundError: There is no such folder.
@@ -276,7 +280,7 @@ class LatentIndex(SearchableIndex):
             >>> LatentIndex.load(folder, vae).texts
             ['a red fox', 'a blue whale']
         """
-        index = read_folder(Path(path).resolve(), lambda folder: cls._read(folder, mmap))
+        index = read_folder(Path(path).resolve(), lambda folder: cls._read(folder, mmap, encoder_backend))
         if vae is not None:
             index._model.give(vae)
         return index
@@ -314,7 +318,7 @@ class LatentIndex(SearchableIndex):
                 index._write(path)
 
     @classmethod
-    def _read(cls, path: Path, mmap: bool) -> LatentIndex:
+    def _read(cls, path: Path, mmap: bool, encoder_backend: str) -> LatentIndex:
         versions = Versions()
         versions.note(path)
         about = open_index(path)
@@ -322,7 +326,7 @@ class LatentIndex(SearchableIndex):
             store = backend_class(about["backend"])
             items = ItemStore(path / ITEMS, about["next_id"])
             vectors = store.read(path / store.file, about["factory"], about.get("tombstones", ()), mapped=mmap)
-            model = ModelSource(about["fingerprint"], folders=about["model_folders"])
+            model = ModelSource(about["fingerprint"], folders=about["model_folders"], backend=encoder_backend)
             index = cls(vectors, items, about["metric"], model)
             counts = len(index), items.extent()[0], about["count"]
         except (RuntimeError, StoreError, KeyError, TypeError) as error:

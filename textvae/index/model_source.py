@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..latent.exported import ExportedEncoder
     from ..latent.vae import TextVAE
 
 
@@ -17,9 +18,12 @@ class ModelSource:
         fingerprint: Fingerprint of the model, to detect another one.
     """
 
-    def __init__(self, fingerprint: str, vae: TextVAE | None = None, folders: Sequence[Path] = ()):
-        """Wrap a model, or the folders to look for it in, most likely first."""
-        self.fingerprint, self._vae, self._folders = fingerprint, vae, folders
+    def __init__(
+        self, fingerprint: str, vae: TextVAE | None = None, folders: Sequence[Path] = (), backend: str = "auto"
+    ):
+        """Wrap a model, or the folders to look for it in, most likely first, and the backend to encode with."""
+        self.fingerprint, self._vae, self._folders, self.backend = fingerprint, vae, folders, backend
+        self._encoder: ExportedEncoder | None = None
 
     @property
     def path(self) -> Path | None:
@@ -57,11 +61,25 @@ class ModelSource:
         from ..latent.vae import TextVAE
 
         for folder in found:
-            vae = TextVAE.from_pretrained(folder)
+            vae = TextVAE.from_pretrained(folder, backend=self.backend)
             if vae.fingerprint == self.fingerprint:
                 break
         self.give(vae)
         return vae
+
+    def encoder(self) -> TextVAE | ExportedEncoder:
+        """Return what encodes texts: the model, or its export in the user's cache, which spares the import of torch.
+
+        Raises:
+            FileNotFoundError: As in `get`.
+            ValueError: As in `get`.
+        """
+        if self._vae is None and self._encoder is None:
+            from ..latent.exported import find_encoder
+
+            exports = (find_encoder(folder, self.backend) for folder in self._found())
+            self._encoder = next((each for each in exports if each and each.fingerprint == self.fingerprint), None)
+        return self._encoder if self._vae is None and self._encoder is not None and self._encoder.usable else self.get()
 
     def _found(self) -> list[Path]:
         return [folder for folder in self._folders if folder.exists()]

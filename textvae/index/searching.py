@@ -24,6 +24,7 @@ from .item_store import ItemStore
 from .model_source import ModelSource
 
 if TYPE_CHECKING:
+    from ..latent.exported import ExportedEncoder
     from ..latent.vae import TextVAE
 
 logger = logging.getLogger("textvae")
@@ -143,7 +144,13 @@ class SearchableIndex:
         return scores, np.array([[names.get(id) for id in row] for row in ids.tolist()], object).reshape(ids.shape)
 
     def _queries(self, queries: Any) -> tuple[NDArray[np.float32], bool]:
-        return query_vectors(queries, self.metric, self.dim, lambda: self.vae)
+        return query_vectors(queries, self.metric, self.dim, self._query_encoder)
+
+    def _query_encoder(self) -> TextVAE | ExportedEncoder:
+        if self.metric == "wasserstein":  # of whole posteriors
+            return self.vae
+        with self._lock:
+            return self._model.encoder()
 
     def _nearest(
         self, vectors: NDArray[np.float32], k: int, condition: Filter | None
@@ -301,7 +308,7 @@ class SearchableIndex:
 
 
 def query_vectors(
-    queries: Any, metric: Metric, dim: int, model: Callable[[], TextVAE]
+    queries: Any, metric: Metric, dim: int, model: Callable[[], TextVAE | ExportedEncoder]
 ) -> tuple[NDArray[np.float32], bool]:
     """Return the vectors (N, W) of queries, and whether a single text or vector was given.
 

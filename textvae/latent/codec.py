@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from ..modeling.gaussian import DiagonalGaussian
 from ..modeling.randomness import generator_of
 from ..storage.errors import require
+from ..text.batching import ahead
 from ..text.cleaning import gate_texts, normalised
 from ..text.tokenizers import encoder_ids, to_texts, wrap
 from .decoding import Decoding, decode, repetition_guard, write_ids
@@ -85,9 +86,8 @@ class LatentCodec(StoredModel):
 
     def means(self, texts: Sequence[str], batch_size: int, advance: Callable[[int], object]) -> torch.Tensor:
         """Return the means (N, D) of texts that are clean; `advance` is called with the number of each batch."""
-        return read_rows(
-            self.model, self.encoder_rows(texts), self.encoder_pad_id, batch_size, None, advance
-        ).meaning.mean
+        blocks = ahead(self.encoder_rows, texts) if texts else [[]]
+        return torch.cat([self.backend.means(self, rows, batch_size, advance) for rows in blocks])
 
     @staticmethod
     def similarity(a: Vectors, b: Vectors) -> torch.Tensor:

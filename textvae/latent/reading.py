@@ -75,6 +75,8 @@ def read_rows(
     batch_size: int,
     ids: list[list[int]] | None = None,
     advance: Callable[[int], object] | None = None,
+    *,
+    precise: bool = False,
 ) -> Reading:
     """Return the `Reading` of N texts.
 
@@ -85,6 +87,7 @@ def read_rows(
         batch_size: Sentences of 16 tokens read together; of longer ones, fewer.
         ids: The decoder's token ids of each text; without them the wording slots are not read.
         advance: Called with the number of texts of each batch.
+        precise: Whether to compute in float32 also where the hardware has bf16.
 
     Raises:
         CorruptFileError: The network gives numbers that are not finite.
@@ -96,7 +99,7 @@ def read_rows(
     means, log_stds = torch.empty(N, D), torch.empty(N, D)
     of_slots = torch.zeros(2, N, S, W)  # mean and log_std
     states = torch.full((N, S), ABSENT)
-    with autocast(model.device):  # around all batches, so that the weights are cast once
+    with autocast(model.device, off=precise):  # around all batches, so that the weights are cast once
         for chosen in by_length(rows, batch_size):
             width = min(even_length(len(rows[chosen[-1]])), config.encoder_max_length or config.max_length)
             full = chosen + chosen[-1:] * (filled(len(chosen)) - len(chosen))

@@ -13,6 +13,7 @@ import torch
 from ..modeling.precision import default_device
 from ..modeling.sentence_encoder import is_sentence_encoder
 from ..storage.errors import check_range, require
+from .backends import EncoderBackend, check_backend
 from .drafts import SAMPLE_DRAFTS, choose
 from .familiarity import Calibration, familiarity, measure
 from .geometry import Array
@@ -39,7 +40,14 @@ class TextVAE(Variation):
     """
 
     @classmethod
-    def from_encoder(cls, path: str | Path, device: str | torch.device | None = None) -> Self:
+    def from_encoder(
+        cls,
+        path: str | Path,
+        device: str | torch.device | None = None,
+        *,
+        backend: str = "auto",
+        precision: str = "fp32",
+    ) -> Self:
         """Load a plain sentence encoder, to embed, index and search before anything is trained.
 
         `encode` gives the encoder's own embeddings, with its pooling and normalisation. There is no decoder: what
@@ -50,6 +58,8 @@ class TextVAE(Variation):
             path: Folder or hub id of an encoder of sentence-transformers, or of a plain transformers encoder, whose
                 states are then averaged over the tokens.
             device: Where to put it; by default a GPU or MPS if there is one, else the CPU.
+            backend: What computes the embeddings, as in `from_pretrained`.
+            precision: "fp32" or "int8", as there.
 
         Raises:
             FileNotFoundError: There is no such folder or model, or the hub cannot be reached.
@@ -59,10 +69,13 @@ class TextVAE(Variation):
             >>> TextVAE.from_encoder("sentence-transformers/all-MiniLM-L6-v2").dim  # doctest: +SKIP
             384
         """
+        check_backend(backend, precision)
         folder = local_folder(path)
         model, tokenizers = load_encoder(folder), encoder_tokenizers(folder)
         model.to(torch.device(device) if device else default_device())  # type: ignore[arg-type]
-        return cls(model, *tokenizers, path=folder.resolve() if is_sentence_encoder(folder) else None)
+        loaded = cls(model, *tokenizers, path=folder.resolve() if is_sentence_encoder(folder) else None)
+        loaded.backend = EncoderBackend(backend, precision, model, folder)
+        return loaded
 
     # Sampling
 

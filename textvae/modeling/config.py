@@ -83,6 +83,25 @@ class GRUDecoderConfig(PreTrainedConfig):
 
 
 @strict
+class StaticEncoderConfig(PreTrainedConfig):
+    """Configure an encoder that has one vector for each token.
+
+    Args:
+        vocab_size: Number of tokens V.
+        hidden_size: Width of the vectors.
+    """
+
+    model_type = "textvae-static"
+
+    vocab_size: int = 8192
+    hidden_size: int = 384
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        refuse_unknown(type(self), kwargs)
+        super().__post_init__(**kwargs)
+
+
+@strict
 class TextVAEConfig(PreTrainedConfig):
     """Configure a text VAE. Unknown fields and wrong types raise an error, also when loaded from `config.json`.
 
@@ -318,3 +337,4 @@ def _sub_config(config: Any, name: str, default: type[PreTrainedConfig]) -> PreT
 
 AutoConfig.register("textvae", TextVAEConfig, exist_ok=True)
 AutoConfig.register("textvae-gru", GRUDecoderConfig, exist_ok=True)
+AutoConfig.register("textvae-static", StaticEncoderConfig, exist_ok=True)

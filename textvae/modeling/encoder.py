@@ -3,6 +3,7 @@
 # B sentences, T tokens, H hidden, Q pooling queries, W pooling width, D latent dimensions
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -10,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModel, PreTrainedModel
 
-from .config import TextVAEConfig
+from .config import StaticEncoderConfig, TextVAEConfig
 from .gaussian import DiagonalGaussian, bounded_log_std
 from .slots import SlotEncoder
+from .static_encoder import StaticEncoder
 
 
 class Posterior(NamedTuple):
@@ -38,7 +40,8 @@ class LatentEncoder(nn.Module):
         hidden = config.encoder.hidden_size
         self.kept, self.on_sphere = config.keep_encoder, config.unit_mean
         self.residual = config.residual
-        self.slots = SlotEncoder(config) if config.slot_dim else None
+        static = isinstance(config.encoder, StaticEncoderConfig)  # it gives the meaning alone: slots stay open
+        self.slots = SlotEncoder(config) if config.slot_dim and not static else None
         # last states encode the meaning; first states (embeddings) tell which words occur, and where
         learns = config.slot_dim > 0 and config.pooling == "attention" and not self.kept
         self.reads_first = self.residual > 0 or learns
@@ -104,6 +107,13 @@ class LatentEncoder(nn.Module):
             return self.batch_norm(mean_BD)
         norm = self.batch_norm
         return F.batch_norm(mean_BD, norm.running_mean, norm.running_var, eps=norm.eps)
+
+    def bag(self, rows: Sequence[Sequence[int]]) -> Tensor | None:
+        """Return the means (N, D) of rows of token ids without padding them; None if the encoder is not static."""
+        if not isinstance(self.backbone, StaticEncoder):
+            return None
+        mean_ND = F.normalize(self.backbone.mean(rows), dim=-1)
+        return mean_ND.shape[-1] ** 0.5 * mean_ND
 
     def _kept_mean(self, states_BTH: Tensor, attention_mask: Tensor, pooled_BP: Tensor) -> Tensor:
         """Return sqrt(D) * (normalised embedding + residual), shape (B, D)."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-import torch
-
 _owner: int | None = None  # process whose thread pools the libraries have
 
 
@@ -18,7 +16,8 @@ def check_fork() -> None:
     global _owner
     process = os.getpid()
     if _owner is not None and _owner != process:
-        torch.set_num_threads(1)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(1)
         if "faiss" in sys.modules:
             sys.modules["faiss"].omp_set_num_threads(1)
     _owner = process

@@ -25,9 +25,9 @@ def has_bf16(device: torch.device) -> bool:
     return False
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """Return an autocast context to bf16, disabled on devices without bf16 hardware."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=has_bf16(device))
+def autocast(device: torch.device, *, off: bool = False) -> torch.autocast:
+    """Return an autocast context to bf16, disabled on devices without bf16 hardware, and if it is `off`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=has_bf16(device) and not off)
 
 
 def prefer_attention(model: Any, device: torch.device) -> None:

@@ -16,7 +16,7 @@ from ..latent.decoding import rows_at_once
 from ..latent.exact import STEPS
 from ..latent.geometry import Array
 from ..latent.latents import DIMENSIONS, Latents
-from ..latent.reading import Reading, read_rows
+from ..latent.reading import Reading
 from ..latent.vae import TextVAE
 from ..modeling.gaussian import DiagonalGaussian
 from ..modeling.sampling import Decoding
@@ -59,7 +59,7 @@ class SharedModel(TextVAE):
 
     def _encode(self, texts: Sequence[str]) -> list[tuple[Array, int]]:
         rows = self.encoder_rows(texts)
-        means = read_rows(self.model, rows, self.encoder_pad_id, BATCH).meaning.mean.numpy()
+        means = self.backend.means(self, rows, BATCH, None).numpy()
         return list(zip(means, map(len, rows), strict=True))
 
     def read(self, texts: Sequence[str], /, *, batch_size: int = BATCH) -> Reading:

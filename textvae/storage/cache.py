@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -28,11 +29,11 @@ def cache_folder(kind: str) -> Path:
 
 
 def keep_newest(folder: Path, pattern: str, most: int) -> None:
-    """Delete all but the newest files of a pattern; one that cannot be deleted stays."""
+    """Delete all but the newest files or folders of a pattern; one that cannot be deleted stays."""
     files = []
     for file in folder.glob(pattern):
         with suppress(OSError):
             files.append((file.stat().st_mtime, file))
     for _, file in sorted(files, reverse=True)[most:]:
         with suppress(OSError):
-            file.unlink()
+            shutil.rmtree(file) if file.is_dir() else file.unlink()

@@ -220,6 +220,25 @@ def listed_files(folder: str | Path) -> frozenset[str] | None:
     return frozenset(_read_digests(folder)) if _has_manifest(folder) else None
 
 
+def file_digests(folder: str | Path, patterns: Sequence[str]) -> dict[str, str]:
+    """Return the SHA-256 of each file of a folder whose name a pattern matches; patterns are those of fnmatch.
+
+    They are those of the manifest, which `open_folder` has checked; without a manifest, of every plain file.
+
+    Raises:
+        CorruptFileError: A file without a manifest is a link, a folder or a device.
+    """
+    folder = Path(folder)
+    if _has_manifest(folder):
+        listed = _read_digests(folder)
+    else:
+        names = {file.relative_to(folder).as_posix() for file in [*folder.glob("*"), *folder.glob("*/*")]}
+        listed = dict.fromkeys(filter(is_plain_name, names), [])
+    wanted = sorted(name for name in listed if any(fnmatchcase(name, pattern) for pattern in patterns))
+    known = {name: listed[name][0] for name in wanted if len(listed[name]) == 1}
+    return {name: known.get(name) or sha256(check_plain_file(folder, name)) for name in wanted}
+
+
 def find_file(folder: str | Path, name: str) -> Path | None:
     """Return a file of a folder, None if it is not there or the manifest does not list it.
 

@@ -1,18 +1,35 @@
-"""Batches of texts of similar length: with a token budget for training, with a batch size for inference."""
+"""Batches of texts of similar length for inference, with a batch size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import accumulate
 from math import inf
-
-import numpy as np
-from numpy.typing import ArrayLike
-from torch.utils.data import Sampler
+from typing import TypeVar
 
 ORDINARY_LENGTH = 16  # tokens of a sentence, for which a batch size counts
 MOST_TEXTS = 16_384  # of a batch
 CALL_TOKENS = 100  # that a call of the network costs beside its tokens, 5 ms for a small encoder on a CPU
+BLOCK = 4096  # texts that are tokenised while the network reads those before
+T = TypeVar("T")
+
+
+def ahead(read: Callable[[Sequence[str]], T], texts: Sequence[str]) -> Iterator[T]:
+    """Yield read(block) of each block of the texts; a thread reads the next one while the caller works on one.
+
+    Where the work of `read` is native code, such as that of a tokenizer, both run at a time.
+    """
+    blocks = [texts[start : start + BLOCK] for start in range(0, len(texts), BLOCK)]
+    if len(blocks) < 2:
+        yield from map(read, blocks)
+        return
+    with ThreadPoolExecutor(1, "textvae-tokens") as pool:
+        waiting: Future[T] = pool.submit(read, blocks[0])
+        for block in blocks[1:]:
+            done, waiting = waiting, pool.submit(read, block)
+            yield done.result()
+        yield waiting.result()
 
 
 def by_length(rows: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
@@ -51,48 +68,3 @@ def filled(count: int) -> int:
 def even_length(longest: int) -> int:
     """Return the multiple of four tokens, at least one, that a batch is padded to: each shape's kernels take 4 MB."""
     return max(1, -(-longest // 4)) * 4
-
-
-class TokenBudgetSampler(Sampler[list[int]]):
-    """Sampler of batches with about `budget` tokens, from sentences of similar length.
-
-    Each epoch sorts sentences by length, shuffling equal lengths, cuts them into batches, and shuffles the batches. The
-    number of batches is the same in every epoch, so that training can resume exactly. Several processes take every
-    `count`-th batch each, and equally many: where they do not come out even, the first ones of the epoch are repeated.
-
-    Args:
-        lengths: Tokens of each sentence, shape (N,).
-        budget: Tokens of a batch, padding included.
-        seed: Seed of the orders, together with the epoch.
-        rank: Number of this process, from 0.
-        count: How many processes there are.
-    """
-
-    def __init__(self, lengths: ArrayLike, budget: int, seed: int, rank: int = 0, count: int = 1):
-        super().__init__()
-        self.rank, self.count = rank, count
-        self.lengths, self.budget, self.seed, self.epoch = np.asarray(lengths, np.int64), budget, seed, 0
-        self.cuts = self._cut(np.sort(self.lengths))
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch whose order the next iteration uses."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        """Return the number of batches of this process in an epoch."""
-        return -(-(len(self.cuts) - 1) // self.count)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        generator = np.random.default_rng([self.seed, self.epoch])
-        shuffled = generator.permutation(len(self.lengths))
-        order = shuffled[np.argsort(self.lengths[shuffled], kind="stable")]
-        batches = generator.permutation(len(self.cuts) - 1)
-        for i in np.resize(batches, len(self) * self.count)[self.rank :: self.count]:
-            yield order[self.cuts[i] : self.cuts[i + 1]].tolist()
-
-    def _cut(self, ascending: np.ndarray) -> list[int]:
-        cuts = [0]
-        for i, length in enumerate(ascending):
-            if i > cuts[-1] and (i - cuts[-1] + 1) * length > self.budget:
-                cuts.append(i)
-        return [*cuts, len(ascending)] if len(ascending) else cuts

@@ -13,7 +13,7 @@ from transformers import TrainerCallback
 
 from .._progress import clock
 from ..storage.atomic import open_no_link
-from ..text.batching import TokenBudgetSampler
+from ..text.token_budget import TokenBudgetSampler
 from .dataset import Partners
 from .environment import Ranks
 from .run import RunFolder

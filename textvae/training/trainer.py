@@ -23,7 +23,7 @@ from ..modeling.likelihood import IGNORED
 from ..modeling.objectives.terms import check_terms
 from ..modeling.precision import default_device, has_bf16, prefer_attention
 from ..modeling.quiet import quiet_transformers
-from ..text.batching import TokenBudgetSampler
+from ..text.token_budget import TokenBudgetSampler
 from ..text.tokenizers import pad, to_texts
 from . import noise
 from .callbacks import (
