@@ -84,7 +84,9 @@ class LatentIndex(SearchableIndex):
                 them again; not for "wasserstein".
             batch_size: Texts that the model encodes at once.
             path: Folder to save the index to. The build then writes its blocks to PATH.partial, can be resumed after
-                a crash, keeps no texts in memory, and samples the training texts from the whole corpus.
+                a crash, keeps no texts in memory, and samples the training texts from the whole corpus. With full
+                vectors beside compressed ones ("RFlat"), these stay on disk: the index is returned as by
+                `load(path, mmap=True)`.
             resume: Resume an interrupted build to `path` from the same corpus; start a new build if there is none.
 
         Raises:
@@ -112,8 +114,9 @@ class LatentIndex(SearchableIndex):
             check_replaceable(path, ABOUT)
             with build_on_disk(vae, recipe, pairs, path, batch_size, resume=resume) as parts:
                 cls(*parts, metric, ModelSource(vae.fingerprint, vae))._write(path)
+                mapped = getattr(parts[0], "mapped", False)
                 del parts  # memory holds the vectors once
-        return cls.load(path, vae)
+        return cls.load(path, vae, mmap=mapped)
 
     def add(
         self,

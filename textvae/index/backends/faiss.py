@@ -38,7 +38,7 @@ class FaissBackend:
 
     def __init__(self, index: Any, factory: str, tombstones: Iterable[int] = (), *, mapped: bool = False):
         """Wrap a faiss index. Use `empty` or `read`."""
-        self.index, self.factory, self.tombstones, self._mapped = index, factory, set(tombstones), mapped
+        self.index, self.factory, self.tombstones, self.mapped = index, factory, set(tombstones), mapped
 
     @classmethod
     def empty(cls, width: int, factory: str, inner_product: bool, count: int | None = None) -> FaissBackend:
@@ -190,7 +190,7 @@ class FaissBackend:
             for ids, vectors in blocks:
                 self.add(ids, vectors)
             return
-        self._full, self._mapped = fill(self.index, blocks, file), True
+        self._full, self.mapped = fill(self.index, blocks, file), True
 
     def remove(self, ids: Sequence[int]) -> None:
         """Remove the vectors of existing ids; a graph is rebuilt once a fifth of its vectors are tombstones.
@@ -375,7 +375,7 @@ class FaissBackend:
         return scores, ids
 
     def _check_unmapped(self) -> None:
-        if self._mapped:
+        if self.mapped:
             raise ValueError("the index was loaded with mmap=True and cannot be changed: load it without mmap")
 
     def _drop(self, ids: Ids) -> None:
