@@ -376,7 +376,7 @@ class FaissBackend:
 
     def _check_unmapped(self) -> None:
         if self.mapped:
-            raise ValueError("the index was loaded with mmap=True and cannot be changed: load it without mmap")
+            raise ValueError("the vectors of the index are mapped (mmap=True) and cannot be changed: load it without mmap")
 
     def _drop(self, ids: Ids) -> None:
         try:
