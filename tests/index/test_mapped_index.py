@@ -55,7 +55,7 @@ def test_a_mapped_index_is_not_changed(saved):
         lambda: mapped.compact(),
     ):
         with pytest.raises(
-            ValueError, match="the vectors of the index are mapped .mmap=True. and cannot be changed"
+            ValueError, match="vectors that are mapped .mmap=True. cannot be changed"
         ):
             change()
     assert mapped.texts == LatentIndex.load(saved).texts and len(mapped) == 59

@@ -376,7 +376,7 @@ class FaissBackend:
 
     def _check_unmapped(self) -> None:
         if self.mapped:
-            raise ValueError("the vectors of the index are mapped (mmap=True) and cannot be changed: load it without mmap")
+            raise ValueError("vectors that are mapped (mmap=True) cannot be changed: load the index without mmap")
 
     def _drop(self, ids: Ids) -> None:
         try:

@@ -137,7 +137,7 @@ class NumpyBackend:
 
     def _check_unmapped(self) -> None:
         if self.mapped:
-            raise ValueError("the vectors of the index are mapped (mmap=True) and cannot be changed: load it without mmap")
+            raise ValueError("vectors that are mapped (mmap=True) cannot be changed: load the index without mmap")
 
 
 def _checked(ids: np.ndarray, vectors: np.ndarray) -> tuple[Ids, Vectors]:
