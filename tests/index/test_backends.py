@@ -116,7 +116,7 @@ def test_a_written_backend_is_read_the_same_and_a_mapped_one_does_not_change(bac
         lambda: mapped.replace([7], points(1, 4), before=lambda: points(1, 1)),
         mapped.compact,
     ):
-        with pytest.raises(ValueError, match="are mapped (mmap=True and cannot be changed"):
+        with pytest.raises(ValueError, match="mapped .mmap=True. cannot be changed"):
             change()
 
 
