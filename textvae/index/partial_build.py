@@ -92,10 +92,10 @@ class Staging:
 
     def blocks(self, size: int) -> Iterator[tuple[range, NDArray[np.float32]]]:
         """Yield the ids and vectors of all texts, at most `size` at a time."""
-        stored = self._stored()
-        for start in range(0, len(self), size):
+        for start in range(0, len(self), size):  # read, since pages of a mapped file would stay in memory
             ids = range(start, min(start + size, len(self)))
-            yield ids, np.array(stored[ids.start : ids.stop], np.float32)
+            part = np.fromfile(self.folder / VECTORS, NUMBER, len(ids) * self.width, offset=start * self._stride)
+            yield ids, part.reshape(-1, self.width).astype(np.float32, copy=False)
 
     def sample(self, size: int) -> NDArray[np.float32]:
         """Return the vectors of at most `size` texts, evenly spaced over the corpus."""
