@@ -54,9 +54,7 @@ def test_a_mapped_index_is_not_changed(saved):
         lambda: mapped.upsert([0], ["a"]),
         lambda: mapped.compact(),
     ):
-        with pytest.raises(
-            ValueError, match="vectors that are mapped .mmap=True. cannot be changed"
-        ):
+        with pytest.raises(ValueError, match="vectors that are mapped .mmap=True. cannot be changed"):
             change()
     assert mapped.texts == LatentIndex.load(saved).texts and len(mapped) == 59
 

@@ -156,13 +156,17 @@ def test_auto_exports_only_after_enough_work_and_adopts_what_was_fastest(run, se
         return "onnx"
 
     monkeypatch.setattr(backends, "_fastest", fastest)
+    few = vae.encode(sentences)
+    monkeypatch.setattr(backends, "BULK", len(sentences))
     expected = TextVAE.from_pretrained(run, "cpu", backend="torch").encode(sentences)
     assert cosines(vae.encode(sentences), expected).min() >= 0.9999
     assert vae.backend.used == "onnx"
     assert "onnx" in seen[0]
     later = TextVAE.from_pretrained(run, "cpu")  # another process would find it at once
-    later.encode(sentences[:1])
+    assert np.allclose(later.encode(sentences[:-1]), few[:-1], atol=1e-6) and later.backend.used == "torch"
+    later.encode(sentences)
     assert later.backend.used == "onnx"
+    assert np.allclose(vae.encode(sentences[:-1]), few[:-1], atol=1e-6)  # a call of few is computed as it was before
     about = exports(cache)[0] / ABOUT
     assert json.loads(about.read_text())["fastest"] == "onnx"
 
@@ -187,6 +191,7 @@ def test_auto_stays_with_torch_where_the_cache_cannot_be_written(run, sentences,
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TEXTVAE_CACHE", str(tmp_path / "file"))
     monkeypatch.setattr(backends, "PATIENCE", 0.0)
+    monkeypatch.setattr(backends, "BULK", 1)
     vae = TextVAE.from_pretrained(run, "cpu")
     for _ in range(3):
         vae.encode(sentences)

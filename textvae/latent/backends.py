@@ -45,6 +45,7 @@ BACKENDS, PRECISIONS = ("auto", "torch", *MODULES), ("fp32", "int8")
 COMPARED = 1000  # texts on which the vectors of 8-bit products are compared with those of torch
 LEAST_INT8 = 0.99  # cosine of a vector of 8-bit products with one of torch
 PATIENCE = 20.0  # seconds of encoding in torch after which "auto" exports, which takes about 5
+BULK = 512  # texts of a call from which "auto" leaves torch: seeded calls of fewer give the same before and after
 PROBED = 128  # texts on which the backends are compared
 WAIT = 120.0  # seconds for another process that exports the same model
 
@@ -55,8 +56,9 @@ class EncoderBackend:
     A model whose weights were changed since it was loaded is computed in torch.
 
     Args:
-        name: "torch", "onnx", "openvino", or "auto": the fastest of those installed that agrees with torch. It is an
-            export in the cache, if there is one; else torch, until that has encoded for 20 seconds.
+        name: "torch", "onnx", "openvino", or "auto": for calls of at least 512 texts the fastest of those installed
+            that agrees with torch. It is an export in the cache, if there is one; else torch, until that has encoded
+            for 20 seconds. Calls of fewer texts stay with torch, so that they give the same throughout a process.
         precision: "fp32", or "int8" for products of 8-bit numbers, in onnxruntime.
         model: The network.
         folder: The folder it was loaded from, whose manifest has been checked; None for a model that is nowhere.
@@ -73,6 +75,7 @@ class EncoderBackend:
         static = isinstance(model.config.encoder, StaticEncoderConfig)  # no runtime is faster than a look-up
         self._key = None if name == "torch" or static or folder is None else export_key(folder, precision)
         self._weights, self._spent, self._settled = _changes(model), 0.0, False
+        self._looked = False  # into the cache
         self._exported: ExportedEncoder | None = None
 
     def means(
@@ -98,7 +101,7 @@ class EncoderBackend:
     def __getstate__(self) -> dict[str, Any]:
         """Leave the session of a runtime out, which cannot be pickled; the copy looks its export up again."""
         key = self._key if _changes(self._model) == self._weights else None
-        return self.__dict__ | {"_key": key, "_exported": None, "_settled": False, "_spent": 0.0}
+        return self.__dict__ | {"_key": key, "_exported": None, "_settled": False, "_looked": False, "_spent": 0.0}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -110,7 +113,7 @@ class EncoderBackend:
         return "torch" if self._exported is None else self._exported.runtime
 
     def _find(self, vae: Encoder, rows: Sequence[Sequence[int]]) -> ExportedEncoder | None:
-        if self._key is None or _changes(self._model) != self._weights:
+        if self._key is None or _changes(self._model) != self._weights or (self.name == "auto" and len(rows) < BULK):
             return None
         if not self._settled and rows:
             if self.name != "auto":
@@ -153,11 +156,12 @@ class EncoderBackend:
     def _choose(self, vae: Encoder, rows: Sequence[Sequence[int]]) -> None:
         """Adopt the fastest backend that the cache knows; measure it once torch has encoded for long enough."""
         assert self._key is not None
-        if self._spent == 0:
+        if not self._looked:
+            self._looked = True
             about = find_about(self._key)
             if about is not None and about["machine"] == machine() and about["fingerprint"] == vae.fingerprint:
                 self._adopt(about["fastest"])
-        elif self._spent > PATIENCE:
+        if not self._settled and self._spent > PATIENCE:
             self._settled = True
             try:
                 loaded = {name: self._load(vae, rows, name) for name in (installed() if find_spec("onnx") else [])}

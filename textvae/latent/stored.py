@@ -89,8 +89,9 @@ class StoredModel:
             revision: Branch, tag or commit on the hub; by default its main branch.
             cache_dir: Folder for fetched files; by default the hub's cache.
             backend: What computes the latents of `encode`: "torch"; "onnx" or "openvino", which run an export of the
-                encoder on the CPU; or "auto", the fastest that is installed and agrees with torch. An export is kept
-                in the user's cache (TEXTVAE_CACHE). "auto" makes one only after 20 seconds of encoding by torch.
+                encoder on the CPU; or "auto", for calls of at least 512 texts the fastest that is installed and agrees
+                with torch, else torch. An export is kept in the user's cache (TEXTVAE_CACHE). "auto" makes one only
+                after 20 seconds of encoding by torch.
             precision: "fp32", or "int8" for products of 8-bit numbers in onnxruntime, whose ranges are measured on the
                 first texts (at least 256). The first thousand are compared with torch, and a model whose vectors
                 change too much, with a cosine below 0.99, is refused.
