@@ -31,7 +31,7 @@ from textvae.modeling.likelihood import IGNORED
 from textvae.modeling.objectives.distillation import cosine_distance
 from textvae.modeling.precision import has_bf16
 from textvae.storage.folders import atomic_folder, check_manifest, recover_folder
-from textvae.text.batching import TokenBudgetSampler
+from textvae.text.token_budget import TokenBudgetSampler
 from textvae.text.cleaning import NORMALIZATION
 from textvae.training.noise import drop_tokens, mask_tokens
 

@@ -39,6 +39,7 @@ DOORS = {
     "safetensors": {
         "modeling.weights", "latent.latents", "latent.priors", "attributes.attribute", "attributes.files",
         "index.backends.numpy", "integrations.sentence_transformers", "cli.folders", "modeling.sentence_encoder",
+        "storage.tensors",
     },
     "matplotlib": {"evaluation.plots"},
     "peft": {"modeling.decoders"},
