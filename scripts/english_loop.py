@@ -31,8 +31,8 @@ from textvae.modeling.likelihood import IGNORED
 from textvae.modeling.objectives.distillation import cosine_distance
 from textvae.modeling.precision import has_bf16
 from textvae.storage.folders import atomic_folder, check_manifest, recover_folder
-from textvae.text.token_budget import TokenBudgetSampler
 from textvae.text.cleaning import NORMALIZATION
+from textvae.text.token_budget import TokenBudgetSampler
 from textvae.training.noise import drop_tokens, mask_tokens
 
 CHECK_EVERY = 200  # steps between two looks at whether the loss is finite, each of which makes a GPU wait
