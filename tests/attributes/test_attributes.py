@@ -313,6 +313,11 @@ class Parrot:
             for prefix, ending in zip(begun, endings, strict=True)
         ]
 
+    def next_words(self, latents, prefixes, count, against):
+        """The word that its latent would end with, where the other latents would end with another one."""
+        ends, others = self.decode(latents), self.decode(against)
+        return [[a.split()[-1]][:count] if a != b else [] for a, b in zip(ends, others, strict=True)]
+
     def beams(self, latents, n):
         """Its most likely texts of each latent: ever fewer words before the same end."""
         return [text.split(" ", k)[-1] for text in self.decode(latents) for k in range(n)]
@@ -384,7 +389,7 @@ def test_whole_sentences_are_candidates_too(quality):
 
 def judged(vae, source, candidates, target):
     latent = vae.encode([source])[0]
-    pool = shifting._Pool(source, latent, target.scores(latent[None])[0])
+    pool = shifting._Pool(source, latent, target.scores(latent[None])[0], np.zeros_like(latent))
     for texts in ([source], candidates):
         shifting._judge(vae, [pool], [dict.fromkeys(texts, 1.0)], target)
     return pool.best.text

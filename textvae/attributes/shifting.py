@@ -11,13 +11,14 @@ import numpy as np
 from .._progress import Progress
 from ..latent.decoding import Decoding
 from ..latent.geometry import Array
+from ..latent.latents import Latents
 from ..latent.vae import TextVAE
 from ..modeling.sampling import MOST_CANDIDATES
 from ..storage.errors import check_range
 from ..text.cleaning import gate_texts
 from ..text.word_diff import pair_similarity, patch, single_changes, word_similarity
 from .attribute import Attribute
-from .slot_shifting import Found, fills, openings, ranked_slots
+from .slot_shifting import Found, fills, openings, ranked_slots, voted_slots
 from .target import Target
 
 AT_ONCE = 64  # texts whose candidates are in memory together
@@ -25,11 +26,14 @@ LONGEST_SPAN = 3  # words that one local rewrite replaces
 SPAN_PENALTY_NATS = 0.1  # log-odds that each word of a span costs when spans are ranked
 STRENGTH_MULTIPLIERS = (1.5, 3.0)  # of the requested strength, at which candidates are decoded
 BEAMS = 4  # whole sentences decoded from each moved latent, beside the greedy one
-TEMPERATURE = 1.0  # of the sampled candidates, beside the greedy one
+WORDS_SHARE = 8  # one word of so many candidates is tried at each span
 ROUNDS = 2  # successive local rewrites, for each attribute
 KEPT_PAIRS_WEIGHT = 14.0  # of the share of word pairs kept
-LESS_LIKELY_WEIGHT, MORE_LIKELY_WEIGHT = 6.0, 1.2  # of a nat per word above, and below, that of the source
-MISSING_WEIGHT = 3.0  # of a nat of log-odds missing
+MORE_LIKELY_WEIGHT = 1.2  # of a nat per word below that of the source
+LESS_LIKELY_WEIGHT, MISSING_WEIGHT = 12.0, 3.0  # of a nat per word above it, and of a nat of log-odds missing
+LANGUAGE_MODEL_DROPOUT = 0.1  # latent dropout from which a decoder with slots is a language model without its latent
+AIM = 2.0  # strength multiplier of the meaning given which other decoders with slots judge likelihood
+WAVES = 3  # in which candidates are read
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Shifted:
         probability: The lowest probability of the requested attributes.
         similarity: Of the words in their order, 0 to 1, as in `word_similarity`.
         nats: -log p(text) in nats per sentence, of the decoder without a latent; for a model trained without latent
-            dropout, given the text's own latent.
+            dropout, given the text's own latent, and with wording slots and a dropout below 0.1, the moved meaning.
         reached: Whether each attribute has the required certainty, or the typical log-odds of its class.
     """
 
@@ -87,7 +91,7 @@ def shift(
     the decoder at a moved latent, namely the words whose deletion changes the scores most. The best candidate has the
     attributes with the required certainty, keeps most pairs of words, and is likely under the decoder.
 
-    In a model with wording slots the loop is always closed, and candidates are written otherwise: the meaning moves,
+    In a model with wording slots, whole sentences are tried only where a few words were not enough: the meaning moves,
     and of each text's exact latent those slots are opened whose opening brings it nearest to the target: one, two, up
     to four, then all, until a candidate reaches it. The other slots keep their words. Each change of a draft
     is tried alone too.
@@ -99,12 +103,12 @@ def shift(
         strength: 1 sets the typical score of the positive class, -1 that of the negative class, 0.5 moves half of the
             way, 2 beyond it by the distance of the classes; one for each attribute.
         keep: Attributes whose scores are held constant.
-        candidates: 1 only decodes the moved latent, or opens slots greedily at the strength itself, which is fastest
-            and seldom reaches the target. Above 1, whole sentences (beam search at several strengths) and,
-            in each of up to two rounds, about this many local rewrites (greedy and sampled) are decoded and re-encoded,
-            and the best one is returned; a text that already has the attribute is returned unchanged. Keep the strength
-            at 1 or -1 then and raise `certainty`: candidates are decoded at 1.5 and 3 times the strength anyway. With
-            wording slots it is about the number of fills each time that slots are opened.
+        candidates: 1 only decodes the moved latent, with those slots open whose words vote for the old value, which is
+            fastest and seldom reaches the target. Above 1, whole sentences (beam search at several strengths) and, in
+            each of up to two rounds, local rewrites (by likelier words, and greedy), at about half as many places, are
+            re-encoded, and the best one is returned; a text that already has the attribute is returned unchanged. Keep
+            the strength at 1 or -1 then and raise `certainty`: candidates are decoded at 1.5 and 3 times the strength
+            anyway. With wording slots it is about the number of fills each time that slots are opened.
         certainty: Probability required of every attribute, above 0 and below 1; higher values change more words.
         seed: Seed of the candidates; None for a random one.
 
@@ -130,27 +134,47 @@ def shift(
 def _shift(vae: TextVAE, texts: Sequence[str], target: Target, candidates: int, seed: int | None) -> list[_Pool]:
     latents = vae.encode(texts)
     scores_NM = target.scores(latents)
-    pools = [_Pool(*facts) for facts in zip(texts, latents, scores_NM, strict=True)]
+    pools = [_Pool(*facts) for facts in zip(texts, latents, scores_NM, _contexts(vae, latents, target), strict=True)]
     has_slots = vae.model.config.slot_dim > 0
-    if not any(target.strengths) or (candidates == 1 and not has_slots):
-        moved = vae.exact(texts) if has_slots else target.move(latents)
+    if not any(target.strengths) or candidates == 1:
+        moved = _moved(vae, texts, target) if has_slots else target.move(latents)
         _judge(vae, pools, [{text: 1.0} for text in vae.decode(moved)], target)
         return pools
     _judge(vae, pools, [{text: 0.0} for text in texts], target)
     asked = [pool for pool in pools if pool.best.missing > 0]  # the others already reach the target
-    if has_slots:
-        _open_slots(vae, asked, target, candidates, seed)
-        return pools
-    if asked:
+    if not has_slots and asked:
         found = _whole(vae, [pool.source for pool in asked], np.stack([pool.latent for pool in asked]), target)
         _judge(vae, asked, found, target)
     for turn in range(ROUNDS * np.count_nonzero(target.strengths)):
         going = [pool for pool in asked if turn == 0 or pool.best.missing > 0]
         if going:
             starts = [pool.source if turn == 0 else pool.best.text for pool in going]
-            found = _local(vae, starts, target, candidates, None if seed is None else seed + turn)
+            found = _local(vae, starts, target, candidates)
             _judge(vae, going, found, target)
+        if has_slots and turn == 0:
+            _open_slots(vae, [pool for pool in asked if pool.best.missing > 0], target, candidates, seed)
     return pools
+
+
+def _contexts(vae: TextVAE, latents: Array, target: Target) -> Sequence[Array | None]:
+    """Return the latent given which each text's candidates are likely or not; None stands for their own.
+
+    A decoder that was often trained without its latent is a language model, given zeros. One with wording slots that
+    was not has learnt to write from a meaning alone, and is given the moved one.
+    """
+    config = vae.model.config
+    if config.slot_dim and config.latent_dropout < LANGUAGE_MODEL_DROPOUT:
+        return list(target.move(latents, AIM))
+    return list(np.zeros_like(latents)) if config.latent_dropout > 0 else [None] * len(latents)
+
+
+def _moved(vae: TextVAE, texts: Sequence[str], target: Target) -> Latents:
+    """Return exact latents with the meaning moved, and the slots open whose words vote for the old value."""
+    exact = vae.exact(texts)
+    if not any(target.strengths):
+        return exact
+    opened = voted_slots(vae.read(texts), target, vae.model.config.slot_tokens)
+    return exact.moved(target.move(exact.meaning)).opened(opened)
 
 
 @dataclass(frozen=True)
@@ -168,8 +192,8 @@ class _Candidate:
 class _Pool:
     """The candidates of one text, of which the best is kept."""
 
-    def __init__(self, source: str, latent: Array, scores: Array):
-        self.source, self.latent, self.scores = source, latent, scores
+    def __init__(self, source: str, latent: Array, scores: Array, context: Array | None):
+        self.source, self.latent, self.scores, self.context = source, latent, scores, context
         self.seen: set[str] = set()
         self.usual = 0.0  # nats per word of the source, once it is judged
         self.best = _Candidate("", 0.0, scores, -np.inf, np.inf, 0.0, np.inf, -np.inf)
@@ -187,34 +211,69 @@ class _Pool:
 
 
 def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target) -> None:
-    """Re-encode the candidates and keep the best of each pool."""
+    """Re-encode the candidates and keep the best of each pool.
+
+    They come in waves, those nearest to the source first, and one that cannot become the best any more, whatever its
+    attributes or its likelihood are, is not read.
+    """
     owners = [
-        (pool, text, further)
+        _Draft(pool, text, further, pair_similarity(pool.source, text))
         for pool, texts in zip(pools, found, strict=True)
         for text, further in texts.items()
         if text not in pool.seen
     ]
-    if not owners:
+    owners.sort(key=lambda draft: -draft.kept)
+    for wave in np.array_split(np.arange(len(owners)), WAVES):
+        _read([owners[i] for i in wave if owners[i].most() > owners[i].pool.best.worth], vae, target)
+
+
+@dataclass
+class _Draft:
+    """A candidate that is not judged yet."""
+
+    pool: _Pool
+    text: str
+    further: float
+    kept: float  # share of the word pairs kept
+    lost: float = 0.0  # worth that the attributes take away
+
+    def most(self) -> float:
+        """Return the worth of the draft if every word of it were certain."""
+        return KEPT_PAIRS_WEIGHT * self.kept + MORE_LIKELY_WEIGHT * self.pool.usual - self.lost
+
+
+def _read(drafts: list[_Draft], vae: TextVAE, target: Target) -> None:
+    """Read drafts, and keep those that are better than the best of their pools."""
+    if not drafts:
         return
-    texts = [text for _, text, _ in owners]
-    reading = vae.read(texts)
+    reading = vae.read([draft.text for draft in drafts])
     latents = reading.meaning.mean.numpy()
-    unseen = vae.model.config.latent_dropout > 0  # trained so, the decoder is a language model without its latent
-    nats = vae.nats(reading, np.zeros_like(latents) if unseen else latents)
     scores, odds_NM = target.scores(latents), target.read(reading)
-    facts = zip(owners, latents, scores, odds_NM.min(1), target.missing(odds_NM), nats, strict=True)
-    for (pool, text, further), latent, score, odds, missing, nat in facts:
-        pool.seen.add(text)
-        similarity = word_similarity(pool.source, text)
-        drift = float(target.drift(latent[None], pool.latent)[0])
-        per_word = float(nat) / (len(text.split()) + 1)
-        if text == pool.source:
+    missing_N = target.missing(odds_NM)
+    for draft, latent, missing in zip(drafts, latents, missing_N, strict=True):
+        draft.pool.seen.add(draft.text)
+        draft.lost = float(MISSING_WEIGHT * missing + target.drift(latent[None], draft.pool.latent)[0])
+    going = [i for i, draft in enumerate(drafts) if draft.most() > draft.pool.best.worth]
+    if not going:
+        return
+    own = latents[going]
+    contexts = [drafts[i].pool.context for i in going]
+    given = np.stack([mine if other is None else other for mine, other in zip(own, contexts, strict=True)])
+    nats = vae.nats(reading[going], given)
+    for i, nat in zip(going, nats, strict=True):
+        draft, pool = drafts[i], drafts[i].pool
+        per_word = float(nat) / (len(draft.text.split()) + 1)
+        if draft.text == pool.source:
             pool.usual = per_word
         more = per_word - pool.usual
         fluency = -more * (LESS_LIKELY_WEIGHT if more > 0 else MORE_LIKELY_WEIGHT)
-        worth = KEPT_PAIRS_WEIGHT * pair_similarity(pool.source, text) + fluency - MISSING_WEIGHT * missing - drift
+        worth = KEPT_PAIRS_WEIGHT * draft.kept + fluency - draft.lost
         if worth > pool.best.worth:
-            pool.best = _Candidate(text, further, score, float(odds), float(missing), similarity, float(nat), worth)
+            similarity = word_similarity(pool.source, draft.text)
+            pool.best = _Candidate(
+                draft.text, draft.further, scores[i], float(odds_NM[i].min()), float(missing_N[i]), similarity,
+                float(nat), worth,
+            )  # fmt: skip
 
 
 def _open_slots(vae: TextVAE, pools: Sequence[_Pool], target: Target, candidates: int, seed: int | None) -> None:
@@ -223,13 +282,12 @@ def _open_slots(vae: TextVAE, pools: Sequence[_Pool], target: Target, candidates
         return
     latents = vae.exact([pool.source for pool in pools])
     order = ranked_slots(vae, latents, target)
-    strengths = (1.0,) if candidates == 1 else STRENGTH_MULTIPLIERS
-    samples = 0 if candidates == 1 else max(1, candidates // (2 * len(strengths)))
+    samples = max(1, candidates // (2 * len(STRENGTH_MULTIPLIERS)))
     for opened in openings(latents, order):
         going = [i for i, pool in enumerate(pools) if pool.best.missing > 0]
         if not going:
             return
-        found = fills(vae, latents[going], opened[going], target, strengths, samples, seed)
+        found = fills(vae, latents[going], opened[going], target, STRENGTH_MULTIPLIERS, samples, seed)
         for i, drafts in zip(going, found, strict=True):
             for draft, further in list(drafts.items()):
                 for text in single_changes(pools[i].source, draft):
@@ -253,29 +311,38 @@ def _whole(vae: TextVAE, texts: Sequence[str], latents: Array, target: Target) -
     return found
 
 
-def _local(vae: TextVAE, texts: Sequence[str], target: Target, candidates: int, seed: int | None) -> Found:
-    """Return the texts with a few words replaced by the decoder."""
+def _local(vae: TextVAE, texts: Sequence[str], target: Target, candidates: int) -> Found:
+    """Return the texts with a few words replaced by the decoder: by one that the move makes likelier, or greedily."""
     latents = vae.encode(texts)
     spans = _spans(vae, texts, target, max(1, candidates // (2 * len(STRENGTH_MULTIPLIERS))))
     found: Found = [{} for _ in texts]
+    rows = [(i, span) for i, chosen in enumerate(spans) for span in chosen]
+    words = [text.split() for text in texts]
+    prefixes = [" ".join(words[i][: span[0]]) for i, span in rows]
+    owners = [i for i, _ in rows]
     for further in STRENGTH_MULTIPLIERS:
-        moved = target.move(latents, further)
-        rows = [(i, span) for i, chosen in enumerate(spans) for span in chosen]
-        prefixes = [" ".join(texts[i].split()[: span[0]]) for i, span in rows]
-        points = moved[[i for i, _ in rows]]
-        for temperature in (0.0, TEMPERATURE):
-            written = vae.decode(points, prefixes=prefixes, temperature=temperature, seed=seed)
-            for (i, span), prefix, text in zip(rows, prefixes, written, strict=True):
-                for candidate in _joined(texts[i].split(), span, text.split()[len(prefix.split()) :]):
-                    found[i].setdefault(candidate, further)
+        moved = target.move(latents, further)[owners]
+        likelier = vae.next_words(moved, prefixes, max(1, candidates // WORDS_SHARE), latents[owners])
+        written = vae.decode(moved, prefixes=prefixes)
+        for (i, span), prefix, text, single in zip(rows, prefixes, written, likelier, strict=True):
+            for candidate in _joined(words[i], span, text.split()[len(prefix.split()) :], single):
+                found[i].setdefault(candidate, further)
     return found
 
 
-def _joined(words: list[str], span: tuple[int, int], fill: list[str]) -> Iterator[str]:
-    """Yield the text with a span replaced by the first words of a fill, from none to one more than the span has."""
-    for length in range(min(len(fill), span[1] - span[0] + 1) + 1):
-        if text := " ".join(words[: span[0]] + fill[:length] + words[span[1] :]):
+def _joined(words: list[str], span: tuple[int, int], fill: list[str], single: list[str]) -> Iterator[str]:
+    """Yield the text with a span replaced by each single word, or by up to one more words of a fill than it has.
+
+    Single words are put before the span too.
+    """
+    start, end = span
+    fills = [fill[:length] for length in range(min(len(fill), end - start + 1) + 1)]
+    for before in [*fills, *([word] for word in single)]:
+        if text := " ".join(words[:start] + before + words[end:]):
             yield text
+    if end == start + 1:
+        for word in single:
+            yield " ".join([*words[:start], word, *words[start:]])
 
 
 def _spans(vae: TextVAE, texts: Sequence[str], target: Target, most: int) -> list[list[tuple[int, int]]]:

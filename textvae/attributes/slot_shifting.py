@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..latent.latents import Latents
+from ..latent.reading import Reading
 from ..latent.vae import TextVAE
 from ..modeling.slots import GIVEN
 from .target import Target
 
 RANKED_AT = 3.0  # strength multiplier at which slots are opened one by one to rank them
 MOST_OPEN = 4  # slots opened in turn before all of them are
+LEAST_VOTE = 1.0  # nats for the old value, from which a slot is opened
 TEMPERATURE = 0.7  # of the sampled fills, beside the greedy one
 
 Found = list[dict[str, float]]  # for each text its candidates, and the strength multiplier of each
@@ -34,6 +36,26 @@ def ranked_slots(vae: TextVAE, latents: Latents, target: Target) -> NDArray[np.i
     missing_NS = target.missing(target.read(vae.read(vae.decode(opened)))).reshape(N, S)
     missing_NS = np.where(latents.states == GIVEN, missing_NS, np.inf)
     return np.argsort(missing_NS, axis=1, kind="stable")
+
+
+def voted_slots(reading: Reading, target: Target, stretch: int) -> NDArray[np.bool_]:
+    """Return the slots of N texts whose words vote for the old value, shape (N, S), without decoding anything.
+
+    A slot's vote is the sum of the attributes' weights of its words; the slot with the largest vote is always among
+    them.
+
+    Args:
+        reading: Of the texts.
+        target: Whose attributes vote.
+        stretch: Tokens of a slot.
+    """
+    N, S = reading.states.shape
+    votes_NS = np.full((N, S), -np.inf)
+    for n, ids in enumerate(reading.ids):
+        votes = target.votes(ids[1:-1])
+        for s in range(min(S, -(-len(votes) // stretch))):
+            votes_NS[n, s] = votes[s * stretch : (s + 1) * stretch].sum()
+    return (votes_NS > LEAST_VOTE) | (votes_NS == votes_NS.max(1, keepdims=True))
 
 
 def openings(latents: Latents, order: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:

@@ -95,6 +95,14 @@ class Target:
                 odds_NM[:, m] = np.sign(strength) * attribute.read(reading)
         return odds_NM
 
+    def votes(self, ids: Sequence[int]) -> Array:
+        """Return how much each of a text's words speaks against the target, nats, shape (len(ids),)."""
+        total = np.zeros(len(ids), np.float32)
+        for attribute, strength in zip(self.attributes, self.strengths, strict=True):
+            if strength:
+                total -= np.sign(strength) * attribute.word_weights[list(ids)]
+        return total
+
     def missing(self, odds_NM: Array) -> Array:
         """Return by how much log-odds (N, M) fall short, summed over the attributes, shape (N,).
 

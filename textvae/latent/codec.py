@@ -21,6 +21,7 @@ from .decoding import Decoding, decode, repetition_guard, write_ids
 from .embeddings import Vectors, cosines, progress_bar
 from .geometry import Array
 from .latents import Latents, on_sphere, packed
+from .next_words import next_words
 from .reading import Reading, read_rows
 from .stored import StoredModel
 
@@ -212,6 +213,19 @@ class LatentCodec(StoredModel):
             generator: Source of the samples, on the model's device; None for torch's global one.
         """
         return to_texts(self.tokenizer, write_ids(self.model, self.on_sphere(latents), options, begun, generator))
+
+    def next_words(
+        self, latents: Array, prefixes: Sequence[str], count: int, against: Array | None = None
+    ) -> list[list[str]]:
+        """Return up to `count` words that the decoder would write after each of N prefixes, each of one token.
+
+        Args:
+            latents: Shape (N, D), or packed with wording slots.
+            prefixes: The beginning of each text.
+            count: Words of each.
+            against: Other latents of that shape: words that are likelier given `latents` than given these come first.
+        """
+        return next_words(self, self._latents(latents), prefixes, count, against)
 
     # Shared with training
 
