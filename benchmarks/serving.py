@@ -35,6 +35,9 @@ from textvae.text.corpus import read_corpus
 TEXTS_OF_A_REQUEST = 64
 CLIENTS, CROWD = 16, 32
 READY_SECONDS = 120
+ALLOCATOR = {  # as docs/serving.md has it
+    "MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_TRIM_THRESHOLD_": "262144",
+}  # fmt: skip
 SHARED = "one thread, clients on another core"
 
 
@@ -69,7 +72,7 @@ def main() -> None:
 def server(run: Path, *flags: str) -> Iterator[tuple[int, subprocess.Popen]]:
     """Start `textvae serve` on a free port; yield the port and the process once it is ready."""
     command = [sys.executable, "-m", "textvae", "serve", str(run), "--port", "0", "--quiet", "--json", *flags]
-    surroundings = os.environ | {"MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "1"}  # the first as docs/serving.md has it
+    surroundings = os.environ | ALLOCATOR | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=surroundings)
     try:
         assert process.stdout is not None

@@ -21,7 +21,7 @@ from textvae.text.corpus import read_corpus
 
 ENGLISH = Path(__file__).resolve().parents[1] / "data" / "models" / "english"
 RECIPE: dict[str, Any] = dict(
-    from_=str(ENGLISH), epochs=8.0, batch_tokens=1024, learning_rate=1e-3, lr_warmup=200, beta=0.001, free_bits=0.5,
+    from_=str(ENGLISH), epochs=5.0, batch_tokens=1024, learning_rate=1e-3, lr_warmup=200, beta=0.001, free_bits=0.5,
     distillation=100.0, from_teacher=0.1, open_all=0.5, open_some=0.8, latent_dropout=0.15, noise_mask=0.1,
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ from .target import Target
 
 RANKED_AT = 3.0  # strength multiplier at which slots are opened one by one to rank them
 MOST_OPEN = 4  # slots opened in turn before all of them are
-LEAST_VOTE = 1.0  # nats for the old value, from which a slot is opened
+LEAST_VOTE = 1.5  # nats for the old value, from which a slot is opened
 TEMPERATURE = 0.7  # of the sampled fills, beside the greedy one
 
 Found = list[dict[str, float]]  # for each text its candidates, and the strength multiplier of each
