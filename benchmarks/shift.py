@@ -1,6 +1,6 @@
 """Attribute shift: plain arithmetic and the closed loop, judged from outside; into results/shift.json.
 
-    python benchmarks/shift.py --data DATA --run RUN --lm FOLDER [--parts yelp,arithmetic,dial,curve,tense,fewshot,own,content]
+    python benchmarks/shift.py --data DATA --run RUN --lm FOLDER [--parts yelp,arithmetic,dial,curve,tense,fewshot,own]
         [--negative FILE --positive FILE [--negative-references FILE --positive-references FILE]]
         [--past FILE --present FILE] [--own-run runs/own] [--content-runs RUN ...]
 

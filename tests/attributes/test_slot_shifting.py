@@ -1,11 +1,16 @@
 """Shifts of models with wording slots: the meaning moves, slots that carry the old value open, the others stay."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from overfitting import learn
 
 from textvae import Attribute, TextVAE, shift
-from textvae.attributes.slot_shifting import openings, ranked_slots
+from textvae.attributes import shifting
+from textvae.attributes.slot_shifting import LEAST_VOTE, openings, ranked_slots, voted_slots
+from textvae.attributes.target import Target
 from textvae.latent.latents import Latents
 from textvae.modeling import TextVAEConfig
 from textvae.modeling.slots import ABSENT, OPEN
@@ -52,6 +57,21 @@ def test_slots_are_opened_in_their_order_one_more_each_time_and_at_last_all():
     assert [step.tolist() for step in openings(one, np.zeros((1, 1), int))] == [[[True]]]
 
 
+class Votes:
+    """A target that every token votes against with its number."""
+
+    def votes(self, ids):
+        return np.array(ids, np.float32)
+
+
+def test_slots_open_whose_words_vote_for_the_old_value_and_always_the_one_with_most_votes():
+    vote = LEAST_VOTE / 2
+    ids = [[0, vote, 2 * vote, 0, 0, vote, vote + 0.1, 9], [0, 0.1, 0.2, 0.1, 9]]
+    reading = SimpleNamespace(ids=ids, states=np.zeros((2, 4)))
+    opened = voted_slots(reading, Votes(), 2)
+    assert opened.tolist() == [[True, False, True, False], [True, False, False, False]]
+
+
 @pytest.fixture(scope="module")
 def learnt():
     """A model that has learnt twelve sentences, slots opened at random."""
@@ -69,3 +89,26 @@ def test_only_what_carries_the_attribute_changes(learnt):
     assert [each.text for each in kept] == GOOD  # they have it
     assert [each.text for each in shift(learnt, BAD, sentiment, 0.0)] == BAD
     assert shift(learnt, [], sentiment, candidates=4) == []
+
+
+def test_likelihood_is_judged_given_the_moved_meaning_unless_the_decoder_often_did_without(learnt, monkeypatch):
+    attribute = Attribute.fit(learnt, GOOD, BAD, name="quality")
+    target, latents = Target([attribute], [1.0]), learnt.encode(BAD)
+    monkeypatch.setattr(learnt.model.config, "latent_dropout", 0.05)
+    moved = shifting._contexts(learnt, latents, target)
+    assert np.allclose(moved, target.move(latents, shifting.AIM))
+    monkeypatch.setattr(learnt.model.config, "latent_dropout", shifting.LANGUAGE_MODEL_DROPOUT)
+    assert not np.any(shifting._contexts(learnt, latents, target))
+
+
+def test_a_draft_that_cannot_become_the_best_is_not_read(learnt, monkeypatch):
+    attribute = Attribute.fit(learnt, GOOD, BAD, name="quality")
+    target, texts = Target([attribute], [1.0]), BAD[:1]
+    (pool,) = shifting._shift(learnt, texts, target, 8, 0)
+    assert pool.best.text != texts[0]
+    read = []
+    monkeypatch.setattr(shifting, "_read", lambda drafts, *others: read.extend(draft.text for draft in drafts))
+    pool.seen.clear()
+    pool.best = dataclasses.replace(pool.best, worth=pool.best.worth - 0.1)
+    shifting._judge(learnt, [pool], [{pool.best.text: 1.0, "entirely other words stand in this one": 1.0}], target)
+    assert read == [pool.best.text]
