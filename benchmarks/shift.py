@@ -40,7 +40,7 @@ sys.path.append(str(ROOT / "data" / "corpus"))
 
 from corpus_reader import read, split
 
-CERTAINTY, TENSE_CERTAINTY, OWN_CERTAINTY = 0.87, 0.7, 0.99999
+CERTAINTY, TENSE_CERTAINTY, OWN_CERTAINTY = 0.9, 0.7, 0.99999
 ALONE = 4.4  # strength of arithmetic without candidates
 DIAL = (-2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2)  # strengths at which the judge's score should rise
 STRENGTHS = (1, 1.5, 2, 3, 4, 5)
