@@ -1,6 +1,6 @@
 """Train the model of reviews, on which attribute shift is measured: the English model goes on with their sentences.
 
-    python scripts/train_reviews.py --data DATA --teacher FOLDER -o runs/reviews [NAME=VALUE ...]
+    python scripts/train_reviews.py --data DATA --teacher FOLDER -o runs/yelp [NAME=VALUE ...]
 
 DATA holds train.tsv and valid.tsv, a label, a tab and a sentence a line; the labels are not read. The
 options of the recipe can be changed. The same seed and number of threads make the same model on one processor.
