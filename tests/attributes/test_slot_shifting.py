@@ -70,6 +70,9 @@ def test_slots_open_whose_words_vote_for_the_old_value_and_always_the_one_with_m
     reading = SimpleNamespace(ids=ids, states=np.zeros((2, 4)))
     opened = voted_slots(reading, Votes(), 2)
     assert opened.tolist() == [[True, False, True, False], [True, False, False, False]]
+    wider = voted_slots(reading, Votes(), 2.5)  # of a decoder whose tokens are shorter than the encoder's
+    assert wider.tolist() == [[True, False, False, False], [True, False, False, False]]
+    assert voted_slots(SimpleNamespace(ids=[[0, 1]], states=np.zeros((1, 0))), Votes(), 2).shape == (1, 0)
 
 
 @pytest.fixture(scope="module")

@@ -173,7 +173,8 @@ def _moved(vae: TextVAE, texts: Sequence[str], target: Target) -> Latents:
     exact = vae.exact(texts)
     if not any(target.strengths):
         return exact
-    opened = voted_slots(vae.read(texts), target, vae.model.config.slot_tokens)
+    config = vae.model.config
+    opened = voted_slots(vae.read(texts), target, config.slot_stride or config.slot_tokens)
     return exact.moved(target.move(exact.meaning)).opened(opened)
 
 

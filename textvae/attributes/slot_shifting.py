@@ -38,7 +38,7 @@ def ranked_slots(vae: TextVAE, latents: Latents, target: Target) -> NDArray[np.i
     return np.argsort(missing_NS, axis=1, kind="stable")
 
 
-def voted_slots(reading: Reading, target: Target, stretch: int) -> NDArray[np.bool_]:
+def voted_slots(reading: Reading, target: Target, stride: float) -> NDArray[np.bool_]:
     """Return the slots of N texts whose words vote for the old value, shape (N, S), without decoding anything.
 
     A slot's vote is the sum of the attributes' weights of its words; the slot with the largest vote is always among
@@ -47,14 +47,17 @@ def voted_slots(reading: Reading, target: Target, stretch: int) -> NDArray[np.bo
     Args:
         reading: Of the texts.
         target: Whose attributes vote.
-        stretch: Tokens of a slot.
+        stride: Decoder tokens of a slot.
     """
     N, S = reading.states.shape
+    if not S:
+        return np.zeros((N, 0), bool)
     votes_NS = np.full((N, S), -np.inf)
     for n, ids in enumerate(reading.ids):
         votes = target.votes(ids[1:-1])
-        for s in range(min(S, -(-len(votes) // stretch))):
-            votes_NS[n, s] = votes[s * stretch : (s + 1) * stretch].sum()
+        places = np.minimum(np.arange(len(votes)) // stride, S - 1).astype(int)
+        used = np.unique(places)
+        votes_NS[n, used] = np.bincount(places, votes, S)[used]
     return (votes_NS > LEAST_VOTE) | (votes_NS == votes_NS.max(1, keepdims=True))
 
 
