@@ -225,7 +225,7 @@ class LatentCodec(StoredModel):
             count: Words of each.
             against: Other latents of that shape: words that are likelier given `latents` than given these come first.
         """
-        return next_words(self, self._latents(latents), prefixes, count, against)
+        return self.alone(lambda: next_words(self, latents, prefixes, count, against))
 
     # Shared with training
 
