@@ -31,6 +31,7 @@ from sklearn.linear_model import LogisticRegression
 
 from results import ROOT, row, write_results
 from textvae import Attribute, TextVAE, TrainConfig, train
+from textvae.attributes.dialing import dial
 from textvae.attributes.shifting import shift
 from textvae.evaluation.fluency import OutsideLM, word_perplexity
 from textvae.evaluation.text_scores import bleu
@@ -42,7 +43,8 @@ from corpus_reader import read, split
 
 CERTAINTY, TENSE_CERTAINTY, OWN_CERTAINTY = 0.9, 0.7, 0.99999
 ALONE = 4.4  # strength of arithmetic without candidates
-DIAL = (-2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2)  # strengths at which the judge's score should rise
+DIAL = (-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2)  # positions at which the judge's score should rise
+TWO_DIALED = 60  # texts of two dials
 STRENGTHS = (1, 1.5, 2, 3, 4, 5)
 CERTAINTIES = (0.5, 0.7, 0.9, 0.97)
 DAAE = [(36, 41), (74, 18), (92, 7)]  # accuracy and self-BLEU, quoted: Shen et al. 2020, table 3
@@ -250,17 +252,43 @@ class Bench:
         return rows
 
     def dial(self) -> list[dict[str, Any]]:
-        """Turn the strength from -2 to 2 and compare it with the score that the judge gives to what is written."""
+        """Turn dials from -2 to 2, and compare their positions with the score that the judge gives to what is written.
+
+        One dial is sentiment's; two are sentiment's and tense's, each turned while the other stays at an end.
+        """
         texts = sum(self.few, [])
-        judged = [
-            self.judge.score([each.text for each in shift(self.vae, texts, self.sentiment, s, candidates=1)])
-            for s in DIAL
-        ]
-        each = [spearmanr(DIAL, scores).statistic for scores in zip(*judged, strict=True) if len(set(scores)) > 1]
-        means = ", ".join(f"{s:g}: {scores.mean():.2f}" for s, scores in zip(DIAL, judged, strict=True))
-        note = f"Spearman of strength and log-odds of the judge, mean over texts; {len(texts) - len(each)} texts never "
-        note += f"changed and are left out; mean log-odds by strength: {means}; one decode each"
-        return [row("shift.dial.monotone", statistics.mean(each), n=len(each), bar=">= .9", note=note)]
+        judges = {"sentiment": self.judge}
+        attributes = {"sentiment": self.sentiment}
+        past, present = (lines(self.yelp_data / f"tense_dev.{tense}") for tense in ("past", "present"))
+        judges["tense"] = Judge(past + present, [False] * len(past) + [True] * len(present))
+        attributes["tense"] = Attribute.fit(self.vae, present[: len(past)], past, name="tense")
+        options: dict[str, Any] = {"candidates": self.arguments.candidates}
+        rows = [self.monotone("shift.dial.monotone", judges["sentiment"], texts, [
+            [each.text for each in versions] for versions in dial(self.vae, texts, self.sentiment, DIAL, **options)
+        ])]  # fmt: skip
+        for turned, held in (("sentiment", "tense"), ("tense", "sentiment")):
+            pair = [attributes[turned], attributes[held]]
+            some = texts[:: max(1, len(texts) // TWO_DIALED)]
+            for end in (-1.0, 1.0):
+                written = dial(self.vae, some, pair, [(place, end) for place in DIAL], **options)
+                rows.append(self.monotone(
+                    f"shift.dial.two.{turned}_with_{held}_{end:+g}", judges[turned], some,
+                    [[each.text for each in versions] for versions in written],
+                ))  # fmt: skip
+        return rows
+
+    @staticmethod
+    def monotone(id: str, judge: Judge, texts: list[str], written: list[list[str]]) -> dict[str, Any]:
+        """Return a row with the mean correlation, over texts, of the dial's position and the judge's score."""
+        scores = np.array([judge.score(versions) for versions in written])
+        each = [spearmanr(DIAL, of_text).statistic for of_text in scores if len(set(of_text)) > 1]
+        means = ", ".join(f"{place:g}: {score:.2f}" for place, score in zip(DIAL, scores.mean(0), strict=True))
+        note = (
+            f"Spearman of position and log-odds of the judge, mean over texts; {len(texts) - len(each)} texts never "
+            f"changed and count 0; mean log-odds by position: {means}; "
+            f"{np.mean([len(set(versions)) for versions in written]):.1f} different sentences a text"
+        )
+        return row(id, sum(each) / len(texts), n=len(texts), bar=">= .9", note=note)
 
     def curve(self) -> list[dict[str, Any]]:
         """Measure plain arithmetic over strengths and the closed loop over certainties, and draw both."""

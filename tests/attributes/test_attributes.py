@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from stubs import reading_of
 
 from textvae import Attribute
-from textvae.attributes import probes, shifting
+from textvae.attributes import dialing, judging, probes, shifting
 from textvae.attributes.labels import split_labels
 from textvae.attributes.probes import Examples, HeldOut, presence
 from textvae.attributes.target import Target
@@ -389,9 +389,9 @@ def test_whole_sentences_are_candidates_too(quality):
 
 def judged(vae, source, candidates, target):
     latent = vae.encode([source])[0]
-    pool = shifting._Pool(source, latent, target.scores(latent[None])[0], np.zeros_like(latent))
+    pool = judging.Pool(source, latent, target.scores(latent[None])[0], np.zeros_like(latent))
     for texts in ([source], candidates):
-        shifting._judge(vae, [pool], [dict.fromkeys(texts, 1.0)], target)
+        judging.judge(vae, [pool], [dict.fromkeys(texts, 1.0)], target)
     return pool.best.text
 
 
@@ -402,6 +402,35 @@ def test_what_shall_be_kept_decides_between_equals(quality):
     candidates = ["cold food was great", "warm food was great"]
     assert judged(Parrot(), "food was bad", candidates, Target([quality], [1.0])) == candidates[0]
     assert judged(Parrot(), "food was bad", candidates, Target([quality, cold], [1.0, 0.0])) == candidates[1]
+
+
+def test_a_dial_writes_rising_versions_of_each_text_and_the_text_itself_where_it_stands(quality):
+    texts, places = ["the food was cold and bad", "food was great"], (-2, -1, 0, 0.9, 2)
+    rows = dialing.dial(Parrot(), texts, quality, places, candidates=8)
+    assert [[each.position["quality"] for each in row] for row in rows] == [pytest.approx(places)] * 2
+    for text, row in zip(texts, rows, strict=True):
+        odds = [each.log_odds["quality"] for each in row]
+        assert odds == sorted(odds) and odds[0] < 0 < odds[-1]
+        assert text in [each.text for each in row]
+        for each in row:
+            assert each.log_odds["quality"] == pytest.approx(4 * (each.text.count("great") - each.text.count("bad")))
+            assert each.similarity == wording.word_similarity(text, each.text)
+    assert rows[0][-1].text == "the food was cold and great" and rows[1][0].text == "food was bad"
+
+
+def test_two_dials_turn_apart(quality):
+    weights = np.zeros(Parrot.dim, np.float32)
+    weights[[6, 7]] = -1, 1
+    warmth = dataclasses.replace(made(weights, reading=(4.0, 0.0)), name="warmth")
+    (row,) = dialing.dial(Parrot(), ["the food was bad"], [quality, warmth], [(-1, 0), (1, 0)], candidates=8)
+    assert [each.text for each in row] == ["the food was bad", "the food was great"]
+    assert row[1].log_odds["warmth"] == 0 and row[1].position == {"quality": 1, "warmth": 0}
+
+
+@pytest.mark.parametrize("places", [[], [1, float("nan")], [(1, 2)], ["far"], [(1,), (1, 2)]])
+def test_a_dial_needs_numbers(quality, places):
+    with pytest.raises(ValueError, match="positions must be"):
+        dialing.dial(Parrot(), ["bad"], quality, places)
 
 
 @pytest.mark.parametrize(

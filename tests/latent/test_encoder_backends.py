@@ -209,6 +209,29 @@ def test_a_runtime_that_is_not_installed_names_its_extra(tmp_path, monkeypatch):
         TextVAE.from_pretrained(tmp_path / "none", backend="openvino")
 
 
+def test_openvino_pins_no_thread_to_a_core(run):
+    pytest.importorskip("openvino")
+    asked = """if True:
+        import os, sys, threading
+        from textvae import TextVAE
+        vae = TextVAE.from_pretrained(sys.argv[1], "cpu", backend="openvino")
+        vae.encode(["a text"])  # exports it, with threads of other libraries
+        working, found = threading.Thread(target=vae.encode, args=[["a text of words"] * 20_000]), set()
+        working.start()
+        while working.is_alive():
+            for task in os.listdir("/proc/self/task"):
+                try:
+                    found.add(len(os.sched_getaffinity(int(task))))
+                except ProcessLookupError:
+                    pass
+        assert vae.backend.used == "openvino"
+        print(len(os.sched_getaffinity(0)), *found)"""
+    done = subprocess.run([sys.executable, "-c", asked, str(run)], capture_output=True, text=True, check=True,
+                          env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
+    cores, *allowed = map(int, done.stdout.split())
+    assert set(allowed) == {cores}
+
+
 def test_openvino_gives_the_vectors_of_the_model(run, texts):
     pytest.importorskip("openvino")
     expected = TextVAE.from_pretrained(run, "cpu", backend="torch").encode(texts)

@@ -225,6 +225,27 @@ def test_two_dots_are_a_walk_and_the_sentence_is_written_on_the_way(page, site):
     assert texts(panel, ".hits li") == [text.strip() for text in site.space.vae.interpolate(a, b, 7)]
 
 
+def test_the_map_stays_where_it_is_when_a_dot_at_its_edge_is_clicked(wide):
+    ends = [(10, 32000), (65000, 32000), (32000, 10), (32000, 65000)]
+    wide.route("**/map", lambda route: route.fulfill(json=made_up_map(ends)))
+    wide.route("**/items?ids=*", lambda route: route.fulfill(json={"items": [{"text": route.request.url[-1]}]}))
+    wide.reload()
+    wide.wait_for_selector("#chips button")
+    panel, box = go(wide, "Walk"), wide.locator("#stage").bounding_box()
+    unit = min(box["width"], box["height"]) * 0.94 / 65535
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    places = [(middle[0] + (x - 32767) * unit, middle[1] - (y - 32767) * unit) for x, y in ends]
+    wide.mouse.move(*middle)
+    wide.mouse.wheel(0, -10)  # the outermost dots are now a few pixels from the edge
+    wide.mouse.click(*middle)
+    assert wide.locator("#hint").inner_text().startswith("No dot is near there")
+    for end, dot in enumerate((2, 3)):
+        wide.mouse.click(*places[dot])
+        wide.wait_for_function("([i, t]) => document.querySelectorAll('#panel-walk textarea')[i].value === t",
+                               arg=[end, str(dot)])  # fmt: skip
+    assert panel.locator("input[type=range]").is_enabled()
+
+
 def test_two_typed_sentences_are_a_walk_by_keyboard(wide, site):
     panel = go(wide, "Walk")
     panel.locator("textarea").nth(0).fill(TEXTS[3])

@@ -16,8 +16,9 @@ from ..latent.vae import TextVAE
 from ..modeling.sampling import MOST_CANDIDATES
 from ..storage.errors import check_range
 from ..text.cleaning import gate_texts
-from ..text.word_diff import pair_similarity, patch, single_changes, word_similarity
+from ..text.word_diff import patch, single_changes, word_similarity
 from .attribute import Attribute
+from .judging import Pool, judge
 from .slot_shifting import Found, fills, openings, ranked_slots, voted_slots
 from .target import Target
 
@@ -28,12 +29,8 @@ STRENGTH_MULTIPLIERS = (1.5, 3.0)  # of the requested strength, at which candida
 BEAMS = 4  # whole sentences decoded from each moved latent, beside the greedy one
 WORDS_SHARE = 8  # one word of so many candidates is tried at each span
 ROUNDS = 2  # successive local rewrites, for each attribute
-KEPT_PAIRS_WEIGHT = 14.0  # of the share of word pairs kept
-MORE_LIKELY_WEIGHT = 1.2  # of a nat per word below that of the source
-LESS_LIKELY_WEIGHT, MISSING_WEIGHT = 12.0, 3.0  # of a nat per word above it, and of a nat of log-odds missing
 LANGUAGE_MODEL_DROPOUT = 0.1  # latent dropout from which a decoder with slots is a language model without its latent
 AIM = 2.0  # strength multiplier of the meaning given which other decoders with slots judge likelihood
-WAVES = 3  # in which candidates are read
 
 
 @dataclass(frozen=True)
@@ -122,35 +119,36 @@ def shift(
     if len(target.attributes) == len(keep):
         raise ValueError("shift needs an attribute to move along, got none")
     check_range("candidates", candidates, 1, MOST_CANDIDATES)
-    texts, shifted = gate_texts(texts), []
+    texts, done = gate_texts(texts), []
     with Progress("shifted", len(texts), counts_inner=False) as progress:
         for start in range(0, len(texts), AT_ONCE):
-            pools = _shift(vae, texts[start : start + AT_ONCE], target, candidates, seed)
-            shifted += [pool.result(target) for pool in pools]
+            pools = close_loop(vae, texts[start : start + AT_ONCE], target, candidates, seed)
+            done += [_shifted(pool, target) for pool in pools]
             progress.advance(len(pools))
-    return shifted
+    return done
 
 
-def _shift(vae: TextVAE, texts: Sequence[str], target: Target, candidates: int, seed: int | None) -> list[_Pool]:
+def close_loop(vae: TextVAE, texts: Sequence[str], target: Target, candidates: int, seed: int | None) -> list[Pool]:
+    """Return each text with its judged candidates; with one candidate it is only decoded."""
     latents = vae.encode(texts)
     scores_NM = target.scores(latents)
-    pools = [_Pool(*facts) for facts in zip(texts, latents, scores_NM, _contexts(vae, latents, target), strict=True)]
+    pools = [Pool(*facts) for facts in zip(texts, latents, scores_NM, _contexts(vae, latents, target), strict=True)]
     has_slots = vae.model.config.slot_dim > 0
     if not any(target.strengths) or candidates == 1:
         moved = _moved(vae, texts, target) if has_slots else target.move(latents)
-        _judge(vae, pools, [{text: 1.0} for text in vae.decode(moved)], target)
+        judge(vae, pools, [{text: 1.0} for text in vae.decode(moved)], target)
         return pools
-    _judge(vae, pools, [{text: 0.0} for text in texts], target)
+    judge(vae, pools, [{text: 0.0} for text in texts], target)
     asked = [pool for pool in pools if pool.best.missing > 0]  # the others already reach the target
     if not has_slots and asked:
         found = _whole(vae, [pool.source for pool in asked], np.stack([pool.latent for pool in asked]), target)
-        _judge(vae, asked, found, target)
+        judge(vae, asked, found, target)
     for turn in range(ROUNDS * np.count_nonzero(target.strengths)):
         going = [pool for pool in asked if turn == 0 or pool.best.missing > 0]
         if going:
             starts = [pool.source if turn == 0 else pool.best.text for pool in going]
             found = _local(vae, starts, target, candidates)
-            _judge(vae, going, found, target)
+            judge(vae, going, found, target)
         if has_slots and turn == 0:
             _open_slots(vae, [pool for pool in asked if pool.best.missing > 0], target, candidates, seed)
     return pools
@@ -178,106 +176,19 @@ def _moved(vae: TextVAE, texts: Sequence[str], target: Target) -> Latents:
     return exact.moved(target.move(exact.meaning)).opened(opened)
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    text: str
-    further: float
-    scores: Array
-    log_odds: float  # of the least sure attribute
-    missing: float
-    similarity: float
-    nats: float
-    worth: float
+def _shifted(pool: Pool, target: Target) -> Shifted:
+    names = [attribute.name for attribute in target.attributes]
+    best = pool.best
+    before, after = (dict(zip(names, map(float, s), strict=True)) for s in (pool.scores, best.scores))
+    probability = float(1 / (1 + np.exp(-best.odds.min())))
+    strengths = {name: best.further * strength for name, strength in zip(names, target.strengths, strict=True)}
+    similarity = word_similarity(pool.source, best.text)
+    return Shifted(
+        pool.source, best.text, strengths, before, after, probability, similarity, best.nats, best.missing == 0
+    )
 
 
-class _Pool:
-    """The candidates of one text, of which the best is kept."""
-
-    def __init__(self, source: str, latent: Array, scores: Array, context: Array | None):
-        self.source, self.latent, self.scores, self.context = source, latent, scores, context
-        self.seen: set[str] = set()
-        self.usual = 0.0  # nats per word of the source, once it is judged
-        self.best = _Candidate("", 0.0, scores, -np.inf, np.inf, 0.0, np.inf, -np.inf)
-
-    def result(self, target: Target) -> Shifted:
-        names = [attribute.name for attribute in target.attributes]
-        best = self.best
-        before, after = (dict(zip(names, map(float, s), strict=True)) for s in (self.scores, best.scores))
-        probability = float(1 / (1 + np.exp(-best.log_odds)))
-        strengths = {name: best.further * strength for name, strength in zip(names, target.strengths, strict=True)}
-        return Shifted(
-            self.source, best.text, strengths, before, after, probability, best.similarity, best.nats,
-            best.missing == 0,
-        )  # fmt: skip
-
-
-def _judge(vae: TextVAE, pools: Sequence[_Pool], found: Found, target: Target) -> None:
-    """Re-encode the candidates and keep the best of each pool.
-
-    They come in waves, those nearest to the source first, and one that cannot become the best any more, whatever its
-    attributes or its likelihood are, is not read.
-    """
-    owners = [
-        _Draft(pool, text, further, pair_similarity(pool.source, text))
-        for pool, texts in zip(pools, found, strict=True)
-        for text, further in texts.items()
-        if text not in pool.seen
-    ]
-    owners.sort(key=lambda draft: -draft.kept)
-    for wave in np.array_split(np.arange(len(owners)), WAVES):
-        _read([owners[i] for i in wave if owners[i].most() > owners[i].pool.best.worth], vae, target)
-
-
-@dataclass
-class _Draft:
-    """A candidate that is not judged yet."""
-
-    pool: _Pool
-    text: str
-    further: float
-    kept: float  # share of the word pairs kept
-    lost: float = 0.0  # worth that the attributes take away
-
-    def most(self) -> float:
-        """Return the worth of the draft if every word of it were certain."""
-        return KEPT_PAIRS_WEIGHT * self.kept + MORE_LIKELY_WEIGHT * self.pool.usual - self.lost
-
-
-def _read(drafts: list[_Draft], vae: TextVAE, target: Target) -> None:
-    """Read drafts, and keep those that are better than the best of their pools."""
-    if not drafts:
-        return
-    reading = vae.read([draft.text for draft in drafts])
-    latents = reading.meaning.mean.numpy()
-    scores, odds_NM = target.scores(latents), target.read(reading)
-    missing_N = target.missing(odds_NM)
-    for draft, latent, missing in zip(drafts, latents, missing_N, strict=True):
-        draft.pool.seen.add(draft.text)
-        draft.lost = float(MISSING_WEIGHT * missing + target.drift(latent[None], draft.pool.latent)[0])
-    going = [i for i, draft in enumerate(drafts) if draft.most() > draft.pool.best.worth]
-    if not going:
-        return
-    own = latents[going]
-    contexts = [drafts[i].pool.context for i in going]
-    given = np.stack([mine if other is None else other for mine, other in zip(own, contexts, strict=True)])
-    nats = vae.nats(reading[going], given)
-    for i, nat in zip(going, nats, strict=True):
-        draft, pool = drafts[i], drafts[i].pool
-        per_word = float(nat) / (len(draft.text.split()) + 1)
-        if draft.text == pool.source:
-            pool.usual = per_word
-        more = per_word - pool.usual
-        fluency = -more * (LESS_LIKELY_WEIGHT if more > 0 else MORE_LIKELY_WEIGHT)
-        worth = KEPT_PAIRS_WEIGHT * draft.kept + fluency - draft.lost
-        if worth > pool.best.worth:
-            similarity = word_similarity(pool.source, draft.text)
-            pool.best = _Candidate(
-                draft.text, draft.further, scores[i], float(odds_NM[i].min()), float(missing_N[i]), similarity,
-                float(nat), worth,
-            )  # fmt: skip
-
-
-def _open_slots(vae: TextVAE, pools: Sequence[_Pool], target: Target, candidates: int, seed: int | None) -> None:
+def _open_slots(vae: TextVAE, pools: Sequence[Pool], target: Target, candidates: int, seed: int | None) -> None:
     """Open more and more of each text's slots, those first that carry the old value, until it reaches the target."""
     if not pools:
         return
@@ -294,7 +205,7 @@ def _open_slots(vae: TextVAE, pools: Sequence[_Pool], target: Target, candidates
                 for text in single_changes(pools[i].source, draft):
                     if text:
                         drafts.setdefault(text, further)
-        _judge(vae, [pools[i] for i in going], found, target)
+        judge(vae, [pools[i] for i in going], found, target)
 
 
 def _whole(vae: TextVAE, texts: Sequence[str], latents: Array, target: Target) -> Found:

@@ -25,11 +25,13 @@ class Target:
         attributes: M attributes; those with a strength of 0 are kept.
         strengths: Strength of each.
         certainty: Probability required of those that are moved.
+        least: Log-odds required of each instead, on the side that its strength has; for those that are kept any number.
     """
 
     attributes: Sequence[Attribute]
     strengths: Sequence[float]
     certainty: float = 0.9
+    least: Sequence[float] | None = None
 
     @classmethod
     def of(
@@ -112,6 +114,9 @@ class Target:
         total = np.zeros(len(odds_NM), np.float32)
         for m, (attribute, strength) in enumerate(zip(self.attributes, self.strengths, strict=True)):
             if strength:
+                if self.least is not None:
+                    total += np.maximum(self.least[m] - odds_NM[:, m], 0)
+                    continue
                 asked = attribute.asked(self.certainty, strength)
                 scale = whole / asked if 0 < asked < whole else 1.0
                 total += scale * np.maximum(asked - odds_NM[:, m], 0)

@@ -33,10 +33,13 @@ def onnx_session(file: Path, outputs: Sequence[str]) -> Run:
 
 
 def openvino_session(file: Path, outputs: Sequence[str]) -> Run:
-    """Load an ONNX file in OpenVINO, which computes in bf16 where the processor does; the arguments are the same."""
+    """Load an ONNX file in OpenVINO, which computes in bf16 where the processor does; the arguments are the same.
+
+    Its threads are not pinned to cores: it would pin those of every process to the same first ones.
+    """
     import openvino
 
-    hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads()}
+    hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads(), "ENABLE_CPU_PINNING": False}
     request: Any = openvino.Core().compile_model(str(file), "CPU", hints).create_infer_request()
     lock = threading.Lock()  # a request serves one thread at a time
 

@@ -2,12 +2,13 @@
 
 const CELLS = 128; // of the grid, each way, in which dots are found
 const REACH = 14; // pixels from the pointer within which a dot counts as pointed at
+const CLICKED = 28; // and as clicked, also with a finger
 const CLOSEST = 400;
 const FAR = 0.02; // share of dots on each side that may lie outside at first
 const CROWDED = 1.25; // how much larger the others must become for that
 
 export class TextMap {
-  // stage: an element with the canvases #points and #marks; on: {hover(place), pick(place), centre(place)}
+  // stage: an element with the canvases #points and #marks; on: {hover(dot), pick(dot), miss()}: dots by number
   constructor(stage, on) {
     this.stage = stage;
     this.on = on;
@@ -306,8 +307,8 @@ export class TextMap {
       held.delete(event.pointerId);
       stage.classList.remove("held");
       if (event.type !== "pointerup" || !was || moved > 4 || held.size) return;
-      const found = this.nearest(...at(event), event.pointerType === "touch" ? 2 * REACH : REACH);
-      if (found < 0) return;
+      const found = this.nearest(...at(event), CLICKED);
+      if (found < 0) return this.on.miss();
       if (event.pointerType === "touch") this._hover(found); // a finger does not hover
       this.on.pick(found);
     };
@@ -340,7 +341,7 @@ export class TextMap {
     this._aim(true);
     const found = this.nearest(this.width / 2, this.height / 2, 80);
     this._hover(found);
-    if ((event.key === "Enter" || event.key === " ") && found >= 0) this.on.pick(found);
+    if (event.key === "Enter" || event.key === " ") found < 0 ? this.on.miss() : this.on.pick(found);
   }
 }
 

@@ -21,7 +21,7 @@ export function mapPanel(desk) {
   const texts = new Map();
   let data = null, rows = new Map(), tool = "Find", everything = false, wanted = -1;
   desk.filters = new Filters();
-  const map = new TextMap(stage, { hover, pick });
+  const map = new TextMap(stage, { hover, pick, miss });
   byId("closer").onclick = () => map.zoomBy(1.6);
   byId("farther").onclick = () => map.zoomBy(1 / 1.6);
   byId("whole").onclick = () => map.whole();
@@ -57,6 +57,13 @@ export function mapPanel(desk) {
     const found = await item(i).catch(error => { say(error.message); return null; });
     if (!found) return;
     const told = desk.panels[tool].take(found.text, { x: data.x[i], y: data.y[i] });
+    byId("hint").textContent = told;
+    say(told);
+  }
+
+  function miss() {
+    if (!data?.ids.length) return;
+    const told = "No dot is near there: point at a dot until its text shows, then click.";
     byId("hint").textContent = told;
     say(told);
   }
@@ -135,7 +142,6 @@ export function mapPanel(desk) {
   function show(marks, line) {
     const placed = marks.filter(mark => mark.x !== null && mark.x !== undefined);
     map.setMarks(placed, line);
-    if (placed.length === 1) map.reveal(placed[0].x, placed[0].y);
   }
 
   return {

@@ -63,6 +63,7 @@ export function walkPanel(desk) {
     const { x, y } = await post(`${desk.at()}/place`, { text, k: 1 }).catch(() => ({ x: null }));
     if (now !== version || x === null) return;
     places[name] = { x, y };
+    desk.map.map.reveal(x, y);
     desk.map.refresh();
   }
 
