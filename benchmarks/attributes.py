@@ -229,8 +229,8 @@ def by_score(texts: Iterable[str], scores: dict[str, float]) -> Sides:
     """Return the texts whose nouns are things, and those whose nouns are ideas."""
     sides: Sides = {True: [], False: []}
     for text in texts:
-        words = re.findall(r"[a-z]+", text.lower())
-        found = [scores[w] if w in scores else scores[w[:-1]] for w in words if w in scores or w[:-1] in scores]
+        words = (word if word in scores else word.removesuffix("s") for word in re.findall(r"[a-z]+", text.lower()))
+        found = [scores[word] for word in words if word in scores]
         if len(found) >= TELLING_NOUNS:
             mean = statistics.mean(found)
             if mean >= CONCRETE_SHARE or mean <= ABSTRACT_SHARE:
