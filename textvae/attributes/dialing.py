@@ -17,7 +17,7 @@ from ..storage.errors import check_range
 from ..text.cleaning import gate_texts
 from ..text.word_diff import word_similarity
 from .attribute import Attribute
-from .judging import MISSING_WEIGHT, Candidate
+from .judging import Candidate, Pool
 from .shifting import AT_ONCE, close_loop
 from .target import Target
 
@@ -94,8 +94,7 @@ def dial(
             chosen = texts[start : start + AT_ONCE]
             loops = [close_loop(vae, chosen, target, candidates, seed) for target in targets]
             for source, *pools in zip(chosen, *loops, strict=True):
-                pairs = zip(targets, pools, strict=True)
-                versions = _versions([(each, t) for t, pool in pairs for each in pool.judged], asked)
+                versions = _versions(pools, targets, asked)
                 done.append([
                     Dialed(
                         best.text, dict(zip(names, map(float, position), strict=True)),
@@ -107,10 +106,11 @@ def dial(
     return done
 
 
-def _versions(judged: Sequence[tuple[Candidate, Target]], asked: Array) -> list[tuple[Candidate, Array]]:
+def _versions(pools: Sequence[Pool], targets: Sequence[Target], asked: Array) -> list[tuple[Candidate, Array]]:
     """Return the best candidate, and its log-odds (M,), for each row of log-odds asked for, shape (P, M)."""
+    judged = [(each, target) for pool, target in zip(pools, targets, strict=True) for each in pool.judged]
     odds_CM = np.stack([target.strengths * each.odds for each, target in judged])
     likeness_C = np.array([each.likeness for each, _ in judged])
     far_PC = np.abs(asked[:, None] - odds_CM[None]).sum(2)
-    best = (likeness_C - MISSING_WEIGHT * far_PC).argmax(1)
+    best = (likeness_C - pools[0].weights.missing * far_PC).argmax(1)
     return [(judged[i][0], odds_CM[i]) for i in best]

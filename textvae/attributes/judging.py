@@ -14,10 +14,24 @@ from ..text.word_diff import pair_similarity
 from .slot_shifting import Found
 from .target import Target
 
-KEPT_PAIRS_WEIGHT = 14.0  # of the share of word pairs kept
-MORE_LIKELY_WEIGHT = 1.2  # of a nat per word below that of the source
-LESS_LIKELY_WEIGHT, MISSING_WEIGHT = 12.0, 3.0  # of a nat per word above it, and of a nat of log-odds missing
 WAVES = 3  # in which candidates are read
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a candidate is worth.
+
+    Attributes:
+        kept: Of the share of word pairs kept.
+        likelier: Of a nat per word below that of the source.
+        less_likely: Of a nat per word above it.
+        missing: Of a nat of log-odds missing.
+    """
+
+    kept: float = 14.0
+    likelier: float = 1.2
+    less_likely: float = 12.0
+    missing: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -48,8 +62,8 @@ class Candidate:
 class Pool:
     """The judged candidates of one text, of which `best` is worth most."""
 
-    def __init__(self, source: str, latent: Array, scores: Array, context: Array | None):
-        self.source, self.latent, self.scores, self.context = source, latent, scores, context
+    def __init__(self, source: str, latent: Array, scores: Array, context: Array | None, weights: Weights = Weights()):
+        self.source, self.latent, self.scores, self.context, self.weights = source, latent, scores, context, weights
         self.seen: set[str] = set()
         self.usual = 0.0  # nats per word of the source, once it is judged
         self.best = Candidate("", 0.0, scores, np.full(len(scores), -np.inf), np.inf, np.inf, -np.inf, -np.inf)
@@ -86,8 +100,9 @@ class _Draft:
 
     def most(self) -> float:
         """Return the worth of the draft if every word of it were certain."""
-        likeness = KEPT_PAIRS_WEIGHT * self.kept + MORE_LIKELY_WEIGHT * self.pool.usual - self.drift
-        return likeness - MISSING_WEIGHT * self.missing
+        weights = self.pool.weights
+        likeness = weights.kept * self.kept + weights.likelier * self.pool.usual - self.drift
+        return likeness - weights.missing * self.missing
 
 
 def _read(drafts: list[_Draft], vae: TextVAE, target: Target) -> None:
@@ -114,9 +129,10 @@ def _read(drafts: list[_Draft], vae: TextVAE, target: Target) -> None:
         if draft.text == pool.source:
             pool.usual = per_word
         more = per_word - pool.usual
-        fluency = -more * (LESS_LIKELY_WEIGHT if more > 0 else MORE_LIKELY_WEIGHT)
-        likeness = KEPT_PAIRS_WEIGHT * draft.kept + fluency - draft.drift
-        worth = likeness - MISSING_WEIGHT * draft.missing
+        weights = pool.weights
+        fluency = -more * (weights.less_likely if more > 0 else weights.likelier)
+        likeness = weights.kept * draft.kept + fluency - draft.drift
+        worth = likeness - weights.missing * draft.missing
         found = Candidate(
             draft.text, draft.further, scores[i], odds_NM[i], draft.missing, float(nat), likeness, worth
         )  # fmt: skip

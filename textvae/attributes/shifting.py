@@ -18,7 +18,7 @@ from ..storage.errors import check_range
 from ..text.cleaning import gate_texts
 from ..text.word_diff import patch, single_changes, word_similarity
 from .attribute import Attribute
-from .judging import Pool, judge
+from .judging import Pool, Weights, judge
 from .slot_shifting import Found, fills, openings, ranked_slots, voted_slots
 from .target import Target
 
@@ -31,6 +31,7 @@ WORDS_SHARE = 8  # one word of so many candidates is tried at each span
 ROUNDS = 2  # successive local rewrites, for each attribute
 LANGUAGE_MODEL_DROPOUT = 0.1  # latent dropout from which a decoder with slots is a language model without its latent
 AIM = 2.0  # strength multiplier of the meaning given which other decoders with slots judge likelihood
+TOWARDS_AIM = Weights(kept=8.0, missing=6.0)  # of those candidates
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ def close_loop(vae: TextVAE, texts: Sequence[str], target: Target, candidates: i
     """Return each text with its judged candidates; with one candidate it is only decoded."""
     latents = vae.encode(texts)
     scores_NM = target.scores(latents)
-    pools = [Pool(*facts) for facts in zip(texts, latents, scores_NM, _contexts(vae, latents, target), strict=True)]
+    contexts, weights = _contexts(vae, latents, target)
+    pools = [Pool(*facts, weights) for facts in zip(texts, latents, scores_NM, contexts, strict=True)]
     has_slots = vae.model.config.slot_dim > 0
     if not any(target.strengths) or candidates == 1:
         moved = _moved(vae, texts, target) if has_slots else target.move(latents)
@@ -154,16 +156,16 @@ def close_loop(vae: TextVAE, texts: Sequence[str], target: Target, candidates: i
     return pools
 
 
-def _contexts(vae: TextVAE, latents: Array, target: Target) -> Sequence[Array | None]:
-    """Return the latent given which each text's candidates are likely or not; None stands for their own.
+def _contexts(vae: TextVAE, latents: Array, target: Target) -> tuple[Sequence[Array | None], Weights]:
+    """Return the latent given which each text's candidates are likely or not, None for their own, and the weights.
 
     A decoder that was often trained without its latent is a language model, given zeros. One with wording slots that
     was not has learnt to write from a meaning alone, and is given the moved one.
     """
     config = vae.model.config
     if config.slot_dim and config.latent_dropout < LANGUAGE_MODEL_DROPOUT:
-        return list(target.move(latents, AIM))
-    return list(np.zeros_like(latents)) if config.latent_dropout > 0 else [None] * len(latents)
+        return list(target.move(latents, AIM)), TOWARDS_AIM
+    return list(np.zeros_like(latents)) if config.latent_dropout > 0 else [None] * len(latents), Weights()
 
 
 def _moved(vae: TextVAE, texts: Sequence[str], target: Target) -> Latents:
