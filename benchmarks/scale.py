@@ -121,7 +121,7 @@ def textvae(*words: object) -> list[str]:
 # Training in two processes
 
 
-def train_job(folder: str, tokens: str, steps: str, warm: str) -> None:
+def train_job(folder: str, tokens: str, steps: str, warm: str, accumulated: str) -> None:
     """Train and write what this process measured: tokens a second, and the held-out losses."""
     import torch
 
@@ -138,7 +138,10 @@ def train_job(folder: str, tokens: str, steps: str, warm: str) -> None:
         return compute(self, model, inputs, *more, **options)
 
     trainer.TextVAETrainer.compute_loss = timed  # type: ignore[method-assign]
-    config = TrainConfig(max_steps=int(steps), batch_tokens=int(tokens), eval_steps=int(steps), precision="fp32")
+    config = TrainConfig(
+        max_steps=int(steps), batch_tokens=int(tokens), gradient_accumulation_steps=int(accumulated),
+        eval_steps=int(steps), precision="fp32",
+    )  # fmt: skip
     valid = read_corpus(ROOT / "data/valid.tsv")
     train(read_corpus(CORPUS), folder, config, valid=valid)
     first, last = seen[int(warm)], seen[-1]
@@ -147,9 +150,12 @@ def train_job(folder: str, tokens: str, steps: str, warm: str) -> None:
     Path(f"{folder}.{rank}.json").write_text(json.dumps({"tokens_per_second": rate}))
 
 
-def trained(folder: Path, processes: int, tokens: int, steps: int, warm: int) -> tuple[float, float]:
-    """Train in so many processes; return tokens a second of all, and the held-out loss at the end."""
-    child("train", folder, tokens, steps, warm, processes=processes)
+def trained(folder: Path, processes: int, steps: int, warm: int, accumulated: int = 1) -> tuple[float, float]:
+    """Train in so many processes; return tokens a second of all, and the held-out loss at the end.
+
+    Batches have TOKENS tokens; `accumulated` of them in each process make a step.
+    """
+    child("train", folder, TOKENS, steps, warm, accumulated, processes=processes)
     rates = [json.loads(Path(f"{folder}.{rank}.json").read_text())["tokens_per_second"] for rank in range(processes)]
     lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
     return sum(rates), [line["eval_loss"] for line in lines if "eval_loss" in line][-1]
@@ -161,7 +167,7 @@ def speed(folder: Path, seed: int) -> Rows:
     for turn in range(ROUNDS):
         for processes, found in rates.items():
             run = folder / f"{turn}.{processes}"
-            found.append(trained(run, processes, TOKENS, STEPS + WARM, WARM)[0])
+            found.append(trained(run, processes, STEPS + WARM, WARM)[0])
     one, two = (statistics.median(found) for found in rates.values())
     note = (
         f"size small, gru, {TOKENS} tokens a process, one thread each, gloo, fp32: {two:,.0f} over {one:,.0f} tokens/s"
@@ -173,10 +179,10 @@ def speed(folder: Path, seed: int) -> Rows:
 def validation(folder: Path, seed: int) -> Rows:
     """Compare the held-out loss after the same steps of the same global batch."""
     two, one = (
-        trained(folder / f"of{processes}", processes, 2 * TOKENS // processes, VALIDATION_STEPS, WARM)[1]
-        for processes in (2, 1)
+        trained(folder / f"of{processes}", processes, VALIDATION_STEPS, WARM, 2 // processes)[1] for processes in (2, 1)
     )
-    note = f"{two:.3f} in two processes, {one:.3f} in one, nats; {VALIDATION_STEPS} steps of {2 * TOKENS} tokens"
+    note = f"{two:.3f} in two processes, {one:.3f} in one that accumulates two batches, nats; {VALIDATION_STEPS} steps "
+    note += f"of 2 x {TOKENS} tokens"
     return [row("scale.train.validation_difference", abs(two / one - 1), n=1000, seed=seed, bar="<= 0.005", note=note)]
 
 

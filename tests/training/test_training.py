@@ -201,6 +201,34 @@ def test_a_collapse_is_logged_with_its_remedy(tmp_path, caplog, capsys):
     assert "collapse" not in capsys.readouterr().err
 
 
+def test_accumulated_batches_are_those_that_as_many_processes_would_take(tmp_path, monkeypatch):
+    compute, seen = TextVAETrainer.compute_loss, []
+
+    def watched(self, model, inputs, *more, **options):
+        seen.append((self.state.global_step, sorted(map(tuple, inputs["labels"].tolist()))))
+        return compute(self, model, inputs, *more, **options)
+
+    monkeypatch.setattr(TextVAETrainer, "compute_loss", watched)
+    options = dataclasses.replace(SHORT, batch_tokens=256, max_steps=3)
+    train(CORPUS, tmp_path / "one", dataclasses.replace(options, gradient_accumulation_steps=2))
+    accumulated, seen = seen, []
+    train(CORPUS, tmp_path / "each", dataclasses.replace(options, max_steps=6))
+    assert [step for step, _ in accumulated] == [0, 0, 1, 1, 2, 2]
+    assert [batch for _, batch in accumulated] == [batch for _, batch in seen]
+    trainer = json.loads((tmp_path / "one" / "training.json").read_text())
+    assert trainer["options"]["gradient_accumulation_steps"] == 2
+
+
+def test_an_epoch_has_fewer_steps_where_batches_are_accumulated(tmp_path):
+    options = {**QUICK, "batch_tokens": 256, "epochs": 1.0}
+    steps = []
+    for count in (1, 2):
+        train(CORPUS, tmp_path / str(count), TrainConfig(**options, gradient_accumulation_steps=count))
+        lines = (tmp_path / str(count) / "metrics.jsonl").read_text().splitlines()
+        steps.append(max(json.loads(line)["step"] for line in lines))
+    assert steps[1] == -(-steps[0] // 2) > 1
+
+
 def test_the_default_recipe_uses_every_latent_dimension(tmp_path):
     train(CORPUS, tmp_path / "run", TrainConfig(**QUICK, max_steps=40, eval_steps=40))
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]

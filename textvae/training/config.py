@@ -55,6 +55,8 @@ class TrainConfig:
         epochs: Passes over the corpus.
         max_steps: Stop after this many steps instead.
         batch_tokens: Tokens in a batch; small batches learn faster per minute on a CPU.
+        gradient_accumulation_steps: Batches of each process whose gradients make one step: N of one process are those
+            of N processes with one each.
         learning_rate: Peak learning rate; by default 2e-3 for gru, 1e-3 for transformer, 2e-4 with pretrained parts;
             5e-4 with --from, whatever its parts.
         lr_warmup: Steps of linear learning rate warm-up; a cosine to 5% follows.
@@ -108,6 +110,7 @@ class TrainConfig:
     epochs: float = 3.0
     max_steps: int | None = None
     batch_tokens: int = 1024
+    gradient_accumulation_steps: int = 1
     learning_rate: float | None = None
     lr_warmup: int = 50
     weight_decay: float = 0.01
@@ -149,11 +152,11 @@ class TrainConfig:
                 fixed = option.name in OF_THE_MODEL
                 _require(not fixed or value == option.default, option.name, "comes with the model of --from", value)
             _require(not self.reset_decoder, "reset_decoder", "would discard the weights of --from", True)
-        for name in ("epochs", "batch_tokens", "logging_steps", "keep_checkpoints", "max_grad_norm"):
+        for name in "epochs batch_tokens logging_steps keep_checkpoints max_grad_norm".split():
             _require(getattr(self, name) > 0, name, "must be above 0", getattr(self, name))
         if self.learning_rate is not None:
             _require(self.learning_rate > 0, "learning_rate", "must be above 0", self.learning_rate)
-        for name in ("latent_dim", "vocab_size", "max_steps", "eval_steps", "save_steps"):
+        for name in "latent_dim vocab_size max_steps gradient_accumulation_steps eval_steps save_steps".split():
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "must be at least 1", value)
         for name in "slot_dim beta free_bits mmd contrastive distillation weight_decay lr_warmup seed".split():

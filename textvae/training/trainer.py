@@ -76,12 +76,14 @@ class TextVAETrainer(Trainer):
         self.sampler = TokenBudgetSampler(
             self.sentences.lengths, config.batch_tokens, config.seed, ranks.rank, ranks.count
         )
-        steps = config.max_steps or math.ceil(config.epochs * len(self.sampler))
+        per_epoch = math.ceil(len(self.sampler) / config.gradient_accumulation_steps)
+        steps = config.max_steps or math.ceil(config.epochs * per_epoch)
         eval_steps = config.eval_steps or max(1, steps // VALIDATIONS_PER_RUN)
         device = default_device()
         arguments = TrainingArguments(
             output_dir=str(run.staged_checkpoints),
             max_steps=steps,
+            gradient_accumulation_steps=config.gradient_accumulation_steps,
             learning_rate=config.peak_learning_rate,
             lr_scheduler_type="cosine_with_min_lr",
             lr_scheduler_kwargs={"min_lr_rate": MIN_LEARNING_RATE},
