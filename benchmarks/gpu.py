@@ -545,6 +545,20 @@ def more_passes() -> Any:
     return patch.object(likelihood, "_scored_in_few_passes", likelihood._scored_in_cache)
 
 
+def recurrence_in_bf16() -> Any:
+    """Return a patch that lets GRUs compute in bf16, their state included, with weights that stay in float32."""
+
+    def forward(gru: nn.GRU, inputs_BTI: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        weights = [weight.bfloat16() for weight in gru._flat_weights]
+        states_BTG, last = torch._VF.gru(  # type: ignore[attr-defined]
+            inputs_BTI.bfloat16(), hidden.bfloat16(), weights, gru.bias, gru.num_layers, gru.dropout, gru.training,
+            gru.bidirectional, gru.batch_first,
+        )  # fmt: skip
+        return states_BTG.float(), last.float()
+
+    return patch.object(nn.GRU, "forward", forward)
+
+
 def profile(bench: Bench) -> Rows:
     """Print what some steps of the base spend their time on, and for which share of it the device is busy."""
     from torch.autograd import DeviceType
@@ -607,6 +621,7 @@ PARTS = {
         for i, kind in enumerate(("small", "medium", "large"))
     },
     "few_sizes": Part(compared("few_sizes", "batches padded to multiples of 8 tokens", multiple=8)),
+    "bf16_recurrence": Part(compared("bf16_recurrence", "the GRU in bf16, its state too", around=recurrence_in_bf16)),
     "compile": Part(compared("compile", "torch.compile of the encoder", change=compile_encoder), needs=30, most=90),
     "more_passes": Part(
         compared("more_passes", "the loss of twice as many passes over the logits", around=more_passes)

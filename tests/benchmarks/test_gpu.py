@@ -40,7 +40,7 @@ def pack(tmp_path, gpu):
 
 
 def test_all_rows_with_a_bar_are_measured(gpu, pack, tmp_path):
-    parts = "train,naive,encode,decode,profile,batch_tokens_small,few_sizes,more_passes"
+    parts = "train,naive,encode,decode,profile,batch_tokens_small,few_sizes,bf16_recurrence,more_passes"
     command = [sys.executable, str(ROOT / "benchmarks" / "gpu.py"), *SMALL, "--corpus", str(pack), "--device", "cpu"]
     command += ["--parts", parts, "--seconds", "0.1", "--output", str(tmp_path / "out"), "--commit", "0123abc"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=500)
