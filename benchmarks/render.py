@@ -75,6 +75,7 @@ def fill(match: re.Match[str]) -> str:
         english,
         scale,
         plan,
+        gpu,
     )
     content = {part.__name__: part for part in parts}
     return match[1] + content[match[2]]() + match[3]
@@ -261,7 +262,16 @@ def search() -> str:
 
 def scale() -> str:
     """Return the table of benchmarks/scale.py, with how each was measured."""
-    rows = json.loads((ROOT / "results/scale.json").read_text())["rows"]
+    return _with_notes("scale")
+
+
+def gpu() -> str:
+    """Return the table of benchmarks/gpu.py, with how each was measured."""
+    return _with_notes("gpu")
+
+
+def _with_notes(name: str) -> str:
+    rows = json.loads((ROOT / f"results/{name}.json").read_text())["rows"]
     lines = [["", "measured", "bar", "how"], ["---"] * 4]
     lines += [[f"`{r['id']}`", _number(r["value"], r["bar"] or ""), r["bar"] or "", r["note"]] for r in rows]
     return _table(lines)

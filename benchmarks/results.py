@@ -6,6 +6,7 @@ import datetime
 import json
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,12 +24,26 @@ def row(
     return {"id": id, "value": value, "n": n, "seed": seed, "bar": bar, "note": note}
 
 
-def write_results(name: str, rows: list[dict[str, Any]], replaces: str | tuple[str, ...] | None = None) -> Path:
+def write_results(
+    name: str,
+    rows: list[dict[str, Any]],
+    replaces: str | tuple[str, ...] | None = None,
+    *,
+    folder: Path | None = None,
+    commit: str | None = None,
+) -> Path:
     """Write rows to results/NAME.json; others there stay, but for those whose id begins with (one of) `replaces`.
 
     The command, commit, machine and date of the file are those of these rows; a row that stays takes its own with it.
+
+    Args:
+        name: Of the file.
+        rows: What `row` returned.
+        replaces: Beginnings of ids that go.
+        folder: Another folder than results/.
+        commit: Of a copy of the files without their history; by default git says it.
     """
-    path = ROOT / "results" / f"{name}.json"
+    path = (folder or ROOT / "results") / f"{name}.json"
     fresh = {r["id"] for r in rows}
     old = json.loads(path.read_text()) if path.exists() else {"rows": []}
     origin = {key: value for key, value in old.items() if key != "rows"}
@@ -39,13 +54,12 @@ def write_results(name: str, rows: list[dict[str, Any]], replaces: str | tuple[s
     ]
     content = {
         "command": shlex.join([Path(sys.executable).name, *(_portable(word) for word in sys.argv)]),
-        "commit": _git("rev-parse", "HEAD")
-        + ("-dirty" if _git("status", "--porcelain", "textvae", "scripts", "benchmarks") else ""),
+        "commit": commit or _commit(),
         "machine": machine(),
         "date": datetime.date.today().isoformat(),
         "rows": kept + rows,
     }
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_suffix(".tmp")
     staged.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     staged.replace(path)
@@ -70,6 +84,13 @@ def machine() -> str:
         model = f"{len(names)} x {names[0]}" if names else model
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{model}{gpu}, Python {platform.python_version()}, torch {torch.__version__}"
+
+
+def _commit() -> str:
+    """Return the commit of the checkout, "-dirty" if its code has been changed since; "" without git or history."""
+    if shutil.which("git") is None:
+        return ""
+    return _git("rev-parse", "HEAD") + ("-dirty" if _git("status", "--porcelain", *CODE) else "")
 
 
 def _git(*arguments: str) -> str:

@@ -162,6 +162,7 @@ class Tokens:
         device: Where they shall lie.
         pad_id: Padding.
         teacher: Unit embeddings of the first sentences, shape (n, E), float16; the others' are unknown.
+        multiple: Batches are padded to a multiple of so many tokens, for fewer shapes.
     """
 
     def __init__(
@@ -170,6 +171,7 @@ class Tokens:
         device: torch.device,
         pad_id: int,
         teacher: np.ndarray | None = None,
+        multiple: int = 1,
     ):
         flat = rows if isinstance(rows, dict) else flatten(rows)
         self.lengths = flat["lengths"]
@@ -177,13 +179,17 @@ class Tokens:
         self.flat = torch.from_numpy(flat["ids"]).to(device)
         self.starts = torch.from_numpy(np.concatenate([[0], self.lengths.cumsum()[:-1]])).to(device)
         self.counts = torch.from_numpy(self.lengths).to(device)
-        self.pad_id = pad_id
+        self.pad_id, self.multiple = pad_id, multiple
         self.teacher = None if teacher is None else torch.from_numpy(teacher).to(device)
 
     def batch(self, chosen: np.ndarray) -> dict[str, Tensor]:
         """Return ids and mask (B, T), labels and, if there is a teacher, its embeddings (B, E)."""
-        rows_B = torch.from_numpy(chosen).to(self.flat.device, non_blocking=True)
-        places_T = torch.arange(int(self.lengths[chosen].max()), device=self.flat.device)
+        rows_B = torch.from_numpy(chosen)
+        if self.flat.is_cuda:  # from other memory than pinned one a copy may wait for what the GPU has to do
+            rows_B = rows_B.pin_memory()
+        rows_B = rows_B.to(self.flat.device, non_blocking=True)
+        width = -(-int(self.lengths[chosen].max()) // self.multiple) * self.multiple
+        places_T = torch.arange(width, device=self.flat.device)
         mask_BT = places_T < self.counts[rows_B, None]
         places_BT = (self.starts[rows_B, None] + places_T).clamp(max=len(self.flat) - 1)
         ids_BT = self.flat[places_BT].long().masked_fill(~mask_BT, self.pad_id)

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -21,6 +23,12 @@ def layer(tokens, ignored=()):
 @pytest.fixture(params=[1, 2**8, 2**20], ids=["many chunks", "some chunks", "one chunk"])
 def chunks(request, monkeypatch):
     monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", request.param)
+    monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS_ACCELERATOR", request.param)
+
+
+@pytest.fixture(params=[True, False], ids=["as on a CPU", "as on a GPU"], autouse=True)
+def way(request, monkeypatch):
+    monkeypatch.setattr(cross_entropy, "_has_large_cache", lambda device: request.param)
 
 
 @pytest.mark.parametrize("tokens", [1, 63, 64, 65, 300])
@@ -62,6 +70,18 @@ def test_under_autocast_the_value_is_float32_and_the_gradients_are_of_their_para
     ):
         assert rounded.dtype == torch.float32
         assert (rounded - gradient).norm() < 0.02 * gradient.norm()
+
+
+def test_a_token_that_is_nearly_certain_has_a_gradient_in_bf16(way):
+    weight = torch.zeros(VOCABULARY, 1, requires_grad=True)
+    with torch.no_grad():
+        weight[0] = 12.0
+    states, target = torch.ones(1, 1), torch.tensor([0])
+    with torch.autocast("cpu", torch.bfloat16):
+        total, _ = linear_cross_entropy(states, weight, target)
+    (gradient,) = torch.autograd.grad(total, weight)
+    expected = -56 / (56 + math.exp(12))  # 1 less than the share of the target
+    assert gradient[0].item() == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.parametrize("block", [torch.no_grad, torch.inference_mode])

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 IGNORED = -100
 CHUNK_ELEMENTS = 2**20  # C * V: logits that fit a core's cache
-CHUNK_ELEMENTS_ACCELERATOR = 2**28  # small against its memory, large enough for few kernel launches
+CHUNK_ELEMENTS_ACCELERATOR = 2**27  # small against its memory, large enough for few kernel launches
 
 
 def linear_cross_entropy(states_NH: Tensor, weight_VH: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,22 +81,19 @@ class _LinearCrossEntropy(torch.autograd.Function):
             nats_N = states.new_empty(tokens, dtype=torch.float32)
             scored_N1 = (targets_N != IGNORED).unsqueeze(1)
             targets_N1 = targets_N.clamp(min=0).unsqueeze(1)
-            rows = max(64, (CHUNK_ELEMENTS if device == "cpu" else CHUNK_ELEMENTS_ACCELERATOR) // vocabulary)
+            in_cache = _has_large_cache(device)
+            score = _scored_in_cache if in_cache else _scored_in_few_passes
+            rows = max(64, (CHUNK_ELEMENTS if in_cache else CHUNK_ELEMENTS_ACCELERATOR) // vocabulary)
             for start in range(0, tokens, rows):
                 chunk = slice(start, start + rows)
                 logits_CV = (states[chunk] @ weight.t()).float()
-                largest_C1 = logits_CV.amax(1, keepdim=True)
-                picked_C1 = logits_CV.gather(1, targets_N1[chunk])
-                total_C1 = logits_CV.sub_(largest_C1).exp_().sum(1, keepdim=True)
-                nats_C1 = total_C1.log() + largest_C1 - picked_C1
-                nats_N[chunk] = (nats_C1 * scored_N1[chunk]).squeeze(1)
-                if gradient_NV is not None:
-                    # softmax minus the target, and 0 for a token that is not scored
-                    logits_CV.mul_(scored_N1[chunk] / total_C1)
-                    logits_CV.scatter_add_(1, targets_N1[chunk], -scored_N1[chunk].float())
-                    gradient_NV[chunk] = logits_CV
+                gradient_CV = None if gradient_NV is None else gradient_NV[chunk]
+                nats_N[chunk] = score(logits_CV, targets_N1[chunk], scored_N1[chunk], gradient_CV)
             if gradient_NV is not None:
-                ctx.save_for_backward(gradient_NV @ weight, gradient_NV.t() @ states)
+                if in_cache:
+                    ctx.save_for_backward(gradient_NV @ weight, gradient_NV.t() @ states)
+                else:
+                    ctx.save_for_backward((gradient_NV @ weight) * scored_N1, gradient_NV.t() @ (states * scored_N1))
         ctx.dtypes = states_NH.dtype, weight_VH.dtype
         ctx.mark_non_differentiable(nats_N)
         return nats_N.sum(), nats_N
@@ -106,6 +103,40 @@ class _LinearCrossEntropy(torch.autograd.Function):
         for_states, for_weight = ctx.saved_tensors
         states_dtype, weight_dtype = ctx.dtypes
         return (for_states.to(states_dtype) * outputs[0], for_weight.to(weight_dtype) * outputs[0], None, None)
+
+
+def _has_large_cache(device: str) -> bool:
+    """Return whether a chunk of logits is best small enough for a cache, rather than large."""
+    return device == "cpu"
+
+
+def _scored_in_cache(logits_CV: Tensor, targets_C1: Tensor, scored_C1: Tensor, gradient_CV: Tensor | None) -> Tensor:
+    """Return the nats (C,) of a chunk, 0 for a token that is not scored; write the gradient, overwrite the logits."""
+    largest_C1 = logits_CV.amax(1, keepdim=True)
+    picked_C1 = logits_CV.gather(1, targets_C1)
+    total_C1 = logits_CV.sub_(largest_C1).exp_().sum(1, keepdim=True)
+    nats_C1 = total_C1.log() + largest_C1 - picked_C1
+    if gradient_CV is not None:
+        # softmax minus the target, and 0 for a token that is not scored
+        logits_CV.mul_(scored_C1 / total_C1)
+        logits_CV.scatter_add_(1, targets_C1, -scored_C1.float())
+        gradient_CV.copy_(logits_CV)
+    return (nats_C1 * scored_C1).squeeze(1)
+
+
+def _scored_in_few_passes(
+    logits_CV: Tensor, targets_C1: Tensor, scored_C1: Tensor, gradient_CV: Tensor | None
+) -> Tensor:
+    """Do the same for logits that no cache holds, in half as many passes; gradients of tokens not scored are left in.
+
+    exp(x) - 1 of the target is computed before it is rounded: in bf16 it would be 0 for tokens likelier than .998.
+    """
+    logs_CV = logits_CV.log_softmax(1)
+    picked_C1 = logs_CV.gather(1, targets_C1)
+    if gradient_CV is not None:
+        torch.exp(logs_CV, out=gradient_CV)
+        gradient_CV.scatter_(1, targets_C1, picked_C1.expm1().to(gradient_CV.dtype))
+    return -(picked_C1 * scored_C1).squeeze(1)
 
 
 def reconstruction_nats(logits: Tensor, labels: Tensor) -> Tensor:

@@ -29,6 +29,8 @@ class TokenBudgetSampler(Sampler[list[int]]):
         self.rank, self.count = rank, count
         self.lengths, self.budget, self.seed, self.epoch = np.asarray(lengths, np.int64), budget, seed, 0
         self.cuts = self._cut(np.sort(self.lengths))
+        # numbers of 16 bits are sorted by radix, in a tenth of the time: a GPU would wait for it in every epoch
+        self.keys = self.lengths.astype(np.uint16) if self.lengths.max(initial=0) < 2**16 else self.lengths
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch whose order the next iteration uses."""
@@ -41,7 +43,7 @@ class TokenBudgetSampler(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         generator = np.random.default_rng([self.seed, self.epoch])
         shuffled = generator.permutation(len(self.lengths))
-        order = shuffled[np.argsort(self.lengths[shuffled], kind="stable")]
+        order = shuffled[np.argsort(self.keys[shuffled], kind="stable")]
         batches = generator.permutation(len(self.cuts) - 1)
         for i in np.resize(batches, len(self) * self.count)[self.rank :: self.count]:
             yield order[self.cuts[i] : self.cuts[i + 1]].tolist()
