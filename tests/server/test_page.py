@@ -132,6 +132,10 @@ def pick_dot(page, text, site):
     page.mouse.click(x, y)
 
 
+def expected_naturalness(site, text):
+    return float(site.space.naturalness()([text])[0])
+
+
 # Find
 
 
@@ -244,6 +248,18 @@ def test_the_map_stays_where_it_is_when_a_dot_at_its_edge_is_clicked(wide):
         wide.wait_for_function("([i, t]) => document.querySelectorAll('#panel-walk textarea')[i].value === t",
                                arg=[end, str(dot)])  # fmt: skip
     assert panel.locator("input[type=range]").is_enabled()
+    wide.mouse.click(*places[0])  # a third one begins another walk
+    wide.wait_for_function("() => document.querySelectorAll('#panel-walk textarea')[0].value === '0'")
+    assert panel.locator("textarea").nth(1).input_value() == "" and not panel.locator("input[type=range]").is_enabled()
+    assert wide.locator("#hint").inner_text().startswith("The start is set")
+
+
+def test_a_sentence_goes_along_to_the_next_tool_that_has_none(wide):
+    go(wide, "Find").locator("textarea").fill(TEXTS[2])
+    for name in ("Rewrite", "Vary"):
+        assert go(wide, name).locator("textarea").first.input_value() == TEXTS[2]
+    go(wide, "Vary").locator("textarea").fill(TEXTS[3])
+    assert go(wide, "Rewrite").locator("textarea").first.input_value() == TEXTS[2]
 
 
 def test_two_typed_sentences_are_a_walk_by_keyboard(wide, site):
@@ -274,6 +290,7 @@ def test_a_slider_rewrites_and_shows_the_words(page, site):
     taken = [each.inner_text() for each in panel.locator(".diff span, .diff del").all()]
     assert " ".join(taken).split() == BAD[0].split()
     facts = panel.locator(".facts").inner_text()
+    assert f"{expected_naturalness(site, BAD[0]):.2f} (higher" in facts
     assert "probability of mood" in facts and f"{round(100 * expected.similarity)}%" in facts and "naturalness" in facts
 
 
@@ -323,6 +340,7 @@ def test_hits_are_blended_into_one_text(page, site):
     for i in range(3):
         find.locator(".hits li").nth(i).get_by_text("Add to mix").click()
     panel = go(page, "Mix")
+    assert page.locator("#tab-mix").inner_text() == "Mix (3)"
     panel.get_by_role("slider").nth(1).fill("2")
     panel.get_by_role("button", name="Write one text").click()
     panel.locator(".big").wait_for()

@@ -17,7 +17,11 @@ async function start() {
   const makers = { Find: findPanel };
   if (info.writes) Object.assign(makers, { Walk: walkPanel, Rewrite: rewritePanel, Mix: mixPanel, Vary: varyPanel });
   for (const [name, make] of Object.entries(makers)) desk.panels[name] = make(desk);
-  desk.go = tabs(byId("tools").querySelector("[role=tablist]"), byId("panels"), desk.panels, name => desk.map?.tell(name));
+  desk.go = tabs(byId("tools").querySelector("[role=tablist]"), byId("panels"), desk.panels, (name, last) => {
+    const sentence = desk.panels[last]?.sentence?.().trim();
+    if (sentence) desk.panels[name].offer?.(sentence);
+    desk.map?.tell(name);
+  });
   if (!info.indexes.length) {
     document.querySelector("main").classList.add("alone");
     byId("tools").append(h("p", { className: "quiet small" }, "This server has no index, so there is no map and nothing to find. Start it with --index NAME=FOLDER."));

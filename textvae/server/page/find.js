@@ -33,7 +33,7 @@ export function findPanel(desk) {
         const request = { path: `${desk.at()}/search`, body };
         result.replaceChildren(
           ...known(found.familiarity, found.calibrated, desk.info.split),
-          h("h3", {}, where ? "Its nearest texts among those chosen" : "Its nearest texts"),
+          h("h3", {}, `Its nearest texts${where ? " among those chosen" : ""}, with their closeness: 1 is the same`),
           h("ol", { className: "hits" }, found.neighbours.map(hit => row(desk, hit))),
           copyBar(found.neighbours.map(csvRow), request));
       } finally {
@@ -54,6 +54,8 @@ export function findPanel(desk) {
       find(sentence);
       return `Its neighbours are listed ${place()}.`;
     },
+    sentence: () => text.value,
+    offer: sentence => { if (!text.value.trim()) text.value = sentence; },
     again: () => { if (asked) find(asked); },
     moved: () => { if (asked) find(asked); },
     marks: () => [marks],

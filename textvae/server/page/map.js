@@ -321,6 +321,7 @@ export class TextMap {
       this.zoomBy(2 ** (-event.deltaY / (event.deltaMode ? 8 : 240)), ...at(event));
     }, { passive: false });
     stage.addEventListener("dblclick", event => this.zoomBy(2, ...at(event)));
+    stage.addEventListener("focus", () => { if (stage.matches(":focus-visible")) this._aim(true); });
     stage.addEventListener("blur", () => this._aim(false));
     stage.addEventListener("keydown", event => this._key(event));
   }

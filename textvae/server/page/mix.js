@@ -16,6 +16,7 @@ export function mixPanel(desk) {
     empty.hidden = picks.length > 0;
     blend.disabled = picks.length < 2;
     clear.hidden = !picks.length;
+    desk.go?.label("Mix", picks.length ? `Mix (${picks.length})` : "Mix");
     choices.replaceChildren(...picks.map(({ text }) => h("option", { value: text })));
     list.replaceChildren(...picks.map(pick => {
       const weight = h("input", { type: "range", min: 0, max: 2, step: 0.1, value: pick.weight, "aria-label": `Weight of: ${pick.text}` });

@@ -11,7 +11,7 @@ const PAUSE = 350; // milliseconds of rest before a moved slider is answered
 export function rewritePanel(desk) {
   const text = h("textarea", { rows: 2, placeholder: "the room was small and the food was cold" });
   const sliders = h("div", {}), problem = problemBox(), result = h("div", { className: "result" });
-  const care = h("select", { onchange: () => soon() }, Object.entries(CARE).map(([name, value]) => h("option", { value, selected: value === CARE.careful }, name)));
+  const care = h("select", { onchange: () => soon() }, Object.entries(CARE).map(([name, value]) => h("option", { value, selected: value === CARE.careful }, `${name} (${value})`)));
   const moved = new Map(); // attribute name -> {strength, keep}
   let timer = 0;
   text.addEventListener("input", soon);
@@ -23,7 +23,7 @@ export function rewritePanel(desk) {
 
   function add(attribute) {
     const { name, positive, negative, accuracy } = attribute;
-    const state = { strength: 0, keep: false };
+    const state = { strength: 0, keep: false, positive, negative };
     const value = h("output", {}, "as it is");
     const slider = h("input", { type: "range", min: -2, max: 2, step: 0.25, value: 0, "aria-label": name });
     const keep = h("input", { type: "checkbox" });
@@ -39,11 +39,12 @@ export function rewritePanel(desk) {
     sliders.append(h("div", { className: "slider" },
       h("div", { className: "ends" }, h("span", {}, h("b", {}, name), sure), value),
       slider,
-      h("div", { className: "ends" }, h("span", {}, `\u2190 ${negative}`), h("label", { title: "Hold this while others move" }, keep, " hold"), h("span", {}, `${positive} \u2192`))));
+      h("div", { className: "ends" }, h("span", {}, `\u2190 ${negative}`), h("label", { className: "quiet" }, keep, " hold while others move"), h("span", {}, `${positive} \u2192`))));
     none.hidden = true;
     return slider;
   }
 
+  const side = name => moved.get(name)[moved.get(name).strength < 0 ? "negative" : "positive"];
   const write = latest(async () => {
     const attributes = [...moved].filter(([, state]) => state.strength).map(([name, { strength }]) => ({ name, strength }));
     const keep = [...moved].filter(([, state]) => state.keep && !state.strength).map(([name]) => name);
@@ -53,11 +54,11 @@ export function rewritePanel(desk) {
     result.setAttribute("aria-busy", "true");
     await attempt(null, problem, async () => {
       const [found] = (await post("/v1/shift", body)).results;
-      const chances = Object.entries(found.probabilities).map(([name, chance]) => [`probability of ${name}`, `${Math.round(100 * chance)}%`]);
+      const chances = Object.entries(found.probabilities).map(([name, chance]) => [`probability of ${name}, ${side(name)}`, `${Math.round(100 * chance)}%`]);
       const facts = [
-        ["goal", found.reached ? "reached" : "not reached: 90% is asked for; move the slider farther, or choose more effort"], ...chances,
+        ["goal", found.reached ? "reached, as the model reads it" : "not reached: 90% is asked for; move the slider farther, or choose more effort"], ...chances,
         ["words kept", `${Math.round(100 * found.similarity)}%`],
-        ["naturalness", `${found.naturalness.toFixed(2)} (higher reads more naturally)`],
+        ["naturalness", `${found.naturalness.toFixed(2)}, your sentence ${found.naturalness_before.toFixed(2)} (higher is likelier, as the model sees it)`],
       ];
       const same = found.text.trim() === source.trim();
       result.replaceChildren(
@@ -72,14 +73,19 @@ export function rewritePanel(desk) {
   const none = h("p", { className: "quiet" }, "There is no slider yet: make one below from examples.");
   const panel = h("div", {},
     h("p", {}, "Move one slider or several: the sentence is rewritten that way, and changed words are shown."),
-    h("div", { className: "stack" }, field("A sentence", text), none, sliders, h("label", { className: "quiet small" }, "Effort ", care)),
+    h("div", { className: "stack" }, field("A sentence", text), none, sliders, h("label", { className: "quiet small" }, "Effort, in rewrites that are tried ", care)),
     problem, result, maker(desk, attribute => { add(attribute).focus(); soon(); }));
   desk.info.attributes.forEach(add);
-  return { element: panel, take: sentence => {
-    text.value = sentence;
-    soon();
-    return moved.size ? `Now move a slider ${place()}.` : `Now make a slider ${place()}.`;
-  } };
+  return {
+    element: panel,
+    sentence: () => text.value,
+    offer: sentence => { if (!text.value.trim()) text.value = sentence; },
+    take: sentence => {
+      text.value = sentence;
+      soon();
+      return moved.size ? `Now move a slider ${place()}.` : `Now make a slider ${place()}.`;
+    },
+  };
 }
 
 function csvRow({ source, text, reached, probability, similarity, naturalness, probabilities }) {

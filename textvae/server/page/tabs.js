@@ -1,9 +1,15 @@
 // Tabs as ARIA has them: one is in the tab order, arrows move between them.
 import { h } from "./dom.js";
 
-// panels: {name: {element, shown?()}}; returns a function that opens one by name.
+// panels: {name: {element}}; opened(name, name of the one before) is called; returns a function that opens one by name,
+// with another, `label`, that writes on its tab.
 export function tabs(list, place, panels, opened) {
   const names = Object.keys(panels), buttons = {};
+  let last = null;
+  const label = (name, text) => {
+    const span = buttons[name].firstChild;
+    span.textContent = span.dataset.label = text;
+  };
   const open = (name, focus = false) => {
     for (const each of names) {
       const on = each === name;
@@ -12,12 +18,13 @@ export function tabs(list, place, panels, opened) {
       panels[each].element.hidden = !on;
     }
     if (focus) buttons[name].focus();
-    panels[name].shown?.();
-    opened(name);
+    opened(name, last);
+    last = name;
   };
   for (const name of names) {
     const id = `tab-${name.toLowerCase()}`;
-    buttons[name] = h("button", { type: "button", role: "tab", id, "aria-controls": `panel-${name.toLowerCase()}`, onclick: () => open(name) }, name);
+    buttons[name] = h("button", { type: "button", role: "tab", id, "aria-controls": `panel-${name.toLowerCase()}`, onclick: () => open(name) }, h("span", {}));
+    label(name, name);
     const panel = panels[name].element;
     panel.id = `panel-${name.toLowerCase()}`;
     panel.setAttribute("role", "tabpanel");
@@ -32,5 +39,5 @@ export function tabs(list, place, panels, opened) {
     event.preventDefault();
     open(names[(next + names.length) % names.length], true);
   });
-  return open;
+  return Object.assign(open, { label });
 }

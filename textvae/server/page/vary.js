@@ -39,6 +39,8 @@ export function varyPanel(desk) {
   });
   return {
     element: h("div", {}, h("p", {}, "Keep what a sentence means and draw other wordings of it."), form, problem, result),
+    sentence: () => text.value,
+    offer: sentence => { if (!text.value.trim()) text.value = sentence; },
     take: sentence => {
       text.value = sentence;
       form.requestSubmit();

@@ -49,12 +49,10 @@ export function walkPanel(desk) {
     written.textContent = "";
     const ready = enable();
     if (!desk.index) return ready && show(Number(slider.value), false);
+    slider.value = 0;
     for (const name of ["a", "b"]) locate(name);
     desk.map.refresh();
-    if (ready) {
-      slider.value = 0;
-      show(0, false);
-    }
+    if (ready) show(0, false);
   }
 
   async function locate(name) {
@@ -123,6 +121,10 @@ export function walkPanel(desk) {
       h("div", { className: "stack" }, field("Start", ends.a), field("End", ends.b)), problem, result,
       h("div", { className: "row" }, all, swap), list),
     take: (text, where) => {
+      if (next === "a" && where && ends.b.value) { // a third dot begins another walk
+        ends.b.value = "";
+        places.b = null;
+      }
       set(next, text, where);
       next = next === "a" ? "b" : "a";
       return ends.a.value && ends.b.value ? `Now drag the slider ${place()}.` : "The start is set: click the dot where the walk ends.";

@@ -246,7 +246,8 @@ def _judged(
     space: Workspace, found: Sequence[Shifted], asked: Sequence[Moved], moved: Sequence[Attribute]
 ) -> list[dict[str, Any]]:
     texts = [each.text for each in found]
-    reading, natural = space.vae.read(texts), space.naturalness()(texts).tolist()
+    reading = space.vae.read(texts)
+    natural, before = np.split(space.naturalness()([*texts, *(each.source for each in found)]), 2)
     chances = {
         each.name: _probabilities((-1 if each.strength < 0 else 1) * attribute.read(reading))
         for each, attribute in zip(asked, moved, strict=True)
@@ -255,7 +256,8 @@ def _judged(
         asdict(each)
         | {
             "probabilities": {name: chance[i] for name, chance in chances.items()},
-            "naturalness": natural[i],
+            "naturalness": float(natural[i]),
+            "naturalness_before": float(before[i]),
             "changes": word_changes(each.source, each.text),
         }
         for i, each in enumerate(found)

@@ -180,11 +180,13 @@ class ShiftedText(Shifted):
     """What `textvae.shift` returns for a text, and more to judge it by.
 
     `probabilities` is of each attribute that is moved, on the side that was asked for; `probability` the lowest of
-    them; `naturalness` is SLOR in nats per token; `changes` are runs of words before and after.
+    them; `naturalness` is SLOR in nats per token, `naturalness_before` that of the source; `changes` are runs of words
+    before and after.
     """
 
     probabilities: Probabilities
     naturalness: float
+    naturalness_before: float
     changes: list[WordChange]
 
 
