@@ -8,7 +8,7 @@ import pytest
 from overfitting import learn
 
 from textvae import Attribute, TextVAE, shift
-from textvae.attributes import shifting
+from textvae.attributes import judging, shifting
 from textvae.attributes.slot_shifting import LEAST_VOTE, openings, ranked_slots, voted_slots
 from textvae.attributes.target import Target
 from textvae.latent.latents import Latents
@@ -98,20 +98,21 @@ def test_likelihood_is_judged_given_the_moved_meaning_unless_the_decoder_often_d
     attribute = Attribute.fit(learnt, GOOD, BAD, name="quality")
     target, latents = Target([attribute], [1.0]), learnt.encode(BAD)
     monkeypatch.setattr(learnt.model.config, "latent_dropout", 0.05)
-    moved = shifting._contexts(learnt, latents, target)
-    assert np.allclose(moved, target.move(latents, shifting.AIM))
+    moved, weights = shifting._contexts(learnt, latents, target)
+    assert np.allclose(moved, target.move(latents, shifting.AIM)) and weights == shifting.TOWARDS_AIM
     monkeypatch.setattr(learnt.model.config, "latent_dropout", shifting.LANGUAGE_MODEL_DROPOUT)
-    assert not np.any(shifting._contexts(learnt, latents, target))
+    without, weights = shifting._contexts(learnt, latents, target)
+    assert not np.any(without) and weights == judging.Weights()
 
 
 def test_a_draft_that_cannot_become_the_best_is_not_read(learnt, monkeypatch):
     attribute = Attribute.fit(learnt, GOOD, BAD, name="quality")
     target, texts = Target([attribute], [1.0]), BAD[:1]
-    (pool,) = shifting._shift(learnt, texts, target, 8, 0)
+    (pool,) = shifting.close_loop(learnt, texts, target, 8, 0)
     assert pool.best.text != texts[0]
     read = []
-    monkeypatch.setattr(shifting, "_read", lambda drafts, *others: read.extend(draft.text for draft in drafts))
+    monkeypatch.setattr(judging, "_read", lambda drafts, *others: read.extend(draft.text for draft in drafts))
     pool.seen.clear()
     pool.best = dataclasses.replace(pool.best, worth=pool.best.worth - 0.1)
-    shifting._judge(learnt, [pool], [{pool.best.text: 1.0, "entirely other words stand in this one": 1.0}], target)
+    judging.judge(learnt, [pool], [{pool.best.text: 1.0, "entirely other words stand in this one": 1.0}], target)
     assert read == [pool.best.text]
