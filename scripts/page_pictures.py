@@ -57,7 +57,7 @@ def _open(browser: Browser, url: str, width: int, scheme: str) -> Page:
     page.set_default_timeout(120_000)
     page.goto(url)
     page.wait_for_selector("#chips button")
-    page.wait_for_function("!document.querySelector('#hint').textContent.includes('sketch')")
+    page.wait_for_function("() => !document.querySelector('#hint').textContent.includes('sketch')")
     page.select_option("#colour", "topic")
     return page
 
