@@ -135,7 +135,7 @@ def _timed_encode(model: Any, texts: list[str], batch_size: int) -> Callable[[],
 
 def _cosines_with_fp32(vae: TextVAE, texts: list[str]) -> np.ndarray:
     fast = vae.encode(texts)
-    with patch("textvae.latent.vae.autocast", lambda device: torch.autocast(device.type, enabled=False)):
+    with patch("textvae.latent.reading.autocast", lambda device, **_: torch.autocast(device.type, enabled=False)):
         exact = vae.encode(texts)
     return (fast * exact).sum(1) / np.linalg.norm(fast, axis=1) / np.linalg.norm(exact, axis=1)
 
@@ -239,12 +239,12 @@ def matmul_peak(width: int = 4096) -> float:
 
 def fused_attention() -> Any:
     """Return a patch that lets training use transformers' default attention."""
-    return patch("textvae.training.prefer_attention", lambda model, device: model.set_attn_implementation("sdpa"))
+    return patch("textvae.training.trainer.prefer_attention", lambda model, device: model.set_attn_implementation("sdpa"))
 
 
 def all_logits() -> Any:
     """Return a patch that computes the loss from all logits at once."""
-    return patch("textvae.modeling.decoder.LatentDecoder.head", lambda decoder: None)
+    return patch("textvae.modeling.decoders.LatentDecoder.head", lambda decoder: None)
 
 
 def without(part: str) -> Callable[[argparse.Namespace], dict[str, float]]:
@@ -262,7 +262,7 @@ def without(part: str) -> Callable[[argparse.Namespace], dict[str, float]]:
         "chunked_cross_entropy": all_logits(),
         "plain_attention": fused_attention(),
         "length_groups": patch.object(TokenBudgetSampler, "__iter__", shuffled),
-        "fused_optimizer": patch("textvae.training.TrainingArguments", plain_optimizer),
+        "fused_optimizer": patch("textvae.training.trainer.TrainingArguments", plain_optimizer),
     }
     options = {"bf16": {"precision": "fp32"}, "no_dropout": {"dropout": 0.1}}
 
