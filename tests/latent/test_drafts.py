@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from transformers import NoRepeatNGramLogitsProcessor, RepetitionPenaltyLogitsProcessor
 
 from textvae import Decoding, TextVAE
 from textvae.latent.decoding import GUARD, GUARD_OF_COVERAGE
@@ -10,6 +11,7 @@ from textvae.latent.drafts import Drafts, choose, closeness, same_words
 from textvae.latent.latents import on_sphere
 from textvae.latent.naturalness import Naturalness
 from textvae.modeling import TextVAEConfig
+from textvae.modeling.sampling import discourage_repetition
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +31,18 @@ def test_the_guard_is_that_of_generate(small_vae, options):
     generated = small_vae.model.generate(torch.tensor(latents), do_sample=False, **options)
     assert written.tolist() == generated[:, : written.shape[1]].tolist()
     assert written.tolist() != small_vae.model.write(torch.tensor(latents)).tolist()
+
+
+@pytest.mark.parametrize("length", [1, 2, 5, 9])
+@pytest.mark.parametrize("ngram_size", range(5))
+def test_logits_are_changed_as_by_the_processors_of_generate(ngram_size, length):
+    torch.manual_seed(length)
+    logits, written = torch.randn(20, 6), torch.randint(0, 6, (20, length))
+    expected = RepetitionPenaltyLogitsProcessor(1.3)(written, logits)
+    if ngram_size:
+        expected = NoRepeatNGramLogitsProcessor(ngram_size)(written, expected)
+    discourage_repetition(logits, written, 1.3, ngram_size)
+    torch.testing.assert_close(logits, expected, rtol=0, atol=0)
 
 
 def test_no_text_repeats_a_forbidden_pair_of_tokens(small_vae):

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 from transformers import (
     LogitsProcessorList,
-    NoRepeatNGramLogitsProcessor,
-    RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
@@ -100,7 +98,7 @@ def write(
         Token ids BOS ... EOS, shape (B, U), padded on the right.
     """
     guidance, max_length = options.guidance, options.max_length or config.max_length
-    guards, warpers = repetition_guards(options), sampling_warpers(options)
+    warpers = sampling_warpers(options)
     written_BU = latents_BD.new_full((len(latents_BD), max_length), config.pad_token_id, dtype=torch.long)
     written_BU[:, 0] = config.bos_token_id
     rows = torch.arange(len(latents_BD), device=latents_BD.device)
@@ -119,13 +117,15 @@ def write(
         if guidance != 1:
             with_latent_BV, without_BV = logits_BV.log_softmax(-1).chunk(2)
             logits_BV = without_BV + guidance * (with_latent_BV - without_BV)  # Ho & Salimans 2022, eq. 6
-        if guards:
-            logits_BV = guards(written_BU[rows, :position], logits_BV)  # type: ignore[arg-type]
+        if options.repetition_penalty != 1 or options.no_repeat_ngram_size:
+            discourage_repetition(
+                logits_BV, written_BU[rows, :position], options.repetition_penalty, options.no_repeat_ngram_size
+            )
         if options.temperature:
             shares_BV = warpers(None, logits_BV).softmax(-1)  # type: ignore[arg-type]
             tokens = torch.multinomial(shares_BV, 1, generator=generator).squeeze(1)
         else:
-            tokens = logits_BV.argmax(-1)
+            tokens = _likeliest(logits_BV)
         if prefixes_BP is not None and position < prefixes_BP.shape[1]:
             given_B = prefixes_BP[rows, position]
             tokens = torch.where(given_B == config.pad_token_id, tokens, given_B)
@@ -143,14 +143,31 @@ def write(
     return written_BU
 
 
-def repetition_guards(options: Decoding) -> LogitsProcessorList:
-    """Return what transformers' `generate` does to the logits against repetition, before all else."""
-    guards = LogitsProcessorList()
-    if options.repetition_penalty != 1:
-        guards.append(RepetitionPenaltyLogitsProcessor(float(options.repetition_penalty)))
-    if options.no_repeat_ngram_size:
-        guards.append(NoRepeatNGramLogitsProcessor(options.no_repeat_ngram_size))
-    return guards
+def discourage_repetition(logits_BV: Tensor, written_BU: Tensor, penalty: float, ngram_size: int) -> None:
+    """Do in place to logits what transformers' processors of `generate` do, each of which copies them several times.
+
+    Args:
+        logits_BV: Scores of the next token, shape (B, V); changed.
+        written_BU: Token ids so far, shape (B, U).
+        penalty: `repetition_penalty`: scores of written tokens are divided by it where positive, else multiplied.
+        ngram_size: `no_repeat_ngram_size`: tokens that would repeat so many are ruled out; 0 for none.
+    """
+    if penalty != 1:
+        found_BU = logits_BV.gather(1, written_BU)
+        logits_BV.scatter_(1, written_BU, torch.where(found_BU < 0, found_BU * penalty, found_BU / penalty))
+    length = written_BU.shape[1]
+    if 0 < ngram_size <= length:
+        windows_BWN = written_BU.unfold(1, ngram_size, 1)
+        begun_B1N = written_BU[:, length + 1 - ngram_size :].unsqueeze(1)
+        rows, places = (windows_BWN[..., :-1] == begun_B1N).all(-1).nonzero(as_tuple=True)
+        logits_BV[rows, windows_BWN[rows, places, -1]] = -torch.inf
+
+
+def _likeliest(logits_BV: Tensor) -> Tensor:
+    """Return the argmax of each row, shape (B,), by numpy on a CPU, where torch's takes ten times as long."""
+    if logits_BV.device.type == "cpu":
+        return torch.from_numpy(logits_BV.numpy().argmax(-1))
+    return logits_BV.argmax(-1)
 
 
 def sampling_warpers(options: Decoding) -> LogitsProcessorList:

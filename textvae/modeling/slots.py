@@ -137,10 +137,11 @@ class SlotReader(nn.Module):
         missing_BX = F.pad((latents.states == ABSENT).repeat_interleave(self.stretch, 1), (0, 1))
         before_BXH = places(self.before, self.open_before, self.nothing_before)
         if not self.has_after:
-            return UnpackedSlots(before_BXH, None, missing_BX)
-        return UnpackedSlots(
-            before_BXH, self.key_value(places(self.unpack, self.open_after, self.nothing_after)), missing_BX
-        )
+            return UnpackedSlots(before_BXH, missing_BX)
+        both_BXH = self.key_value(places(self.unpack, self.open_after, self.nothing_after))
+        keys_BNXA, values_BNXA = (half.unflatten(-1, (HEADS, -1)).transpose(1, 2) for half in both_BXH.chunk(2, -1))
+        # laid out for the products of every step, which would copy them otherwise
+        return UnpackedSlots(before_BXH, missing_BX, keys_BNXA.transpose(2, 3).contiguous(), values_BNXA.contiguous())
 
     def by_place(self, slots: UnpackedSlots, tokens: int, first: int) -> Tensor:
         """Attend by position only, for decoder positions first .. first + tokens - 1; returns shape (B, T, H)."""
@@ -151,16 +152,13 @@ class SlotReader(nn.Module):
 
     def by_state(self, states_BTG: Tensor, slots: UnpackedSlots, first: int) -> Tensor:
         """Attend with the decoder's states (B, T, G) at positions first .. first + T - 1; returns shape (B, T, H)."""
-        assert slots.keys_values is not None
+        assert slots.keys is not None and slots.values is not None
         query_BNTA = self.ask(states_BTG).unflatten(-1, (HEADS, -1)).transpose(1, 2)
-        key_BNXA, value_BNXA = (
-            half.unflatten(-1, (HEADS, -1)).transpose(1, 2) for half in slots.keys_values.chunk(2, -1)
-        )
         distance_TX = F.pad(self._distance(slots, states_BTG.shape[1], first), (0, 1))
-        scores_BNTX = (query_BNTA @ key_BNXA.transpose(2, 3)).float() / math.sqrt(query_BNTA.shape[-1])
+        scores_BNTX = (query_BNTA @ slots.keys).float() / math.sqrt(query_BNTA.shape[-1])
         scores_BNTX = scores_BNTX - self.slope_after.abs()[:, None, None] * distance_TX
         weights_BNTX = scores_BNTX.masked_fill(slots.missing[:, None, None], NEVER).softmax(-1)
-        return (weights_BNTX.to(value_BNXA.dtype) @ value_BNXA).transpose(1, 2).flatten(2)
+        return (weights_BNTX.to(slots.values.dtype) @ slots.values).transpose(1, 2).flatten(2)
 
     def _distance(self, slots: UnpackedSlots, tokens: int, first: int) -> Tensor:
         """Return the distances in tokens between decoder positions and places of slots, shape (T, X)."""
@@ -176,15 +174,17 @@ class UnpackedSlots:
 
     Attributes:
         before: Values for `by_place`, shape (B, X + 1, H).
-        keys_values: Keys and values for `by_state`, shape (B, X + 1, 2H), or None.
         missing: Whether a place belongs to an absent slot, shape (B, X + 1).
+        keys: Of each of N heads for `by_state`, shape (B, N, H / N, X + 1), or None.
+        values: The same, shape (B, N, X + 1, H / N).
     """
 
     before: Tensor
-    keys_values: Tensor | None
     missing: Tensor
+    keys: Tensor | None = None
+    values: Tensor | None = None
 
     def __getitem__(self, rows: Tensor) -> UnpackedSlots:
         """Select rows of the batch."""
-        keys_values = None if self.keys_values is None else self.keys_values[rows]
-        return UnpackedSlots(self.before[rows], keys_values, self.missing[rows])
+        parts = (self.before, self.missing, self.keys, self.values)
+        return UnpackedSlots(*(None if part is None else part.index_select(0, rows) for part in parts))  # type: ignore[arg-type]
