@@ -20,6 +20,7 @@ from torch import nn
 from results import row
 from textvae import TextVAE, TrainConfig
 from textvae.latent import backends
+from textvae.latent.processor import instruction_sets
 from textvae.latent.runtimes import installed, onnx_session, openvino_session
 from textvae.storage.folders import atomic_folder
 from textvae.text.corpus import read_corpus
@@ -27,7 +28,6 @@ from textvae.training.build import build_model
 from textvae.training.static import distill_static
 
 BATCHES = [32, 64, 128, 256]
-SETS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 Encode = Callable[[list[str]], np.ndarray]
 
 
@@ -108,9 +108,7 @@ def static(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 def processor() -> str:
     """Return the instruction sets that decide how fast matrix products are, and the threads."""
-    info = Path("/proc/cpuinfo")
-    flags = info.read_text().split() if info.exists() else []
-    return f"{' '.join(each for each in SETS if each in flags) or 'unknown sets'}, {torch.get_num_threads()} threads"
+    return f"{' '.join(instruction_sets()) or 'unknown sets'}, {torch.get_num_threads()} threads"
 
 
 def similarity(encode: Encode, pairs: list[list[str]]) -> float:

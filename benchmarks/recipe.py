@@ -29,6 +29,7 @@ from allocators import HUGE, KEEP
 from torch.utils.flop_counter import FlopCounterMode
 
 from results import ROOT, row, write_results
+from textvae.latent.processor import instruction_sets
 from textvae.latent.vae import TextVAE
 from textvae.modeling import TextVAEModel
 from textvae.modeling.pretrained import load_sentence_encoder
@@ -254,18 +255,11 @@ def speed(corpus: Corpus, arguments: argparse.Namespace) -> list[dict[str, Any]]
     sizes = f"{sum(p.numel() for p in model.parameters()):,} parameters"
     used = f"{each / 1e6:.1f} million operations of matrix products a token, {peak / 1e9:.0f} GFLOP/s in fp32"
     changed = {k: v for k, v in dataclasses.asdict(recipe).items() if v != getattr(Recipe(), k)}
-    note = f"one core, {instruction_sets()}; {sizes}; {used}; {changed}"
+    note = f"one core, {' '.join(instruction_sets())}; {sizes}; {used}; {changed}"
     return [
         row("recipe.tokens_per_second", round(rate), n=5, seed=0, note=note),
         row("recipe.peak_fraction", round(each * rate / peak, 3), n=5, seed=0, bar=">= 0.45", note=note),
     ]
-
-
-def instruction_sets() -> str:
-    """Return which of the instruction sets that matter for matrix products the processor has."""
-    info = Path("/proc/cpuinfo")
-    flags = set(info.read_text().split()) if info.exists() else set()
-    return " ".join(name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags) or "unknown"
 
 
 if __name__ == "__main__":

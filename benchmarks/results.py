@@ -72,18 +72,13 @@ def _portable(word: str) -> str:
 
 
 def machine() -> str:
-    """Return the processor, its cores and the torch version in one line."""
+    """Return the processor, its cores and instruction sets, and the torch version in one line."""
     import torch
 
-    info = Path("/proc/cpuinfo")
-    model = platform.processor() or platform.machine()
-    if info.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        model = f"{len(names)} x {names[0]}" if names else model
+    from textvae.latent.processor import machine as processor
+
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{model}{gpu}, Python {platform.python_version()}, torch {torch.__version__}"
+    return f"{processor()}{gpu}, Python {platform.python_version()}, torch {torch.__version__}"
 
 
 def _commit() -> str:

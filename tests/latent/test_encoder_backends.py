@@ -16,13 +16,13 @@ from test_from_encoder import plain  # noqa: F401  the fixture
 
 from textvae import LatentIndex, TextVAE
 from textvae.cli import main
-from textvae.latent import backends
+from textvae.latent import backends, exported, int8, processor
 from textvae.latent.exported import ABOUT, ExportedEncoder, export_folder, export_key, find_encoder
 from textvae.modeling import TextVAEConfig
 
 ROOT = Path(__file__).parents[2]
 ODD = [" the\u00a0 room\r\nwas\u3000cold ", "a\u200db \u200c c", "\N{WOMAN}\u200d\N{PERSONAL COMPUTER}", "a\0b"]
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
@@ -255,6 +255,41 @@ def test_products_of_8_bits_are_compared_with_torch_and_kept(run, texts, cache, 
     (folder,) = exports(cache)
     assert json.loads((folder / ABOUT).read_text())["compared"] == len(texts)
     assert b"MatMulInteger" in (folder / "model.onnx").read_bytes()
+
+
+def test_weights_are_unsigned_where_sums_with_signed_ones_are_not_exact(run, texts, cache, monkeypatch):
+    kinds = {}
+    for exact in (True, False):
+        for module in (exported, int8):
+            monkeypatch.setattr(module, "sums_8_bits_exactly", lambda exact=exact: exact)
+        TextVAE.from_pretrained(run, "cpu", precision="int8").encode(texts * 20)
+        file = onnx.load(export_folder(export_key(run, "int8")) / "model.onnx")
+        weights = [each for each in file.graph.initializer if each.name.endswith("_quantized")]
+        kinds[exact] = {onnx.TensorProto.DataType.Name(each.data_type) for each in weights}
+    assert kinds == {True: {"INT8"}, False: {"UINT8"}}
+    assert len(exports(cache)) == 2
+
+
+@pytest.mark.parametrize(
+    ("system", "flags", "exact"),
+    [
+        ("x86_64", "fpu avx2 fma", False),
+        ("x86_64", "fpu avx2 avx512f avx512_vnni", True),
+        ("x86_64", "avx2 avx_vnni", True),
+        ("x86_64", "", False),
+        ("aarch64", "fp asimd asimddp", True),
+    ],
+)
+def test_which_processors_sum_products_of_8_bits_exactly(system, flags, exact, monkeypatch):
+    monkeypatch.setattr(processor.platform, "machine", lambda: system)
+    monkeypatch.setattr(processor, "_lines", lambda *fields: [flags] * 2)
+    processor.instruction_sets.cache_clear()
+    try:
+        assert processor.sums_8_bits_exactly() is exact
+        assert processor.instruction_sets() == tuple(each for each in processor.SETS if each in flags.split())
+        assert processor.machine() == f"{flags} x 2 ({' '.join(processor.instruction_sets())})"
+    finally:
+        processor.instruction_sets.cache_clear()
 
 
 def test_a_model_that_8_bits_change_too_much_is_refused(run, texts, monkeypatch, capsys, tmp_path):

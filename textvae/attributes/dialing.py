@@ -92,7 +92,7 @@ def dial(
     with Progress("dialed", len(texts), counts_inner=False) as progress:
         for start in range(0, len(texts), AT_ONCE):
             chosen = texts[start : start + AT_ONCE]
-            loops = [close_loop(vae, chosen, target, candidates, seed) for target in targets]
+            loops = [close_loop(vae, chosen, target, candidates, seed, thorough=True) for target in targets]
             for source, *pools in zip(chosen, *loops, strict=True):
                 versions = _versions(pools, targets, asked)
                 done.append([

@@ -28,6 +28,7 @@ SPAN_PENALTY_NATS = 0.1  # log-odds that each word of a span costs when spans ar
 STRENGTH_MULTIPLIERS = (1.5, 3.0)  # of the requested strength, at which candidates are decoded
 BEAMS = 4  # whole sentences decoded from each moved latent, beside the greedy one
 WORDS_SHARE = 8  # one word of so many candidates is tried at each span
+SLOTS_AFTER = 0
 ROUNDS = 2  # successive local rewrites, for each attribute
 LANGUAGE_MODEL_DROPOUT = 0.1  # latent dropout from which a decoder with slots is a language model without its latent
 AIM = 2.0  # strength multiplier of the meaning given which other decoders with slots judge likelihood
@@ -129,12 +130,14 @@ def shift(
     return done
 
 
-def close_loop(vae: TextVAE, texts: Sequence[str], target: Target, candidates: int, seed: int | None) -> list[Pool]:
-    """Return each text with its judged candidates; with one candidate it is only decoded."""
+def close_loop(
+    vae: TextVAE, texts: Sequence[str], target: Target, candidates: int, seed: int | None, thorough: bool = False
+) -> list[Pool]:
+    """Return each text with its judged candidates, most of them if it is thorough; with one it is only decoded."""
     latents = vae.encode(texts)
     scores_NM = target.scores(latents)
     contexts, weights = _contexts(vae, latents, target)
-    pools = [Pool(*facts, weights) for facts in zip(texts, latents, scores_NM, contexts, strict=True)]
+    pools = [Pool(*facts, weights, thorough) for facts in zip(texts, latents, scores_NM, contexts, strict=True)]
     has_slots = vae.model.config.slot_dim > 0
     if not any(target.strengths) or candidates == 1:
         moved = _moved(vae, texts, target) if has_slots else target.move(latents)
@@ -151,7 +154,7 @@ def close_loop(vae: TextVAE, texts: Sequence[str], target: Target, candidates: i
             starts = [pool.source if turn == 0 else pool.best.text for pool in going]
             found = _local(vae, starts, target, candidates)
             judge(vae, going, found, target)
-        if has_slots and turn == 0:
+        if has_slots and turn == SLOTS_AFTER:
             _open_slots(vae, [pool for pool in asked if pool.best.missing > 0], target, candidates, seed)
     return pools
 
@@ -229,18 +232,21 @@ def _local(vae: TextVAE, texts: Sequence[str], target: Target, candidates: int) 
     """Return the texts with a few words replaced by the decoder: by one that the move makes likelier, or greedily."""
     latents = vae.encode(texts)
     spans = _spans(vae, texts, target, max(1, candidates // (2 * len(STRENGTH_MULTIPLIERS))))
-    found: Found = [{} for _ in texts]
-    rows = [(i, span) for i, chosen in enumerate(spans) for span in chosen]
     words = [text.split() for text in texts]
-    prefixes = [" ".join(words[i][: span[0]]) for i, span in rows]
-    owners = [i for i, _ in rows]
+    places = sorted({(i, start) for i, chosen in enumerate(spans) for start, _ in chosen})  # where new words begin
+    prefixes = [" ".join(words[i][:start]) for i, start in places]
+    owners = [i for i, _ in places]
+    found: Found = [{} for _ in texts]
     for further in STRENGTH_MULTIPLIERS:
         moved = target.move(latents, further)[owners]
         likelier = vae.next_words(moved, prefixes, max(1, candidates // WORDS_SHARE), latents[owners])
         written = vae.decode(moved, prefixes=prefixes)
-        for (i, span), prefix, text, single in zip(rows, prefixes, written, likelier, strict=True):
-            for candidate in _joined(words[i], span, text.split()[len(prefix.split()) :], single):
-                found[i].setdefault(candidate, further)
+        after = [text.split()[len(prefix.split()) :] for text, prefix in zip(written, prefixes, strict=True)]
+        new = dict(zip(places, zip(after, likelier, strict=True), strict=True))
+        for i, chosen in enumerate(spans):
+            for start, end in chosen:
+                for candidate in _joined(words[i], (start, end), *new[i, start]):
+                    found[i].setdefault(candidate, further)
     return found
 
 

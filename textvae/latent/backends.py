@@ -34,9 +34,9 @@ from .exported import (
     export_folder,
     export_key,
     find_about,
-    machine,
 )
 from .onnx_file import LEAST_COSINE, Encoder, library_tokenizer, write_onnx
+from .processor import machine
 from .reading import read_rows
 from .runtimes import MODULES, installed
 

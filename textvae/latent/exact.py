@@ -58,50 +58,50 @@ def _descend(
     model: TextVAEModel, ids_BT: Tensor, labels_BT: Tensor, start_BP: Tensor, steps: int, rate: float
 ) -> Tensor:
     """Return the best latent of each row, shape (B, P), on the CPU; the arguments are those of `exact_latents`."""
-    points_BP = start_BP.to(model.device)
-    with torch.no_grad():
+    points_BP, best_BP = start_BP.to(model.device), start_BP.clone()
+    with torch.no_grad():  # most rows are right already
         lowest_B, right_B = (each.cpu() for each in _look(model, points_BP, ids_BT, labels_BT))
-    best_BP = start_BP.clone()
     going = (~right_B).nonzero().squeeze(1)
     kept = going.to(model.device)
     points_BP, ids_BT, labels_BT = points_BP[kept], ids_BT[kept], labels_BT[kept]
     first_BP, second_BP = torch.zeros_like(points_BP), torch.zeros_like(points_BP)
-    for step in range(1, steps + 1):
+    for step in range(1, steps + 2):
         if not len(going):
             break
-        gradient_BP = _gradient(model, points_BP, ids_BT, labels_BT)
-        first_BP = BETAS[0] * first_BP + (1 - BETAS[0]) * gradient_BP
-        second_BP = BETAS[1] * second_BP + (1 - BETAS[1]) * gradient_BP.square()
-        corrected_BP = (second_BP / (1 - BETAS[1] ** step)).sqrt() + EPS
-        points_BP = points_BP - rate * first_BP / (1 - BETAS[0] ** step) / corrected_BP
-        points_BP = _seen(model, points_BP)
-        with torch.no_grad():
-            nats_B, right_B = (each.cpu() for each in _look(model, points_BP, ids_BT, labels_BT))
+        # one pass says how good the points of the last step are, and where the next step goes
+        points_BP = points_BP.detach().requires_grad_()
+        with (
+            torch.set_grad_enabled(step <= steps),
+            torch.backends.cudnn.flags(enabled=False),
+        ):  # it has no backward pass
+            nats_B, right_B = _look(model, _seen(model, points_BP), ids_BT, labels_BT)
+            gradient_BP = torch.autograd.grad(nats_B.sum(), points_BP)[0] if step <= steps else None
+        points_BP, nats_B, right_B = points_BP.detach(), nats_B.detach().cpu(), right_B.cpu()
         better_B = right_B | (nats_B < lowest_B[going])
         best_BP[going[better_B]] = points_BP.cpu()[better_B]
         lowest_B[going[better_B]] = nats_B[better_B]
+        if gradient_BP is None:
+            break
         wrong = (~right_B).nonzero().squeeze(1)
         going, kept = going[wrong], wrong.to(model.device)
-        points_BP, first_BP, second_BP, ids_BT, labels_BT = (
-            each[kept] for each in (points_BP, first_BP, second_BP, ids_BT, labels_BT)
+        points_BP, gradient_BP, first_BP, second_BP, ids_BT, labels_BT = (
+            each[kept] for each in (points_BP, gradient_BP, first_BP, second_BP, ids_BT, labels_BT)
         )
+        first_BP = BETAS[0] * first_BP + (1 - BETAS[0]) * gradient_BP
+        second_BP = BETAS[1] * second_BP + (1 - BETAS[1]) * gradient_BP.square()
+        corrected_BP = (second_BP / (1 - BETAS[1] ** step)).sqrt() + EPS
+        points_BP = _seen(model, points_BP - rate * first_BP / (1 - BETAS[0] ** step) / corrected_BP)
     return best_BP
 
 
 def _look(model: TextVAEModel, points_BP: Tensor, ids_BT: Tensor, labels_BT: Tensor) -> tuple[Tensor, Tensor]:
     """Return the nats of each row (B,), and whether every token is the likeliest one (B,)."""
-    logits_BTV = model.decode(points_BP, ids_BT)
-    wrong_BT = (logits_BTV[:, :-1].argmax(-1) != labels_BT[:, 1:]) & (labels_BT[:, 1:] != IGNORED)
-    return reconstruction_nats(logits_BTV, labels_BT), ~wrong_BT.any(1)
-
-
-def _gradient(model: TextVAEModel, points_BP: Tensor, ids_BT: Tensor, labels_BT: Tensor) -> Tensor:
-    """Return the gradient of each row's nats, shape (B, P); with `unit_mean` it goes through the scaling."""
-    points_BP = points_BP.detach().requires_grad_()
-    # cuDNN's GRU has no backward pass in evaluation
-    with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
-        nats_B = reconstruction_nats(model.decode(_seen(model, points_BP), ids_BT), labels_BT)
-        return torch.autograd.grad(nats_B.sum(), points_BP)[0]
+    logits_BTV, targets_BT = model.decode(points_BP, ids_BT), labels_BT[:, 1:]
+    with torch.no_grad():
+        predictions_BTV = logits_BTV[:, :-1]
+        own_BT = predictions_BTV.gather(-1, targets_BT.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+        right_BT = (own_BT >= predictions_BTV.amax(-1)) | (targets_BT == IGNORED)  # sooner than by argmax
+    return reconstruction_nats(logits_BTV, labels_BT), right_BT.all(1)
 
 
 def _seen(model: TextVAEModel, points_BP: Tensor) -> Tensor:

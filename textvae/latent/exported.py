@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import platform
 import shutil
 from collections.abc import Callable, Sequence
 from itertools import chain
@@ -30,6 +29,7 @@ from ..storage.schema import check_fields, integer, text
 from ..text.batching import ahead, by_length, even_length, filled
 from ..text.cleaning import gate_texts, normalised
 from .hub import PLAIN_FILES
+from .processor import sums_8_bits_exactly
 from .runtimes import RUNTIMES, Run, installed
 
 logger = logging.getLogger("textvae")
@@ -132,10 +132,13 @@ def find_encoder(folder: Path, backend: str) -> ExportedEncoder | None:
 def export_key(folder: Path, precision: str = "fp32") -> str:
     """Return the name of the export of a model folder, whose manifest has been checked.
 
+    Products of 8-bit numbers are of other weights where the processor would not sum them exactly.
+
     Raises:
         CorruptFileError: It holds links or devices in the place of files.
     """
-    digest = hashlib.sha256(f"{FORMAT} {precision}".encode())
+    kind = f"{precision} unsigned" if precision == "int8" and not sums_8_bits_exactly() else precision
+    digest = hashlib.sha256(f"{FORMAT} {kind}".encode())
     for name, value in file_digests(folder, DECIDING).items():
         digest.update(f"\n{name} {value}".encode())
     return digest.hexdigest()
@@ -169,11 +172,3 @@ def read_about(folder: Path) -> dict[str, Any]:
     about = read_json(folder / ABOUT)
     check_fields(about, FIELDS, folder / ABOUT)
     return about
-
-
-def machine() -> str:
-    """Return a name of this kind of machine, for which a measured speed holds."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
-    names = [line.split(":", 1)[-1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or platform.machine()} x {len(names)}"[:200]

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .processor import sums_8_bits_exactly
+
 SHARE = 0.75  # of the uneven ranges that the weights take over: alpha of eq. 4; .7 to .8 gave the same cosines
 SMALLEST = 1e-5  # of a range, for channels that are always 0
 MARK = "quantised"  # the name of a layer in the traced file
@@ -68,7 +70,10 @@ def smooth(network: nn.Module, backbone: nn.Module, probes: Sequence[tuple[Tenso
 
 
 def quantise(file: Path) -> None:
-    """Turn the products of the smoothed layers in an ONNX file into products of 8-bit numbers."""
+    """Turn the products of the smoothed layers in an ONNX file into products of 8-bit numbers.
+
+    Weights are signed, or unsigned where sums with signed ones are not exact, which is slower.
+    """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -77,4 +82,5 @@ def quantise(file: Path) -> None:
     if not names:
         raise ValueError("the encoder has no layers whose products could take 8-bit numbers: leave precision int8 out")
     onnx.helper.set_model_props(model, dict([PREPARED]))
-    quantize_dynamic(model, file, per_channel=True, weight_type=QuantType.QInt8, nodes_to_quantize=names)
+    kind = QuantType.QInt8 if sums_8_bits_exactly() else QuantType.QUInt8
+    quantize_dynamic(model, file, per_channel=True, weight_type=kind, nodes_to_quantize=names)
