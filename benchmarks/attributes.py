@@ -6,13 +6,13 @@ DATA has brown/ and wordnet/. Each attribute has a pool of labelled sentences: o
 authority, of the Brown corpus for tense, and for the others those of PACK that a short rule below puts on one side. 100
 of each side teach the attribute; a judge, a logistic regression on words and pairs (on the teacher's embeddings where
 the pool is of data/, whose words are few), learns from others. 200 held-out sentences of all sources, 100 of each side
-by the judge, are moved to the other side by `shift` as it is. Rows go to results/shift.json, and a picture of how
-much each attribute moves the judges of the others to docs/img/attributes.png.
+by the judge, are moved to the other side by `shift` as it is. Where a rule labels the pool, the judge learns little
+more than the words of the rule. Rows go to results/shift.json, and a picture of how much each attribute moves the
+judges of the others to docs/img/attributes.png.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 import random
 import re
@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from english import Bench, examples
+from english import Bench, bench_options, examples
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
@@ -37,7 +37,7 @@ from textvae.text.corpus import read_rows
 
 sys.path.append(str(ROOT / "scripts"))
 
-from english_corpus import _joined as joined
+from english_corpus import joined
 
 SEED = 0
 TAUGHT = 100  # sentences of each side that an attribute is fitted to
@@ -84,15 +84,9 @@ Sides = dict[bool, list[str]]
 
 def main() -> None:
     """Move every attribute, write the rows, draw the picture."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", type=Path, required=True, help="folder of the model")
-    parser.add_argument("--corpus", type=Path, required=True, help="pack, or folder with the sources")
-    parser.add_argument("--data", type=Path, required=True, help="folder with brown/ and wordnet/")
-    parser.add_argument("--teacher", required=True, help="folder of a sentence encoder")
-    parser.add_argument("--lm", required=True, help="folder or hub id of a causal LM")
+    parser = bench_options(__doc__.splitlines()[0], "folder with brown/ and wordnet/")
     parser.add_argument("--only", default=",".join(ATTRIBUTES), help="separated by commas")
     parser.add_argument("--moved", type=int, default=MOVED, help="ordinary sentences of each side")
-    parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     torch.set_num_threads(arguments.threads)
@@ -152,8 +146,7 @@ def moved(
         row(f"shift.attributes.{name}.{key}", value, n=n, seed=SEED, bar=BARS[key], note=notes.get(key, ""))
         for key, value in values.items()
     ]
-    if attribute.writability is not None:
-        rows.append(row(f"shift.attributes.{name}.writability", attribute.writability, n=2 * TAUGHT, seed=SEED))
+    rows.append(row(f"shift.attributes.{name}.writability", attribute.writability, n=2 * TAUGHT, seed=SEED))
     for each in rows:
         sys.stdout.write(f"{each['id']}: {each['value']:.3f}  ({each['note']})\n")
     sys.stdout.flush()

@@ -59,16 +59,27 @@ SPEED_TEXTS, SPEED_ROUNDS = 2000, 3
 Rows = list[dict[str, Any]]
 
 
-def main() -> None:
-    """Run the parts."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def bench_options(about: str, data: str) -> argparse.ArgumentParser:
+    """Return a parser of what a `Bench` needs.
+
+    Args:
+        about: What the program does.
+        data: Help on --data.
+    """
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--run", type=Path, required=True, help="folder of the model")
     parser.add_argument("--corpus", type=Path, required=True, help="pack, or folder with the sources")
-    parser.add_argument("--data", type=Path, required=True, help="folder with stsb/, scifact/ and vader/")
+    parser.add_argument("--data", type=Path, required=True, help=data)
     parser.add_argument("--teacher", required=True, help="folder of a sentence encoder")
     parser.add_argument("--lm", required=True, help="folder or hub id of a causal LM")
-    parser.add_argument("--parts", default=",".join(PARTS), help="separated by commas")
     parser.add_argument("--threads", type=int, default=1)
+    return parser
+
+
+def main() -> None:
+    """Run the parts."""
+    parser = bench_options(__doc__.splitlines()[0], "folder with stsb/, scifact/ and vader/")
+    parser.add_argument("--parts", default=",".join(PARTS), help="separated by commas")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     torch.set_num_threads(arguments.threads)

@@ -142,13 +142,13 @@ def _sources(data: Path) -> Iterator[tuple[str, Iterable[str]]]:
         if (folder / "yelp" / "train.tsv").exists():
             tokenised = [line.split("\t")[1] for line in _lines(folder / "yelp" / "train.tsv") if "_num_" not in line]
             # every second one with the capitals that it was published without
-            yield "yelp", (_capitals(s) if i % 2 else s for i, s in enumerate(map(_joined, tokenised)))
+            yield "yelp", (_capitals(s) if i % 2 else s for i, s in enumerate(map(joined, tokenised)))
         if (folder / "multi30k" / "train.tsv").exists():
             yield "multi30k", (line.split("\t")[1].strip() for line in _lines(folder / "multi30k" / "train.tsv"))
         if (folder / "wordnet" / "glosses.tsv").exists():
             rows = [line.split("\t") for line in _lines(folder / "wordnet" / "glosses.tsv")[1:]]
             yield "wordnet_definitions", (row[5].strip() for row in rows)
-            yield "wordnet_examples", (_joined(s.strip()) for row in rows for s in row[6].split("|||"))
+            yield "wordnet_examples", (joined(s.strip()) for row in rows for s in row[6].split("|||"))
 
 
 def _captions(data: Path, file: str, seen: set[str]) -> list[str]:
@@ -164,7 +164,7 @@ def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines()
 
 
-def _joined(tokenised: str) -> str:
+def joined(tokenised: str) -> str:
     """Return a sentence of spaced tokens with its punctuation where people write it."""
     return TOKENISED.sub("", tokenised.replace("`` ", '"').replace(" ''", '"')).strip()
 

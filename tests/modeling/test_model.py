@@ -8,12 +8,12 @@ from overfitting import learn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, BertConfig, GPT2Config
 
 from textvae import TextVAE
-from textvae.modeling import LatentDecoder, TextVAEConfig, TextVAEModel
+from textvae.modeling import LatentDecoder, TextVAEConfig, TextVAEModel, sampling
 from textvae.modeling.config import GRUDecoderConfig
 from textvae.modeling.decoders import causal_lm
 from textvae.modeling.likelihood import IGNORED, reconstruction_nats
 from textvae.modeling.objectives.elbo import free_bits
-from textvae.modeling.sampling import Decoding
+from textvae.modeling.sampling import Decoding, draw
 from textvae.text.tokenizers import pad
 
 BOS, EOS, PAD, VOCABULARY, MAX_LENGTH = 0, 1, 2, 90, 20
@@ -507,7 +507,9 @@ def test_every_decoder_writes_what_it_generates(kind):
 
 
 @pytest.mark.parametrize("options", [{}, {"temperature": 2.0}, {"top_k": 7}, {"top_p": 0.8, "temperature": 1.5}])
-def test_writing_samples_what_generation_samples(trained, latents, options):
+def test_writing_samples_what_generation_samples(trained, latents, options, monkeypatch):
+    by_torch = lambda shares, generator: torch.multinomial(shares, 1, generator=generator).squeeze(1)  # noqa: E731
+    monkeypatch.setattr(sampling, "draw", by_torch)  # of the same distribution, from other random numbers
     for latent in latents[:4].split(1):
         torch.manual_seed(3)
         written = trained.model.write(latent, Decoding(**({"temperature": 1.0} | options)))
@@ -581,3 +583,18 @@ def test_a_language_model_that_chose_its_attention_can_be_the_decoder():
     assert with_lm.decoder._attn_implementation == "sdpa"
     model = TextVAEModel(with_lm, lm=lm)
     assert model.generate(torch.zeros(2, with_lm.latent_dim), max_length=5).shape[0] == 2
+
+
+def test_tokens_are_drawn_by_their_probabilities_and_impossible_ones_never():
+    shares = torch.tensor([0.0, 0.1, 0.2, 0.0, 0.7, 0.0])
+    drawn = draw(shares.repeat(20_000, 1), torch.Generator().manual_seed(0))
+    counts = torch.bincount(drawn, minlength=6) / len(drawn)
+    torch.testing.assert_close(counts, shares, atol=0.015, rtol=0)
+    assert counts[shares == 0].sum() == 0
+
+
+@pytest.mark.parametrize("number", [0.0, 1 - 2**-24])
+def test_the_extreme_numbers_draw_possible_tokens(number, monkeypatch):
+    monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.full(size, number))
+    shares = torch.tensor([[0.0, 1.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.3, 0.7]])
+    assert (shares.gather(1, draw(shares).unsqueeze(1)) > 0).all()

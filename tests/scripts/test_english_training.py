@@ -277,7 +277,7 @@ def test_every_source_is_held_out_of_and_no_sentence_is_in_two_parts(scripts, tm
 
 def test_tokenised_sources_get_the_punctuation_and_capitals_that_people_write(scripts):
     corpus = scripts["english_corpus"]
-    assert corpus._joined("i did n't like it , sorry !") == "i didn't like it, sorry!"
+    assert corpus.joined("i did n't like it , sorry !") == "i didn't like it, sorry!"
     assert corpus._capitals("i think i'm fine, i.e. well") == "I think I'm fine, i.e. well"
 
 

@@ -27,14 +27,14 @@ class Weights:
         likelier: Of a nat per word below that of the source, of which `most_likelier` count.
         less_likely: Of a nat per word above it.
         missing: Of a nat of log-odds missing.
-        most_likelier: Nats per word; what is likelier still is a shorter or more common sentence, not a better one.
+        most_likelier: Nats per word; the less, the more drafts are known to be worse than the best so far.
     """
 
     kept: float = 14.0
     likelier: float = 1.2
     less_likely: float = 12.0
     missing: float = 3.0
-    most_likelier: float = 1.0
+    most_likelier: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class _Draft:
     drift: float = 0.0  # of the kept attributes
 
     def most(self) -> float:
-        """Return the worth of the draft if it were as likely as counts, or in a thorough pool if every word were sure."""
+        """Return the worth of the draft if it were as likely as counts; in a thorough pool, if all words were sure."""
         weights, usual = self.pool.weights, self.pool.usual
         likelier = usual if self.pool.thorough else min(usual, weights.most_likelier)
         return weights.kept * self.kept + weights.likelier * likelier - self.drift - weights.missing * self.missing

@@ -28,7 +28,6 @@ SPAN_PENALTY_NATS = 0.1  # log-odds that each word of a span costs when spans ar
 STRENGTH_MULTIPLIERS = (1.5, 3.0)  # of the requested strength, at which candidates are decoded
 BEAMS = 4  # whole sentences decoded from each moved latent, beside the greedy one
 WORDS_SHARE = 8  # one word of so many candidates is tried at each span
-SLOTS_AFTER = 0
 ROUNDS = 2  # successive local rewrites, for each attribute
 LANGUAGE_MODEL_DROPOUT = 0.1  # latent dropout from which a decoder with slots is a language model without its latent
 AIM = 2.0  # strength multiplier of the meaning given which other decoders with slots judge likelihood
@@ -90,10 +89,10 @@ def shift(
     the decoder at a moved latent, namely the words whose deletion changes the scores most. The best candidate has the
     attributes with the required certainty, keeps most pairs of words, and is likely under the decoder.
 
-    In a model with wording slots, whole sentences are tried only where a few words were not enough: the meaning moves,
-    and of each text's exact latent those slots are opened whose opening brings it nearest to the target: one, two, up
-    to four, then all, until a candidate reaches it. The other slots keep their words. Each change of a draft
-    is tried alone too.
+    In a model with wording slots, whole sentences are tried only where a few words were not enough (after both rounds,
+    or after the first if the decoder was often trained without a latent): the meaning moves, and of each text's exact
+    latent those slots are opened whose opening brings it nearest to the target: one, two, up to four, then all, until a
+    candidate reaches it. The other slots keep their words. Each change of a draft is tried alone too.
 
     Args:
         vae: The model.
@@ -148,13 +147,14 @@ def close_loop(
     if not has_slots and asked:
         found = _whole(vae, [pool.source for pool in asked], np.stack([pool.latent for pool in asked]), target)
         judge(vae, asked, found, target)
-    for turn in range(ROUNDS * np.count_nonzero(target.strengths)):
+    rounds = ROUNDS * np.count_nonzero(target.strengths)
+    opening = 0 if _is_language_model(vae) else rounds - 1  # each as measured on the kind of decoder
+    for turn in range(rounds):
         going = [pool for pool in asked if turn == 0 or pool.best.missing > 0]
         if going:
             starts = [pool.source if turn == 0 else pool.best.text for pool in going]
-            found = _local(vae, starts, target, candidates)
-            judge(vae, going, found, target)
-        if has_slots and turn == SLOTS_AFTER:
+            judge(vae, going, _local(vae, starts, target, candidates), target)
+        if has_slots and turn == opening:
             _open_slots(vae, [pool for pool in asked if pool.best.missing > 0], target, candidates, seed)
     return pools
 
@@ -165,10 +165,15 @@ def _contexts(vae: TextVAE, latents: Array, target: Target) -> tuple[Sequence[Ar
     A decoder that was often trained without its latent is a language model, given zeros. One with wording slots that
     was not has learnt to write from a meaning alone, and is given the moved one.
     """
-    config = vae.model.config
-    if config.slot_dim and config.latent_dropout < LANGUAGE_MODEL_DROPOUT:
+    if not _is_language_model(vae):
         return list(target.move(latents, AIM)), TOWARDS_AIM
-    return list(np.zeros_like(latents)) if config.latent_dropout > 0 else [None] * len(latents), Weights()
+    return list(np.zeros_like(latents)) if vae.model.config.latent_dropout > 0 else [None] * len(latents), Weights()
+
+
+def _is_language_model(vae: TextVAE) -> bool:
+    """Return whether the decoder says how likely texts are without their meaning, or has no slots to open."""
+    config = vae.model.config
+    return not config.slot_dim or config.latent_dropout >= LANGUAGE_MODEL_DROPOUT
 
 
 def _moved(vae: TextVAE, texts: Sequence[str], target: Target) -> Latents:
