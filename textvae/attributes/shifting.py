@@ -31,7 +31,7 @@ WORDS_SHARE = 8  # one word of so many candidates is tried at each span
 ROUNDS = 2  # successive local rewrites, for each attribute
 LANGUAGE_MODEL_DROPOUT = 0.1  # latent dropout from which a decoder with slots is a language model without its latent
 AIM = 2.0  # strength multiplier of the meaning given which other decoders with slots judge likelihood
-TOWARDS_AIM = Weights(kept=8.0, missing=6.0)  # of those candidates
+TOWARDS_AIM = Weights(kept=8.0, less_likely=18.0, missing=14.0, most_likelier=1.0)  # of those candidates
 
 
 @dataclass(frozen=True)
