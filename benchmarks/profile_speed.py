@@ -3,7 +3,7 @@
 Writes the shares to results/profile.json.
 
 Example:
-    python benchmarks/profile_speed.py --data DATA --run RUN
+    python benchmarks/profile_speed.py --data DATA --run RUN [--jobs train,decode] [--tag avx2]
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with yelp/")
     parser.add_argument("--run", type=Path, required=True, help="a trained run of size small")
+    parser.add_argument("--jobs", help="separated by commas; by default all")
+    parser.add_argument("--tag", help="second part of the ids, for another kind of processor than that of the others")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     texts = read_corpus(arguments.data / "yelp" / "train.tsv", column="1", limit=100_000)
@@ -61,9 +63,11 @@ def main() -> None:
         "index": lambda: functions("index", lambda: _index(vae, texts), len(texts)),
         "help": imports_of_help,
     }
-    for name, job in jobs.items():
-        rows = job()
-        write_results("profile", rows, replaces=f"profile.{name}/")
+    for name in arguments.jobs.split(",") if arguments.jobs else jobs:
+        rows = jobs[name]()
+        if arguments.tag:
+            rows = [each | {"id": each["id"].replace("profile.", f"profile.{arguments.tag}.", 1)} for each in rows]
+        write_results("profile", rows, replaces=f"profile.{arguments.tag + '.' if arguments.tag else ''}{name}/")
         sys.stdout.write(
             f"{name}\n" + "".join(f"  {r['value']:6.1%}  {r['id'].split('/', 1)[1]}  {r['note']}\n" for r in rows)
         )
