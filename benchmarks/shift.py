@@ -1,6 +1,6 @@
 """Attribute shift: plain arithmetic and the closed loop, judged from outside; into results/shift.json.
 
-    python benchmarks/shift.py --data DATA --run RUN --lm FOLDER [--parts yelp,arithmetic,dial,speed,curve,tense,...]
+    python benchmarks/shift.py --data DATA --run RUN --lm FOLDER [--parts yelp,arithmetic,dial,curve,tense,...]
         [--negative FILE --positive FILE [--negative-references FILE --positive-references FILE]]
         [--past FILE --present FILE] [--own-run runs/own] [--content-runs RUN ...]
 
@@ -15,12 +15,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import logging
-import os
 import random
 import statistics
-import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -47,19 +44,6 @@ from corpus_reader import read, split
 CERTAINTY, TENSE_CERTAINTY, OWN_CERTAINTY = 0.9, 0.7, 0.99999
 ALONE = 4.4  # strength of arithmetic without candidates
 DIAL = (-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2)  # positions at which the judge's score should rise
-TIMED, TURNS = 48, 3  # texts whose shifts are timed, and turns of each version
-TIMING = """
-import sys, time
-from textvae import Attribute, TextVAE, shift
-run, folder, candidates = sys.argv[1:]
-vae, attribute = TextVAE.from_pretrained(run), Attribute.load(f"{folder}/sentiment")
-texts = open(f"{folder}/texts", encoding="utf-8").read().splitlines()
-shift(vae, texts[:4], attribute, 1.0, candidates=int(candidates))
-start = time.perf_counter()
-for side, strength in ((texts[::2], 1.0), (texts[1::2], -1.0)):
-    shift(vae, side, attribute, strength, candidates=int(candidates))
-print(time.perf_counter() - start)
-"""
 TWO_DIALED = 60  # texts of two dials
 STRENGTHS = (1, 1.5, 2, 3, 4, 5)
 CERTAINTIES = (0.5, 0.7, 0.9, 0.97)
@@ -151,7 +135,6 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=500, help="sentences of each class, of development halves")
     parser.add_argument("--few", type=int, default=100, help="sentences of each class for the curve and few examples")
     parser.add_argument("--candidates", type=int, default=32)
-    parser.add_argument("--before", type=Path, help="checkout of another version, for the part speed")
     arguments = parser.parse_args()
     for one, other in (
         ("negative", "positive"), ("negative_references", "positive_references"), ("past", "present"),
@@ -159,8 +142,6 @@ def main() -> None:
     ):  # fmt: skip
         if getattr(arguments, one) and not getattr(arguments, other):
             parser.error(f"--{one} needs --{other}".replace("_", "-"))
-    if "speed" in arguments.parts.split(",") and not arguments.before:
-        parser.error("the part speed needs --before")
     logging.disable(logging.WARNING)
     arguments.output.mkdir(parents=True, exist_ok=True)
     bench = Bench(arguments)
@@ -308,40 +289,6 @@ class Bench:
             f"{np.mean([len(set(versions)) for versions in written]):.1f} different sentences a text"
         )
         return row(id, sum(each) / len(texts), n=len(texts), bar=">= .9", note=note)
-
-    def speed(self) -> list[dict[str, Any]]:
-        """Time the closed loop against another version of the library, in turns, each in a process of its own."""
-        texts = [text for pair in zip(*self.sources, strict=False) for text in pair][:TIMED]
-        seconds: dict[str, list[float]] = {"now": [], "before": []}
-        with tempfile.TemporaryDirectory() as folder:
-            self.sentiment.save(f"{folder}/sentiment")
-            Path(folder, "texts").write_text("\n".join(texts), encoding="utf-8")
-            for _ in range(TURNS):
-                for name, place in (("now", ROOT), ("before", self.arguments.before)):
-                    asked = [
-                        sys.executable,
-                        "-c",
-                        TIMING,
-                        self.arguments.run.resolve(),
-                        folder,
-                        self.arguments.candidates,
-                    ]
-                    done = subprocess.run(
-                        list(map(str, asked)), cwd=place, env=os.environ | {"PYTHONPATH": str(place.resolve())},
-                        capture_output=True, text=True, check=True,
-                    )  # fmt: skip
-                    seconds[name].append(float(done.stdout.split()[-1]) / len(texts))
-        now, before = (statistics.median(found) for found in seconds.values())
-        commit = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=self.arguments.before, capture_output=True, text=True
-        ).stdout.strip()
-        note = (
-            f"over that of {commit}, {before:.2f} s a text; {self.arguments.candidates} candidates, {TURNS} turns each"
-        )
-        return [
-            row("shift.seconds_per_text", now, n=len(texts), note=f"{torch.get_num_threads()} threads"),
-            row("shift.seconds_ratio", now / before, n=len(texts), bar="<= 0.333", note=note),
-        ]
 
     def curve(self) -> list[dict[str, Any]]:
         """Measure plain arithmetic over strengths and the closed loop over certainties, and draw both."""
