@@ -17,13 +17,25 @@ from .base import EMBEDDING_STD, LatentDecoder, register_decoder
 
 
 class GRUState:
-    """A cache with the interface of a transformers cache: recurrent state, sum of embeddings, unpacked slots."""
+    """A cache with the interface of a transformers cache: the recurrent state, and what a slot decoder keeps.
 
-    def __init__(self, hidden: Tensor, length: int, slots: UnpackedSlots | None = None, written: Tensor | None = None):
-        self.hidden = hidden  # (layers, B, G)
-        self.length = length
-        self.slots = slots
-        self.written = written  # (B, H)
+    Args:
+        hidden: Recurrent state, shape (layers, B, G).
+        length: Tokens read so far.
+        slots: Unpacked slots.
+        written: Sum of the embeddings written so far, shape (B, H).
+        added: What the meaning adds to every input and output, shape (B, 2H).
+    """
+
+    def __init__(
+        self,
+        hidden: Tensor,
+        length: int,
+        slots: UnpackedSlots | None = None,
+        written: Tensor | None = None,
+        added: Tensor | None = None,
+    ):
+        self.hidden, self.length, self.slots, self.written, self.added = hidden, length, slots, written, added
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Return the number of tokens read so far."""
@@ -33,7 +45,8 @@ class GRUState:
         """Keep the states of the chosen beams."""
         self.hidden = self.hidden.index_select(1, beam_idx)
         self.slots = None if self.slots is None else self.slots[beam_idx]
-        self.written = None if self.written is None else self.written[beam_idx]
+        self.written = None if self.written is None else self.written.index_select(0, beam_idx)
+        self.added = None if self.added is None else self.added.index_select(0, beam_idx)
 
 
 @register_decoder(GRUDecoderConfig)
@@ -157,10 +170,10 @@ class SlotGRUDecoder(GRUDecoder):
         split = SplitLatents.unpack(latents, self.latent_dim, self.slot_dim)
         first, slots = (state.length, state.slots) if state else (0, None)
         slots = slots or self.reader.unpacked(split)
+        added_BI = state.added if state and state.added is not None else self._added(split.meaning)
+        added_B1H, outputs_BTH = added_BI.unsqueeze(1).chunk(2, -1)
         embedded_BTH = self.dropout(self.embedding(input_ids))
-        inputs_BTH = embedded_BTH + self.condition(split.meaning).unsqueeze(1)
-        inputs_BTH = inputs_BTH + self.reader.by_place(slots, input_ids.shape[1], first)
-        outputs_BTH = self.skip(split.meaning).unsqueeze(1)
+        inputs_BTH = embedded_BTH + added_B1H + self.reader.by_place(slots, input_ids.shape[1], first)
         written_BTH = None
         if self.config.coverage:
             written_BTH = embedded_BTH.float().cumsum(1)
@@ -170,6 +183,11 @@ class SlotGRUDecoder(GRUDecoder):
             inputs_BTH, outputs_BTH = inputs_BTH + before_BTH, outputs_BTH + after_BTH
         states_BTG, state = self._recur(inputs_BTH, split.meaning, state)
         state.slots, state.written = slots, None if written_BTH is None else written_BTH[:, -1]
+        state.added = added_BI
         states_BTG = self.dropout(states_BTG)
         mixed_BTH = self.projection(torch.cat([states_BTG, self.reader.by_state(states_BTG, slots, first)], -1))
         return F.gelu(mixed_BTH) + outputs_BTH, state
+
+    def _added(self, meaning_BD: Tensor) -> Tensor:
+        """Return what the meaning adds to every input and to every output, shape (B, 2H)."""
+        return torch.cat([self.condition(meaning_BD), self.skip(meaning_BD)], -1)
