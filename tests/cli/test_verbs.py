@@ -701,14 +701,14 @@ def process(*words, **options):
 def test_help_is_instant(words):
     resource = pytest.importorskip("resource", reason="Windows counts no processor time of children")
 
-    def seconds() -> float:
+    def seconds(*command: str) -> float:
         start = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert process(*words).returncode == 0
+        subprocess.run([sys.executable, *command], capture_output=True, timeout=120, check=True)
         end = resource.getrusage(resource.RUSAGE_CHILDREN)
         return end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime
 
-    # Processor time, which a busy machine does not stretch: 0.2 here; importing torch alone would take a second.
-    assert any(seconds() < 0.6 for _ in range(5))
+    # Processor time, which a busy machine stretches less, beside that of importing torch: a quarter of it, or less.
+    assert any(seconds("-m", "textvae", *words) < 0.5 * seconds("-c", "import torch") for _ in range(3))
 
 
 def test_help_imports_nothing_heavy():
