@@ -596,5 +596,5 @@ def test_tokens_are_drawn_by_their_probabilities_and_impossible_ones_never():
 @pytest.mark.parametrize("number", [0.0, 1 - 2**-24])
 def test_the_extreme_numbers_draw_possible_tokens(number, monkeypatch):
     monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.full(size, number))
-    shares = torch.tensor([[0.0, 1.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.3, 0.7]])
+    shares = torch.tensor([[0.0, 1.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.3, 0.7], [0.0, 1 + 2**-22, 0.0]])
     assert (shares.gather(1, draw(shares).unsqueeze(1)) > 0).all()

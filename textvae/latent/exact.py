@@ -70,10 +70,8 @@ def _descend(
             break
         # one pass says how good the points of the last step are, and where the next step goes
         points_BP = points_BP.detach().requires_grad_()
-        with (
-            torch.set_grad_enabled(step <= steps),
-            torch.backends.cudnn.flags(enabled=False),
-        ):  # it has no backward pass
+        # cuDNN's GRU has no backward pass in evaluation
+        with torch.set_grad_enabled(step <= steps), torch.backends.cudnn.flags(enabled=False):
             nats_B, right_B = _look(model, _seen(model, points_BP), ids_BT, labels_BT)
             gradient_BP = torch.autograd.grad(nats_B.sum(), points_BP)[0] if step <= steps else None
         points_BP, nats_B, right_B = points_BP.detach(), nats_B.detach().cpu(), right_B.cpu()

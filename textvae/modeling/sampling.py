@@ -171,11 +171,9 @@ def draw(shares_BV: Tensor, generator: torch.Generator | None = None) -> Tensor:
     if shares_BV.device.type != "cpu":
         return torch.multinomial(shares_BV, 1, generator=generator).squeeze(1)
     sums_BV = shares_BV.cumsum(-1)
-    most_B1 = sums_BV[:, -1:]
-    drawn_B1 = most_B1 * torch.rand(len(sums_BV), 1, generator=generator)
-    # below the last sum, so that no token behind the last possible one is drawn
-    below_B1 = torch.minimum(drawn_B1, torch.nextafter(most_B1, torch.zeros_like(most_B1)))
-    return torch.searchsorted(sums_BV, below_B1, right=True).squeeze(1)
+    # torch.rand is at most 1 - 2^-24, so that the product stays below the last sum, and the drawn token is possible
+    drawn_B1 = sums_BV[:, -1:] * torch.rand(len(sums_BV), 1, generator=generator)
+    return torch.searchsorted(sums_BV, drawn_B1, right=True).squeeze(1)
 
 
 def _likeliest(logits_BV: Tensor) -> Tensor:
